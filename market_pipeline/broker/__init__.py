@@ -1,0 +1,1 @@
+"""Broker: Kafka topics, offsets and consumer lag."""

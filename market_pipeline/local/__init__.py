@@ -1,0 +1,1 @@
+"""Local: the embedded default, real Kafka and real Cassandra on one machine without a container engine."""

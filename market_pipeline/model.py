@@ -1,0 +1,320 @@
+"""What a trade and a bar are: fields, types, units and limits, told once.
+
+Spark's types, the JSON on Kafka and the validation of the feed are made from this module; the CQL migrations are tested
+against it. Nothing here does input or output.
+"""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Any, NamedTuple
+
+
+class Kind(Enum):
+    """A column's type, as Spark and as Cassandra name it.
+
+    Decimals are exact from end to end. Price and volume hold what a double can print (17 significant digits) for any
+    price from 0.1 up; notional is the type Spark gives price × volume (SPARK-22036: 25 digits before the point, the
+    rest after it), so a sum of notionals does not depend on the order of its terms.
+    """
+
+    TEXT = ("STRING", "text")
+    TEXT_LIST = ("ARRAY<STRING>", "list<text>")
+    PRICE = ("DECIMAL(28,18)", "decimal")
+    VOLUME = ("DECIMAL(32,18)", "decimal")
+    VWAP = ("DECIMAL(28,10)", "decimal")
+    INT = ("INT", "int")
+    BIGINT = ("BIGINT", "bigint")
+    DOUBLE = ("DOUBLE", "double")
+    TIMESTAMP = ("TIMESTAMP", "timestamp")
+    DATE = ("DATE", "date")
+
+    def __init__(self, spark: str, cql: str) -> None:
+        self.spark = spark
+        self.cql = cql
+
+
+class Column(NamedTuple):
+    """One column: its name, type and meaning; the meaning tells the unit."""
+
+    name: str
+    kind: Kind
+    meaning: str
+
+
+def spark_ddl(columns: Iterable[Column]) -> str:
+    """The columns as a Spark DDL string, for ``from_json`` and readers."""
+    return ", ".join(f"`{column.name}` {column.kind.spark}" for column in columns)
+
+
+_SYMBOL = Column("symbol", Kind.TEXT, "The vendor's symbol, such as AAPL, BINANCE:BTCUSDT or OANDA:EUR_USD")
+_PRICE = Column("price", Kind.PRICE, "Price of one unit, in the symbol's quote currency")
+_VOLUME = Column("volume", Kind.VOLUME, "Units traded; 0 for a price update without a trade")
+_TRADE_ID = Column("trade_id", Kind.TEXT, "Receive time and place in the frame; sorts in order of arrival")
+_CONDITIONS = Column("conditions", Kind.TEXT_LIST, "The vendor's condition codes")
+
+TRADE_RECORD = (
+    _SYMBOL,
+    _PRICE,
+    _VOLUME,
+    Column("ts", Kind.BIGINT, "When the trade happened, as the vendor says: epoch milliseconds, UTC"),
+    _CONDITIONS,
+    _TRADE_ID,
+    Column("seq", Kind.INT, "How many trades of this symbol in this millisecond arrived before"),
+    Column("source", Kind.TEXT, "The feed: finnhub, simulator or replay"),
+    Column("received_at", Kind.BIGINT, "When the frame left the socket: epoch microseconds, strictly increasing"),
+)
+"""A record of the topic ``trades_raw``: JSON, keyed by symbol."""
+
+TRADES_SILVER = (
+    _SYMBOL,
+    Column("bucket", Kind.TIMESTAMP, "UTC hour of the trade; with the symbol the partition key"),
+    Column("ts", Kind.TIMESTAMP, "When the trade happened, as the vendor says (milliseconds, UTC)"),
+    _TRADE_ID,
+    _PRICE,
+    _VOLUME,
+    _CONDITIONS,
+    Column("received_at", Kind.TIMESTAMP, "When the frame left the socket (UTC)"),
+    Column("ingested_at", Kind.TIMESTAMP, "When the stream wrote the row last (UTC)"),
+)
+LATEST_PRICES = (
+    _SYMBOL,
+    Column("ts", Kind.TIMESTAMP, "When the newest trade happened (milliseconds, UTC)"),
+    _PRICE,
+    _VOLUME,
+    _TRADE_ID,
+)
+_BAR_FIGURES = (
+    Column("open", Kind.PRICE, "First price by (event time, trade_id), in the quote currency"),
+    Column("high", Kind.PRICE, "Highest price, in the quote currency"),
+    Column("low", Kind.PRICE, "Lowest price, in the quote currency"),
+    Column("close", Kind.PRICE, "Last price by (event time, trade_id), in the quote currency"),
+    Column("volume", Kind.VOLUME, "Units traded"),
+    Column("vwap", Kind.VWAP, "Volume-weighted average price; null when nothing was traded"),
+    Column("trades", Kind.BIGINT, "Number of trades; price updates (volume 0) are not counted"),
+)
+OHLCV_1M = (
+    _SYMBOL,
+    Column("day", Kind.DATE, "UTC date of the bar; with the symbol the partition key"),
+    Column("ts", Kind.TIMESTAMP, "Start of the minute (UTC)"),
+    *_BAR_FIGURES,
+)
+OHLCV_1D = (_SYMBOL, Column("day", Kind.DATE, "UTC date"), *_BAR_FIGURES)
+
+MAX_PRICE = Decimal(10) ** 10
+MAX_VOLUME = Decimal(10) ** 14
+MAX_DECIMALS = 18
+EARLIEST_TS_MS = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000)
+MAX_AHEAD_MS = 60_000
+"""A trade later than its receipt by more than this would drag the stream's watermark with it: it is a dead letter."""
+MAX_SEQ = 999
+"""``latest_prices`` is written at ts × 1000 + seq microseconds, so only 1,000 trades of a millisecond can be told apart."""
+
+
+class Rejection(StrEnum):
+    """Why something received is a dead letter instead of a trade."""
+
+    MALFORMED_JSON = "malformed_json"
+    NOT_AN_OBJECT = "not_an_object"
+    MISSING_FIELD = "missing_field"
+    WRONG_TYPE = "wrong_type"
+    NOT_FINITE = "not_finite"
+    PRICE_NOT_POSITIVE = "price_not_positive"
+    VOLUME_NEGATIVE = "volume_negative"
+    OUT_OF_RANGE = "out_of_range"
+    TOO_MANY_DIGITS = "too_many_digits"
+    BEFORE_2000 = "before_2000"
+    IN_THE_FUTURE = "in_the_future"
+    TOO_LARGE = "too_large"
+
+
+class RejectedTrade(ValueError):
+    """What was received is not a trade; ``reason`` is for counting, ``detail`` for a person."""
+
+    def __init__(self, reason: Rejection, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """One trade, or one price update when ``volume`` is 0.
+
+    Attributes:
+        symbol: the vendor's symbol.
+        price: in the symbol's quote currency, with the feed's own digits.
+        volume: units traded.
+        ts: event time, epoch milliseconds UTC.
+        trade_id: ``trade_id(received_at, index)``.
+        seq: earlier arrivals of the same symbol and ``ts``.
+        source: the feed's name.
+        received_at: epoch microseconds UTC, strictly increasing over frames.
+        conditions: the vendor's condition codes.
+    """
+
+    symbol: str
+    price: Decimal
+    volume: Decimal
+    ts: int
+    trade_id: str
+    seq: int
+    source: str
+    received_at: int
+    conditions: tuple[str, ...] = field(default=())
+
+    @property
+    def is_price_update(self) -> bool:
+        """Vendors send forex and some crypto prices with volume 0: they move the price, not volume or trade count."""
+        return self.volume == 0
+
+
+def trade_id(received_at: int, index: int) -> str:
+    """The identity of the ``index``-th element of the frame received at ``received_at`` (epoch microseconds).
+
+    Fixed width, so that text order is order of arrival. Time and value can't identify a trade: real twins exist.
+    """
+    return f"{received_at:016d}-{index:05d}"
+
+
+def check_decimal(name: str, value: object, limit: Decimal) -> Decimal:
+    """``value`` as a decimal that the schema can hold exactly.
+
+    Raises:
+        RejectedTrade: it isn't a number, isn't finite, has too many decimals, or its size reaches ``limit``.
+    """
+    if value is None:
+        raise RejectedTrade(Rejection.MISSING_FIELD, f"no {name}")
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        kind = Rejection.NOT_FINITE if isinstance(value, float) else Rejection.WRONG_TYPE
+        raise RejectedTrade(kind, f"{name} is {value!r:.40}, not a finite number")
+    number = Decimal(value)
+    if not number.is_finite():
+        raise RejectedTrade(Rejection.NOT_FINITE, f"{name} is {value}")
+    if abs(number) >= limit:
+        raise RejectedTrade(Rejection.OUT_OF_RANGE, f"{name} {number:.6E} is not below {limit:.0E}")
+    exponent = number.as_tuple().exponent
+    if isinstance(exponent, int) and -exponent > MAX_DECIMALS and number != number.quantize(Decimal(1).scaleb(-18)):
+        raise RejectedTrade(Rejection.TOO_MANY_DIGITS, f"{name} has more than {MAX_DECIMALS} decimals")
+    return number
+
+
+def check_price(value: object) -> Decimal:
+    """``value`` as a price.
+
+    Raises:
+        RejectedTrade: it is not a positive decimal that the schema can hold.
+    """
+    price = check_decimal("price", value, MAX_PRICE)
+    if price <= 0:
+        raise RejectedTrade(Rejection.PRICE_NOT_POSITIVE, f"price is {price}")
+    return price
+
+
+def check_volume(value: object) -> Decimal:
+    """``value`` as a volume; 0 is a price update.
+
+    Raises:
+        RejectedTrade: it is negative or not a decimal that the schema can hold.
+    """
+    volume = check_decimal("volume", value, MAX_VOLUME)
+    if volume < 0:
+        raise RejectedTrade(Rejection.VOLUME_NEGATIVE, f"volume is {volume}")
+    return volume
+
+
+def check_ts(value: object, received_at: int) -> int:
+    """``value`` as an event time in epoch milliseconds, against the receive time in epoch microseconds.
+
+    Raises:
+        RejectedTrade: not a whole number, before 2000, or more than ``MAX_AHEAD_MS`` after the receipt.
+    """
+    if value is None:
+        raise RejectedTrade(Rejection.MISSING_FIELD, "no ts")
+    if isinstance(value, Decimal) and value == value.to_integral_value():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise RejectedTrade(Rejection.WRONG_TYPE, f"ts is {value!r:.40}, not epoch milliseconds")
+    if value < EARLIEST_TS_MS:
+        raise RejectedTrade(Rejection.BEFORE_2000, f"ts {value} is before 2000")
+    if value > received_at // 1000 + MAX_AHEAD_MS:
+        raise RejectedTrade(Rejection.IN_THE_FUTURE, f"ts {value} is over {MAX_AHEAD_MS // 1000} s after its receipt")
+    return value
+
+
+def check_symbol(value: object) -> str:
+    """``value`` as a symbol: text that is not empty.
+
+    Raises:
+        RejectedTrade: it isn't.
+    """
+    if value is None or value == "":
+        raise RejectedTrade(Rejection.MISSING_FIELD, "no symbol")
+    if not isinstance(value, str):
+        raise RejectedTrade(Rejection.WRONG_TYPE, f"symbol is {value!r:.40}, not text")
+    return value
+
+
+def check_conditions(value: object) -> tuple[str, ...]:
+    """``value`` as condition codes; absent and null mean none.
+
+    Raises:
+        RejectedTrade: it is not a list of text or numbers.
+    """
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(code, str | int) for code in value):
+        raise RejectedTrade(Rejection.WRONG_TYPE, f"conditions are {value!r:.40}, not a list of codes")
+    return tuple(str(code) for code in value)
+
+
+def encode(trade: Trade) -> bytes:
+    """A trade as the JSON value of its Kafka record; numbers keep the feed's own digits, written without exponent."""
+    return (
+        f'{{"symbol":{json.dumps(trade.symbol)},"price":{trade.price:f},"volume":{trade.volume:f},"ts":{trade.ts},'
+        f'"conditions":{json.dumps(list(trade.conditions), separators=(",", ":"))},"trade_id":"{trade.trade_id}",'
+        f'"seq":{trade.seq},"source":{json.dumps(trade.source)},"received_at":{trade.received_at}}}'
+    ).encode()
+
+
+def parse_json(text: str | bytes) -> Any:
+    """JSON with every fraction as an exact ``Decimal``; NaN and Infinity stay floats, which no check accepts.
+
+    Raises:
+        RejectedTrade: it is not JSON, or not UTF-8.
+    """
+    try:
+        return json.loads(text, parse_float=Decimal)
+    except (ValueError, RecursionError) as error:
+        raise RejectedTrade(Rejection.MALFORMED_JSON, str(error)) from None
+
+
+def decode(value: bytes) -> Trade:
+    """The trade in a Kafka record's value, checked as the feed checks it.
+
+    Raises:
+        RejectedTrade: the bytes are not a trade.
+    """
+    record = parse_json(value)
+    if not isinstance(record, dict):
+        raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"a {type(record).__name__}")
+    missing = [column.name for column in TRADE_RECORD if column.name not in record and column.name != "conditions"]
+    if missing:
+        raise RejectedTrade(Rejection.MISSING_FIELD, f"no {', '.join(missing)}")
+    for name, kind in (("trade_id", str), ("source", str), ("seq", int), ("received_at", int)):
+        if not isinstance(record[name], kind):
+            raise RejectedTrade(Rejection.WRONG_TYPE, f"{name} is {record[name]!r:.40}")
+    return Trade(
+        symbol=check_symbol(record["symbol"]),
+        price=check_price(record["price"]),
+        volume=check_volume(record["volume"]),
+        ts=check_ts(record["ts"], record["received_at"]),
+        trade_id=record["trade_id"],
+        seq=record["seq"],
+        source=record["source"],
+        received_at=record["received_at"],
+        conditions=check_conditions(record.get("conditions")),
+    )

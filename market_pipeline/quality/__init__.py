@@ -1,0 +1,1 @@
+"""Quality: pure functions that judge data: reconciliation, bars, doubles, gaps."""

@@ -1,0 +1,275 @@
+"""Every knob of the pipeline, its default and its unit, told once.
+
+Values come, in this order, from arguments, ``MARKET_PIPELINE_*`` variables (a few have the name their own world gives
+them, such as ``FINNHUB_API_KEY`` and ``KAFKA_BOOTSTRAP_SERVERS``) and a ``.env`` file in the working directory.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+Feed = Literal["finnhub", "simulator", "replay"]
+StreamMode = Literal["real-time", "micro-batch"]
+
+DEFAULT_SYMBOLS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "BINANCE:BTCUSDT", "BINANCE:ETHUSDT", "OANDA:EUR_USD")
+LOOPBACK = "127.0.0.1"
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message is one line and names the cure."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The TCP ports of one pipeline, all within 100 of ``base``, so that two pipelines live side by side."""
+
+    base: int
+
+    @property
+    def kafka(self) -> int:
+        return self.base + 92
+
+    @property
+    def kafka_controller(self) -> int:
+        return self.base + 93
+
+    @property
+    def cassandra(self) -> int:
+        return self.base + 42
+
+    @property
+    def cassandra_storage(self) -> int:
+        return self.base + 70
+
+    @property
+    def cassandra_jmx(self) -> int:
+        return self.base + 71
+
+    @property
+    def cassandra_jolokia(self) -> int:
+        return self.base + 78
+
+    @property
+    def webserver(self) -> int:
+        return self.base + 30
+
+    @property
+    def feed(self) -> int:
+        """Where the simulator or the replayer listens."""
+        return self.base + 80
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where one pipeline keeps its things, all below its data dir."""
+
+    root: Path
+
+    @property
+    def version(self) -> Path:
+        return self.root / "VERSION"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Locks, heartbeats, the supervisor's pid: things that mean nothing after a reboot."""
+        return self.root / "run"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal"
+
+    @property
+    def bronze(self) -> Path:
+        """The archive of ``trades_raw`` as Parquet."""
+        return self.root / "bronze"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def kafka(self) -> Path:
+        return self.root / "kafka"
+
+    @property
+    def cassandra(self) -> Path:
+        return self.root / "cassandra"
+
+    @property
+    def dagster(self) -> Path:
+        """``DAGSTER_HOME``."""
+        return self.root / "dagster"
+
+    def lock(self, program: str) -> Path:
+        return self.run / f"{program}.lock"
+
+    def heartbeat(self, program: str) -> Path:
+        return self.run / f"{program}.heartbeat.json"
+
+    def log(self, program: str) -> Path:
+        return self.logs / f"{program}.log"
+
+
+def _default_data_dir() -> Path:
+    home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(home) / "market-pipeline"
+
+
+class Settings(BaseSettings):
+    """The pipeline's settings. Frozen: made once at a program's edge and handed down."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="MARKET_PIPELINE_", env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True,
+        populate_by_name=True,
+    )  # fmt: skip
+
+    data_dir: Path = Field(default_factory=_default_data_dir, description="Everything the pipeline keeps")
+    port_base: int = Field(29000, ge=1024, le=65400, description="First of the 100 ports the pipeline may use")
+    java_home: Path | None = Field(None, description="A Java 17 to use instead of the one that is found")
+
+    feed: Feed | None = Field(None, description="Where trades come from; unset: finnhub with a key, else simulator")
+    symbols: Annotated[tuple[str, ...], NoDecode] = Field(DEFAULT_SYMBOLS, description="Comma-separated symbols")
+    rate: float = Field(50.0, gt=0, le=100_000, description="Simulator: trades a second over all symbols")
+    simulator_seed: int = Field(17, description="Simulator: same seed, same trades")
+    replay_file: Path | None = Field(None, description="Replay: Finnhub messages, one a line, or a journal segment")
+    replay_speed: float | None = Field(
+        1.0, ge=0, description="Replay: times real time; 0 or 'max': as fast as it is taken")
+    replay_once: bool = Field(False, description="Replay: stop after the last message instead of starting over")
+    finnhub_api_key: SecretStr | None = Field(
+        None, validation_alias=AliasChoices("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY"))
+    finnhub_ws_url: str = Field(
+        "wss://ws.finnhub.io", validation_alias=AliasChoices("finnhub_ws_url", "FINNHUB_WS_URL"))
+    finnhub_rest_url: str = Field(
+        "https://finnhub.io/api/v1", validation_alias=AliasChoices("finnhub_rest_url", "FINNHUB_REST_URL"))
+    symbol_limit: int = Field(50, ge=1, description="Symbols the Finnhub plan allows: 50 free, 250 basic")
+    mute_after_s: float = Field(
+        300.0, gt=0, description="No trade of any symbol for so long while a market is open: resubscribe, reconnect")
+
+    journal_segment_mb: int = Field(16, ge=1, description="A journal segment is closed at this size (MiB)")
+    journal_max_gb: float = Field(4.0, gt=0, description="Disk the journal may use (GiB), unconfirmed frames excepted")
+    journal_keep_hours: float = Field(72.0, gt=0, description="How long confirmed segments are kept")
+
+    kafka_bootstrap_servers: str | None = Field(
+        None, validation_alias=AliasChoices("kafka_bootstrap_servers", "KAFKA_BOOTSTRAP_SERVERS"))
+    kafka_partitions: int = Field(2, ge=1, description="Partitions of trades_raw (a real-time task slot each)")
+    kafka_replication: int = Field(1, ge=1)
+    kafka_retention_hours: int = Field(72, ge=1)
+    topic: str = "trades_raw"
+    dead_letter_topic: str = "trades_dlq"
+    consumer_group: str = Field("spark-consumer", description="Where the stream's offsets are mirrored")
+
+    cassandra_contact_points: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), validation_alias=AliasChoices("cassandra_contact_points", "CASSANDRA_CONTACT_POINTS"))
+    cassandra_port: int | None = Field(
+        None, validation_alias=AliasChoices("cassandra_port", "CASSANDRA_PORT"))
+    cassandra_local_dc: str = "datacenter1"
+    cassandra_replication: int = Field(1, ge=1)
+    cassandra_heap_mb: int = Field(768, ge=256)
+    keyspace: str = "market_data"
+
+    spark_master: str = Field(
+        "local[8,4]", validation_alias=AliasChoices("spark_master", "SPARK_MASTER"))
+    spark_driver_memory_mb: int = Field(768, ge=512)
+    stream_mode: StreamMode = Field("real-time", description="micro-batch: no start-up check of Spark is switched off")
+    commit_interval_s: int = Field(30, ge=5, description="Real-time mode: how often offsets are committed")
+    watermark_minutes: int = Field(10, ge=1, description="How late a trade may be and still correct its bar in the stream")
+    catch_up_above: int = Field(50_000, ge=0, description="Records behind above which the stream starts in batches")
+
+    @field_validator("symbols", "cassandra_contact_points", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            value = value.split(",")
+        if isinstance(value, list | tuple):
+            return tuple(dict.fromkeys(part.strip() for part in value if part.strip()))
+        return value
+
+    @field_validator("replay_speed", mode="before")
+    @classmethod
+    def _speed(cls, value: object) -> object:
+        return 0.0 if value == "max" else value
+
+    @field_validator("data_dir", mode="after")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @classmethod
+    def load(cls, **given: Any) -> "Settings":
+        """Read the settings; ``given`` values that are not None win over the environment.
+
+        Raises:
+            SettingsError: a value is wrong; the message names the variable and what it may be.
+        """
+        try:
+            return cls(**{name: value for name, value in given.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            name = ".".join(str(part) for part in first["loc"])
+            raise SettingsError(f"setting {name}: {first['msg'].lower()} (see `market-pipeline doctor`)") from None
+
+    @cached_property
+    def paths(self) -> Paths:
+        return Paths(self.data_dir)
+
+    @cached_property
+    def ports(self) -> Ports:
+        return Ports(self.port_base)
+
+    @property
+    def active_feed(self) -> Feed:
+        """The feed in force: what was asked for, else Finnhub when there is a key, else the simulator."""
+        return self.feed or ("finnhub" if self.finnhub_api_key else "simulator")
+
+    @property
+    def embedded_kafka(self) -> bool:
+        return self.kafka_bootstrap_servers is None
+
+    @property
+    def embedded_cassandra(self) -> bool:
+        return not self.cassandra_contact_points
+
+    @property
+    def bootstrap_servers(self) -> str:
+        return self.kafka_bootstrap_servers or f"{LOOPBACK}:{self.ports.kafka}"
+
+    @property
+    def contact_points(self) -> tuple[str, ...]:
+        return self.cassandra_contact_points or (LOOPBACK,)
+
+    @property
+    def cql_port(self) -> int:
+        return self.cassandra_port or (self.ports.cassandra if self.embedded_cassandra else 9042)
+
+    @property
+    def ws_url(self) -> str:
+        """The websocket that the producer connects to, without the key."""
+        return self.finnhub_ws_url if self.active_feed == "finnhub" else f"ws://{LOOPBACK}:{self.ports.feed}"
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables that make a child process load these same settings. The key is never among them."""
+        values = self.model_dump(mode="json", exclude_unset=True, exclude={"finnhub_api_key"})
+        flat = {name: ",".join(v) if isinstance(v, list) else str(v) for name, v in values.items() if v is not None}
+        flat |= {"data_dir": str(self.data_dir), "port_base": str(self.port_base)}
+        return {_variable(name): value for name, value in flat.items()}
+
+
+def _variable(name: str) -> str:
+    alias = Settings.model_fields[name].validation_alias
+    if isinstance(alias, AliasChoices):
+        return str(alias.choices[-1])
+    return f"MARKET_PIPELINE_{name.upper()}"

@@ -1,0 +1,1 @@
+"""Store: Cassandra (silver and gold tables) and the bronze archive (Parquet)."""

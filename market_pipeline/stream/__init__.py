@@ -1,0 +1,1 @@
+"""Stream: the Spark Structured Streaming application, from Kafka to Cassandra."""

@@ -1,0 +1,1 @@
+"""Supervision: locks, heartbeats and the state of the long-running programs."""
