@@ -111,7 +111,7 @@ EARLIEST_TS_MS = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000)
 MAX_AHEAD_MS = 60_000
 """A trade later than its receipt by more than this would drag the stream's watermark with it: it is a dead letter."""
 MAX_SEQ = 999
-"""``latest_prices`` is written at ts × 1000 + seq microseconds, so only 1,000 trades of a millisecond can be told apart."""
+"""``latest_prices`` is written at ts × 1000 + seq microseconds, so 1,000 trades of a millisecond can be told apart."""
 
 
 class Rejection(StrEnum):

@@ -147,24 +147,30 @@ class Settings(BaseSettings):
     simulator_seed: int = Field(17, description="Simulator: same seed, same trades")
     replay_file: Path | None = Field(None, description="Replay: Finnhub messages, one a line, or a journal segment")
     replay_speed: float | None = Field(
-        1.0, ge=0, description="Replay: times real time; 0 or 'max': as fast as it is taken")
+        1.0, ge=0, description="Replay: times real time; 0 or 'max': as fast as it is taken"
+    )
     replay_once: bool = Field(False, description="Replay: stop after the last message instead of starting over")
     finnhub_api_key: SecretStr | None = Field(
-        None, validation_alias=AliasChoices("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY"))
+        None, validation_alias=AliasChoices("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY")
+    )
     finnhub_ws_url: str = Field(
-        "wss://ws.finnhub.io", validation_alias=AliasChoices("finnhub_ws_url", "FINNHUB_WS_URL"))
+        "wss://ws.finnhub.io", validation_alias=AliasChoices("finnhub_ws_url", "FINNHUB_WS_URL")
+    )
     finnhub_rest_url: str = Field(
-        "https://finnhub.io/api/v1", validation_alias=AliasChoices("finnhub_rest_url", "FINNHUB_REST_URL"))
+        "https://finnhub.io/api/v1", validation_alias=AliasChoices("finnhub_rest_url", "FINNHUB_REST_URL")
+    )
     symbol_limit: int = Field(50, ge=1, description="Symbols the Finnhub plan allows: 50 free, 250 basic")
     mute_after_s: float = Field(
-        300.0, gt=0, description="No trade of any symbol for so long while a market is open: resubscribe, reconnect")
+        300.0, gt=0, description="No trade of any symbol for so long while a market is open: resubscribe, reconnect"
+    )
 
     journal_segment_mb: int = Field(16, ge=1, description="A journal segment is closed at this size (MiB)")
     journal_max_gb: float = Field(4.0, gt=0, description="Disk the journal may use (GiB), unconfirmed frames excepted")
     journal_keep_hours: float = Field(72.0, gt=0, description="How long confirmed segments are kept")
 
     kafka_bootstrap_servers: str | None = Field(
-        None, validation_alias=AliasChoices("kafka_bootstrap_servers", "KAFKA_BOOTSTRAP_SERVERS"))
+        None, validation_alias=AliasChoices("kafka_bootstrap_servers", "KAFKA_BOOTSTRAP_SERVERS")
+    )
     kafka_partitions: int = Field(2, ge=1, description="Partitions of trades_raw (a real-time task slot each)")
     kafka_replication: int = Field(1, ge=1)
     kafka_retention_hours: int = Field(72, ge=1)
@@ -173,20 +179,19 @@ class Settings(BaseSettings):
     consumer_group: str = Field("spark-consumer", description="Where the stream's offsets are mirrored")
 
     cassandra_contact_points: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), validation_alias=AliasChoices("cassandra_contact_points", "CASSANDRA_CONTACT_POINTS"))
-    cassandra_port: int | None = Field(
-        None, validation_alias=AliasChoices("cassandra_port", "CASSANDRA_PORT"))
+        (), validation_alias=AliasChoices("cassandra_contact_points", "CASSANDRA_CONTACT_POINTS")
+    )
+    cassandra_port: int | None = Field(None, validation_alias=AliasChoices("cassandra_port", "CASSANDRA_PORT"))
     cassandra_local_dc: str = "datacenter1"
     cassandra_replication: int = Field(1, ge=1)
     cassandra_heap_mb: int = Field(768, ge=256)
     keyspace: str = "market_data"
 
-    spark_master: str = Field(
-        "local[8,4]", validation_alias=AliasChoices("spark_master", "SPARK_MASTER"))
+    spark_master: str = Field("local[8,4]", validation_alias=AliasChoices("spark_master", "SPARK_MASTER"))
     spark_driver_memory_mb: int = Field(768, ge=512)
     stream_mode: StreamMode = Field("real-time", description="micro-batch: no start-up check of Spark is switched off")
     commit_interval_s: int = Field(30, ge=5, description="Real-time mode: how often offsets are committed")
-    watermark_minutes: int = Field(10, ge=1, description="How late a trade may be and still correct its bar in the stream")
+    watermark_minutes: int = Field(10, ge=1, description="How late a trade may be and still correct its bar")
     catch_up_above: int = Field(50_000, ge=0, description="Records behind above which the stream starts in batches")
 
     @field_validator("symbols", "cassandra_contact_points", mode="before")

@@ -1,1 +1,1 @@
-"""Dagster definitions: assets, checks, sensors, jobs, schedules, resources. Thin; the logic lives beside this folder."""
+"""Dagster definitions: assets, checks, sensors, jobs, schedules, resources. Thin: the logic lives beside it."""

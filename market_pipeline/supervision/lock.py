@@ -20,7 +20,7 @@ class AlreadyRunning(Exception):
 
 
 class ProcessLock:
-    """An exclusive ``flock`` on a file. Not inherited by children, so it must be taken by the one that does the work."""
+    """An exclusive ``flock`` on a file. Children don't inherit it: who does the work must take it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
