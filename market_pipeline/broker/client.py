@@ -1,0 +1,42 @@
+"""How every client of ours reaches Kafka: one configuration, for librdkafka."""
+
+import logging
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import AdminClient
+
+from market_pipeline.settings import Settings
+
+
+TIMEOUT_S = 5.0
+
+
+class BrokerUnreachableError(Exception):
+    """Kafka did not answer in time; the message says where it was looked for and what to do."""
+
+    def __init__(self, settings: Settings, why: object) -> None:
+        cure = "start it with `market-pipeline up`" if settings.embedded_kafka else "check KAFKA_BOOTSTRAP_SERVERS"
+        super().__init__(f"Kafka does not answer at {settings.bootstrap_servers} ({reason(why)}): {cure}")
+
+
+def reason(error: object) -> str:
+    """What librdkafka says, without its internal codes."""
+    inner = error.args[0] if isinstance(error, KafkaException) and error.args else error
+    return str(inner.str()) if isinstance(inner, KafkaError) else str(inner)
+
+
+def client_config(settings: Settings) -> dict[str, Any]:
+    """The part of librdkafka's configuration that producers, consumers and admin clients share."""
+    return {
+        "bootstrap.servers": settings.bootstrap_servers,
+        "client.id": "market-pipeline",
+        "reconnect.backoff.ms": 100,
+        "reconnect.backoff.max.ms": 2_000,
+        "socket.nagle.disable": True,
+        "log_level": 3,
+    }
+
+
+def admin(settings: Settings) -> AdminClient:
+    return AdminClient(client_config(settings), logger=logging.getLogger("market_pipeline.broker.librdkafka"))

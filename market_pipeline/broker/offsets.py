@@ -1,0 +1,129 @@
+"""Offsets and consumer lag, as Kafka's own tools count them. Lag is in records."""
+
+from dataclasses import dataclass
+
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka.admin import OffsetSpec
+
+from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin
+from market_pipeline.broker.topics import TopicError
+from market_pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class PartitionLag:
+    """A group's place in one partition; ``committed`` and ``lag`` are None while it never committed."""
+
+    partition: int
+    begin: int
+    end: int
+    committed: int | None
+
+    @property
+    def lag(self) -> int | None:
+        return None if self.committed is None else max(0, self.end - self.committed)
+
+
+def begin_offsets(settings: Settings, topic: str) -> dict[int, int]:
+    """The oldest offset that Kafka still has, by partition.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic.
+    """
+    return _offsets(settings, topic, OffsetSpec.earliest())
+
+
+def end_offsets(settings: Settings, topic: str) -> dict[int, int]:
+    """The offset that the next record will get, by partition.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic.
+    """
+    return _offsets(settings, topic, OffsetSpec.latest())
+
+
+def group_offsets(settings: Settings, group: str, topic: str) -> dict[int, int | None]:
+    """The next offset that the group will read, by partition; None where it never committed.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic.
+    """
+    partitions = [TopicPartition(topic, p) for p in _partitions(settings, topic)]
+    request = ConsumerGroupTopicPartitions(group, partitions)
+    try:
+        answer = admin(settings).list_consumer_group_offsets([request], request_timeout=TIMEOUT_S)[group].result()
+    except KafkaException as error:
+        raise BrokerUnreachableError(settings, error) from None
+    return {part.partition: (part.offset if part.offset >= 0 else None) for part in answer.topic_partitions}
+
+
+def commit_group_offsets(settings: Settings, group: str, topic: str, offsets: dict[int, int]) -> None:
+    """Set the group's next offsets. Kafka refuses while the group has members: nobody may subscribe with it.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer or refuses.
+    """
+    request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p, o) for p, o in offsets.items()])
+    try:
+        admin(settings).alter_consumer_group_offsets([request], request_timeout=TIMEOUT_S)[group].result()
+    except KafkaException as error:
+        raise BrokerUnreachableError(settings, error) from None
+
+
+def partition_lags(settings: Settings, group: str, topic: str) -> list[PartitionLag]:
+    """The group's place in each partition of the topic.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic.
+    """
+    committed = group_offsets(settings, group, topic)
+    begin, end = begin_offsets(settings, topic), end_offsets(settings, topic)
+    return [PartitionLag(p, begin[p], end[p], committed.get(p)) for p in sorted(end)]
+
+
+def lag(settings: Settings) -> int | None:
+    """Records of ``trades_raw`` that the stream has not made queryable; None when that is unknown.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic.
+    """
+    parts = [part.lag for part in partition_lags(settings, settings.consumer_group, settings.topic)]
+    known = [part for part in parts if part is not None]
+    return sum(known) if len(known) == len(parts) else None
+
+
+def list_groups(settings: Settings) -> list[tuple[str, str]]:
+    """Every consumer group and its state.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+    """
+    try:
+        answer = admin(settings).list_consumer_groups(request_timeout=TIMEOUT_S).result()
+    except KafkaException as error:
+        raise BrokerUnreachableError(settings, error) from None
+    return sorted((group.group_id, group.state.name.lower()) for group in answer.valid)
+
+
+def _partitions(settings: Settings, topic: str) -> list[int]:
+    try:
+        found = admin(settings).list_topics(topic, timeout=TIMEOUT_S).topics[topic]
+    except KafkaException as error:
+        raise BrokerUnreachableError(settings, error) from None
+    if found.error is not None or not found.partitions:
+        raise TopicError(f"there is no topic {topic} (see `market-pipeline topics list`)")
+    return sorted(found.partitions)
+
+
+def _offsets(settings: Settings, topic: str, spec: OffsetSpec) -> dict[int, int]:
+    wanted = {TopicPartition(topic, p): spec for p in _partitions(settings, topic)}
+    try:
+        answer = admin(settings).list_offsets(wanted, request_timeout=TIMEOUT_S)
+        return {part.partition: future.result().offset for part, future in answer.items()}
+    except KafkaException as error:
+        raise BrokerUnreachableError(settings, error) from None

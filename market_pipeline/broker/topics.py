@@ -1,0 +1,152 @@
+"""Kafka's topics: which there are, how they are configured, and that they exist. Auto-creation is off on purpose."""
+
+import time
+from dataclasses import dataclass, field
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import NewTopic
+
+from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin
+from market_pipeline.settings import Settings
+
+HOUR_MS = 3_600_000
+
+
+class TopicError(Exception):
+    """Kafka refused what was asked of a topic; the message is one line."""
+
+
+@dataclass(frozen=True)
+class TopicSpec:
+    """A topic as the pipeline needs it; ``config`` holds Kafka's own names."""
+
+    name: str
+    partitions: int
+    replication: int
+    config: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class TopicDescription:
+    name: str
+    partitions: int
+    replication: int
+    leaderless: int
+
+
+def pipeline_topics(settings: Settings) -> tuple[TopicSpec, ...]:
+    """``trades_raw`` keeps hours (the journal and the bronze archive keep more); dead letters wait for a person."""
+    durable = {"min.insync.replicas": str(min(2, settings.kafka_replication))}
+    return (
+        TopicSpec(
+            settings.topic,
+            settings.kafka_partitions,
+            settings.kafka_replication,
+            {
+                **durable,
+                "retention.ms": str(settings.kafka_retention_hours * HOUR_MS),
+                "segment.ms": str(HOUR_MS),
+                "compression.type": "producer",
+                "message.timestamp.type": "CreateTime",
+            },
+        ),
+        TopicSpec(
+            settings.dead_letter_topic,
+            1,
+            settings.kafka_replication,
+            {**durable, "retention.ms": str(30 * 24 * HOUR_MS), "max.message.bytes": str(8 * 1024 * 1024)},
+        ),
+    )
+
+
+def ensure_topics(settings: Settings) -> list[str]:
+    """Create the pipeline's topics where they are missing and wait until each has a leader; returns what was created.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: Kafka refuses (more replicas than brokers, say).
+    """
+    present = {topic.name for topic in list_topics(settings)}
+    missing = [spec for spec in pipeline_topics(settings) if spec.name not in present]
+    for spec in missing:
+        create_topic(settings, spec)
+    _wait_for_leaders(settings, {spec.name for spec in pipeline_topics(settings)})
+    return [spec.name for spec in missing]
+
+
+def list_topics(settings: Settings, *, internal: bool = False) -> list[TopicDescription]:
+    """Every topic by name, Kafka's own (``__…``) only when asked for.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+    """
+    try:
+        metadata = admin(settings).list_topics(timeout=TIMEOUT_S)
+    except KafkaException as error:
+        raise BrokerUnreachableError(settings, error) from None
+    return [
+        TopicDescription(
+            name,
+            len(topic.partitions),
+            len(topic.partitions[0].replicas) if topic.partitions else 0,
+            sum(1 for partition in topic.partitions.values() if partition.leader < 0),
+        )
+        for name, topic in sorted(metadata.topics.items())
+        if internal or not name.startswith("__")
+    ]
+
+
+def create_topic(settings: Settings, spec: TopicSpec) -> None:
+    """Create one topic; one that is there already is fine only if another process of ours made it this moment.
+
+    Raises:
+        TopicError: Kafka refuses.
+    """
+    new = NewTopic(spec.name, num_partitions=spec.partitions, replication_factor=spec.replication, config=spec.config)
+    future = admin(settings).create_topics([new], operation_timeout=TIMEOUT_S, request_timeout=TIMEOUT_S)[spec.name]
+    try:
+        future.result(timeout=2 * TIMEOUT_S)
+    except KafkaException as error:
+        if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+            raise TopicError(f"topic {spec.name} was not created: {error.args[0].str()}") from None
+
+
+def delete_topic(settings: Settings, name: str) -> None:
+    """Delete a topic with all its records.
+
+    Raises:
+        TopicError: there is no such topic, or Kafka refuses.
+    """
+    future = admin(settings).delete_topics([name], operation_timeout=TIMEOUT_S, request_timeout=TIMEOUT_S)[name]
+    try:
+        future.result(timeout=2 * TIMEOUT_S)
+    except KafkaException as error:
+        raise TopicError(f"topic {name} was not deleted: {error.args[0].str()}") from None
+
+
+def wait_for_kafka(settings: Settings, timeout_s: float) -> None:
+    """Return when the broker answers a metadata request.
+
+    Raises:
+        BrokerUnreachableError: it did not within ``timeout_s``.
+    """
+    deadline = time.monotonic() + timeout_s
+    client = admin(settings)
+    while True:
+        try:
+            client.list_topics(timeout=min(1.0, timeout_s))
+        except KafkaException as error:
+            if time.monotonic() > deadline:
+                raise BrokerUnreachableError(settings, error) from None
+        else:
+            return
+
+
+def _wait_for_leaders(settings: Settings, names: set[str]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        ready = {t.name for t in list_topics(settings) if t.partitions and not t.leaderless}
+        if names <= ready:
+            return
+        time.sleep(0.05)
+    raise TopicError(f"no leader within 30 s for {', '.join(sorted(names - ready))}")

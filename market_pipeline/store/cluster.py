@@ -1,0 +1,79 @@
+"""How every client of ours reaches Cassandra."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from cassandra import DriverException
+from cassandra.cluster import (
+    EXEC_PROFILE_DEFAULT,
+    Cluster,
+    ExecutionProfile,
+    NoHostAvailable,
+    Session,
+)
+from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
+
+from market_pipeline.settings import Settings
+
+CONNECT_TIMEOUT_S = 5.0
+
+
+class StoreUnreachableError(Exception):
+    """Cassandra did not answer in time; the message says where it was looked for and what to do."""
+
+    def __init__(self, settings: Settings, why: str) -> None:
+        where = f"{', '.join(settings.contact_points)} port {settings.cql_port}"
+        cure = "start it with `market-pipeline up`" if settings.embedded_cassandra else "check CASSANDRA_CONTACT_POINTS"
+        super().__init__(f"Cassandra does not answer at {where} ({why}): {cure}")
+
+
+@contextmanager
+def connect(settings: Settings, *, timeout_s: float = 10.0) -> Iterator[Session]:
+    """A session without a keyspace of its own, closed at the end; ``timeout_s`` is for one request.
+
+    Create it after a fork, never before: the driver has threads.
+
+    Raises:
+        StoreUnreachableError: no node answers.
+    """
+    profile = ExecutionProfile(
+        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(settings.cassandra_local_dc)),
+        request_timeout=timeout_s,
+    )
+    cluster = Cluster(
+        list(settings.contact_points),
+        port=settings.cql_port,
+        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+        reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0),
+        connect_timeout=CONNECT_TIMEOUT_S,
+        control_connection_timeout=CONNECT_TIMEOUT_S,
+        protocol_version=5,
+    )
+    try:
+        try:
+            session = cluster.connect()
+        except (NoHostAvailable, DriverException, OSError) as error:
+            raise StoreUnreachableError(settings, type(error).__name__) from None
+        yield session
+    finally:
+        cluster.shutdown()
+
+
+def wait_for_cql(settings: Settings, timeout_s: float) -> None:
+    """Return when Cassandra answers a query.
+
+    Raises:
+        StoreUnreachableError: it did not within ``timeout_s``.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        try:
+            with connect(settings) as session:
+                session.execute("SELECT release_version FROM system.local")
+        except (StoreUnreachableError, DriverException):
+            if time.monotonic() > deadline:
+                raise StoreUnreachableError(settings, f"waited {timeout_s:.0f} s") from None
+            time.sleep(0.2)
+        else:
+            return
