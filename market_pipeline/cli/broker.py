@@ -1,0 +1,174 @@
+"""``topics`` and ``groups``: the runbook's Kafka commands, on the embedded broker or on a configured one."""
+
+import json
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from market_pipeline.broker import offsets as broker_offsets
+from market_pipeline.broker import topics as broker_topics
+from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.settings import Settings
+
+ERRORS = (BrokerUnreachableError, broker_topics.TopicError)
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def topics() -> None:
+    """List, create or delete Kafka topics.
+
+    \b
+    Examples:
+      market-pipeline topics list
+      market-pipeline topics create new_topic --partitions 6
+      market-pipeline topics delete old_topic
+    """
+
+
+@topics.command("list")
+@click.option("--internal", is_flag=True, help="Kafka's own topics too.")
+@as_json
+def list_(internal: bool, as_json: bool) -> None:
+    """Every topic with its partitions and record offsets.
+
+    \b
+    Example:
+      market-pipeline topics list --json
+    """
+    settings = load_settings()
+    try:
+        found = broker_topics.list_topics(settings, internal=internal)
+        sizes = {topic.name: _retained(settings, topic.name) for topic in found}
+    except ERRORS as error:
+        raise PipelineError(str(error)) from None
+    if as_json:
+        rows = [
+            {"topic": t.name, "partitions": t.partitions, "replication": t.replication, "records": sizes[t.name]}
+            for t in found
+        ]
+        click.echo(json.dumps(rows))
+        return
+    table = Table("topic", "partitions", "replication", "records kept")
+    for topic in found:
+        table.add_row(topic.name, str(topic.partitions), str(topic.replication), f"{sizes[topic.name]:,}")
+    Console().print(table)
+
+
+@topics.command()
+@click.argument("name")
+@click.option("--partitions", default=6, show_default=True, type=click.IntRange(1, 10_000))
+@click.option("--replication-factor", default=1, show_default=True, type=click.IntRange(1, 100))
+@click.option("--config", "configs", multiple=True, metavar="KEY=VALUE", help="A topic setting; repeatable.")
+def create(name: str, partitions: int, replication_factor: int, configs: tuple[str, ...]) -> None:
+    """Create a topic.
+
+    \b
+    Example:
+      market-pipeline topics create new_topic --partitions 6 --replication-factor 1 --config retention.ms=3600000
+    """
+    settings = load_settings()
+    pairs = dict(config.partition("=")[::2] for config in configs)
+    try:
+        if name in {topic.name for topic in broker_topics.list_topics(settings, internal=True)}:
+            raise PipelineError(f"topic {name} exists already (see `market-pipeline topics list`)")
+        broker_topics.create_topic(settings, broker_topics.TopicSpec(name, partitions, replication_factor, pairs))
+    except ERRORS as error:
+        raise PipelineError(str(error)) from None
+    click.echo(f"created topic {name} with {partitions} partitions")
+
+
+@topics.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Don't ask.")
+def delete(name: str, yes: bool) -> None:
+    """Delete a topic and every record in it.
+
+    \b
+    Example:
+      market-pipeline topics delete old_topic --yes
+    """
+    settings = load_settings()
+    if not yes:
+        click.confirm(f"Delete topic {name} with all its records?", abort=True)
+    try:
+        broker_topics.delete_topic(settings, name)
+    except ERRORS as error:
+        raise PipelineError(str(error)) from None
+    click.echo(f"deleted topic {name}")
+
+
+@click.group()
+def groups() -> None:
+    """List or describe Kafka consumer groups.
+
+    \b
+    Examples:
+      market-pipeline groups list
+      market-pipeline groups describe spark-consumer
+    """
+
+
+@groups.command("list")
+@as_json
+def list_groups(as_json: bool) -> None:
+    """Every consumer group.
+
+    \b
+    Example:
+      market-pipeline groups list
+    """
+    settings = load_settings()
+    try:
+        found = broker_offsets.list_groups(settings)
+    except ERRORS as error:
+        raise PipelineError(str(error)) from None
+    if as_json:
+        click.echo(json.dumps([{"group": name, "state": state} for name, state in found]))
+        return
+    table = Table("group", "state")
+    for name, state in found:
+        table.add_row(name, state)
+    Console().print(table)
+
+
+@groups.command()
+@click.argument("group", default="spark-consumer")
+@click.option("--topic", default=None, help="The topic (default: trades_raw).")
+@as_json
+def describe(group: str, topic: str | None, as_json: bool) -> None:
+    """A group's place and lag in each partition. Spark keeps its own offsets; the stream mirrors them here.
+
+    \b
+    Example:
+      market-pipeline groups describe spark-consumer
+    """
+    settings = load_settings()
+    try:
+        parts = broker_offsets.partition_lags(settings, group, topic or settings.topic)
+    except ERRORS as error:
+        raise PipelineError(str(error)) from None
+    if all(part.committed is None for part in parts):
+        raise PipelineError(f"group {group} never committed an offset of {topic or settings.topic}")
+    if as_json:
+        rows = [
+            {"partition": p.partition, "committed": p.committed, "begin": p.begin, "end": p.end, "lag": p.lag}
+            for p in parts
+        ]
+        click.echo(json.dumps(rows))
+        return
+    table = Table("partition", "committed", "log end", "lag", title=f"{group} on {topic or settings.topic}")
+    for part in parts:
+        table.add_row(str(part.partition), _number(part.committed), _number(part.end), _number(part.lag))
+    Console().print(table)
+
+
+def _retained(settings: Settings, topic: str) -> int:
+    begin, end = broker_offsets.begin_offsets(settings, topic), broker_offsets.end_offsets(settings, topic)
+    return sum(end.values()) - sum(begin.values())
+
+
+def _number(value: int | None) -> str:
+    return "unknown" if value is None else f"{value:,}"
