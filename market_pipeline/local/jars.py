@@ -1,0 +1,301 @@
+"""The Java archives of the embedded servers and of Spark, from the ordinary Maven local repository.
+
+``jars.lock`` names every file with its SHA-256 and size, so that a fresh machine walks no dependency graph, each
+download is verified, and a progress bar knows its end. A developer re-creates it from ``ROOTS`` with
+``python -m market_pipeline.local.jars lock``.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+LOCK_FILE = "jars.lock"
+DOWNLOAD_THREADS = 8
+TIMEOUT_S = 60
+
+ROOTS: dict[str, tuple[str, ...]] = {
+    # the POM of Kafka brings no slf4j binding; without this one (slf4j 1.7 line) there is no log at all
+    "kafka": ("org.apache.kafka:kafka_2.13:4.3.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"),
+    "kafka-tools": ("org.apache.kafka:kafka-tools:4.3.1",),
+    "cassandra": ("org.apache.cassandra:cassandra-all:5.0.9",),
+    "spark": (
+        "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0",
+        "com.datastax.spark:spark-cassandra-connector_2.13:3.5.1",
+    ),
+    "jolokia": ("org.jolokia:jolokia-agent-jvm:2.2.9:javaagent",),
+}
+"""What each set is resolved from."""
+
+ALONE = frozenset({"kafka-tools", "jolokia"})
+"""Sets that are their roots only: the tools' other dependencies serve Connect, the agent carries its own."""
+
+BUILT_ON = {"kafka-tools": ("kafka",)}
+"""Sets whose class path begins with other sets."""
+
+Progress = Callable[[int, int], None]
+"""Called with the bytes that have arrived and the bytes that are needed, from several threads, one at a time."""
+
+
+class JarError(Exception):
+    """A jar cannot be had; the message is one line and names the cure."""
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One file of the lock: its Maven coordinate, SHA-256 in hexadecimal, and size in bytes."""
+
+    set_name: str
+    coordinate: str
+    sha256: str
+    size: int
+
+    @property
+    def parts(self) -> tuple[str, str, str, str]:
+        """Group, artifact, version and classifier ('' for the main file)."""
+        group, artifact, version, *classifier = self.coordinate.split(":")
+        return group, artifact, version, classifier[0] if classifier else ""
+
+    @property
+    def relative_path(self) -> Path:
+        """Where the file lies in a Maven repository."""
+        group, artifact, version, classifier = self.parts
+        suffix = f"-{classifier}" if classifier else ""
+        return Path(*group.split("."), artifact, version, f"{artifact}-{version}{suffix}.jar")
+
+    def line(self) -> str:
+        return f"{self.set_name} {self.coordinate} {self.sha256} {self.size}"
+
+
+def parse_lock(text: str) -> list[Jar]:
+    """The jars of a lock file: ``set coordinate sha256 size`` a line; empty lines and # comments are skipped.
+
+    Raises:
+        ValueError: a line is not of that form; the message names its number.
+    """
+    jars = []
+    for number, line in enumerate(text.splitlines(), 1):
+        fields = line.partition("#")[0].split()
+        if not fields:
+            continue
+        well_formed = len(fields) == 4 and len(fields[2]) == 64 and fields[3].isdigit()
+        if not well_formed or fields[1].count(":") not in (2, 3):
+            raise ValueError(f"{LOCK_FILE} line {number} is not 'set group:artifact:version[:classifier] sha256 size'")
+        jars.append(Jar(fields[0], fields[1], fields[2], int(fields[3])))
+    return jars
+
+
+def locked(*names: str) -> list[Jar]:
+    """The jars of the sets, in class path order.
+
+    Raises:
+        KeyError: there is no such set.
+    """
+    text = resources.files("market_pipeline.local").joinpath(LOCK_FILE).read_text(encoding="utf-8")
+    by_set: dict[str, list[Jar]] = {name: [] for name in ROOTS}
+    for jar in parse_lock(text):
+        by_set[jar.set_name].append(jar)
+    wanted = [each for name in names for each in (*BUILT_ON.get(name, ()), name)]
+    return [jar for name in dict.fromkeys(wanted) for jar in by_set[name]]
+
+
+def repository() -> Path:
+    """The Maven local repository: ``M2_REPO``, else the ordinary place in the home directory."""
+    return Path(os.environ.get("M2_REPO") or Path.home() / ".m2" / "repository")
+
+
+def missing(jars: list[Jar]) -> list[Jar]:
+    """Those that are not in the local repository with the size they should have."""
+    root = repository()
+
+    def present(jar: Jar) -> bool:
+        try:
+            return (root / jar.relative_path).stat().st_size == jar.size
+        except OSError:
+            return False
+
+    return [jar for jar in jars if not present(jar)]
+
+
+def classpath(name: str, progress: Progress | None = None) -> list[Path]:
+    """The files of a set (one of ``ROOTS``), downloaded first where they are missing.
+
+    Raises:
+        JarError: a file could not be downloaded, or is not the file of the lock.
+    """
+    jars = locked(name)
+    fetch(jars, progress)
+    return [repository() / jar.relative_path for jar in jars]
+
+
+def fetch(jars: list[Jar], progress: Progress | None = None) -> None:
+    """Download what is missing, several files at once, one process at a time.
+
+    Raises:
+        JarError: as for ``classpath``.
+    """
+    if not missing(jars):
+        return
+    with _alone_in(repository()):
+        wanted = missing(jars)
+        if wanted:
+            _download(wanted, progress)
+
+
+@contextlib.contextmanager
+def _alone_in(root: Path) -> Iterator[None]:
+    """Two downloads at once into one repository trip over each other's half-written files."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with (root / ".market-pipeline.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+    except OSError as error:
+        raise JarError(f"cannot write to the Maven repository {root}: {error.strerror} (M2_REPO moves it)") from None
+
+
+class _Tally:
+    """Adds up what all threads received and tells it on."""
+
+    def __init__(self, total: int, progress: Progress | None) -> None:
+        self._total = total
+        self._progress = progress
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            if self._progress is not None:
+                self._progress(self._done, self._total)
+
+    @contextlib.contextmanager
+    def of_file(self, filename: str, size: int) -> Iterator[Callable[[int], None]]:
+        """The callback that jgo asks for: one context a file, called with the bytes of each chunk."""
+        yield self.add
+
+
+def _download(jars: list[Jar], progress: Progress | None) -> None:
+    tally = _Tally(sum(jar.size for jar in jars), progress)
+    # files arrive in a staging folder and are moved when they are verified, so that a half-written or a wrong one is
+    # never found under its real name
+    with tempfile.TemporaryDirectory(prefix=".market-pipeline-", dir=repository()) as staging:
+        context = _maven(Path(staging), tally)
+        with ThreadPoolExecutor(DOWNLOAD_THREADS, "jars") as pool:
+            pending = [pool.submit(_download_one, context, jar) for jar in sorted(jars, key=lambda jar: -jar.size)]
+            try:
+                for each in pending:
+                    each.result()
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+
+def _maven(cache: Path, tally: _Tally) -> Any:
+    # imported here: it is slow, and needed on the first start only
+    from jgo.config import GlobalSettings
+    from jgo.maven import MavenContext, PythonResolver
+    from jgo.maven._core import DEFAULT_REMOTE_REPOS
+
+    resolver = PythonResolver(progress_callback=tally.of_file)
+    remotes = DEFAULT_REMOTE_REPOS | GlobalSettings.load().repositories
+    return MavenContext(resolver=resolver, repo_cache=cache, remote_repos=remotes, timeout=TIMEOUT_S)
+
+
+def _download_one(context: Any, jar: Jar) -> None:
+    group, artifact, version, classifier = jar.parts
+    wanted = context.project(group, artifact).at_version(version).artifact(classifier)
+    last: Exception | None = None
+    for _ in range(3):
+        wanted.cached_path.unlink(missing_ok=True)
+        try:
+            arrived = wanted.resolve()
+        except Exception as error:  # requests, urllib3 and jgo each have their own
+            last = error
+            continue
+        digest = hashlib.sha256(arrived.read_bytes()).hexdigest()
+        if digest != jar.sha256:
+            raise JarError(
+                f"{jar.coordinate} arrived with SHA-256 {digest[:12]}…, the lock says {jar.sha256[:12]}…: "
+                "is a mirror or a proxy changing files? Nothing was kept; try another network"
+            )
+        target = repository() / jar.relative_path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        arrived.replace(target)
+        return
+    raise JarError(
+        f"cannot download {jar.coordinate} ({_brief(last)}): check the network or the proxy (HTTPS_PROXY), then "
+        "start again; what has arrived is kept"
+    )
+
+
+def _brief(error: Exception | None) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text[:160]}"
+
+
+def resolve_lock() -> list[Jar]:
+    """Walk the dependency graph from ``ROOTS`` and download everything: the content of a new lock file."""
+    import jgo
+
+    shipped = _artifacts_in_pyspark()
+    jars = []
+    for name, roots in ROOTS.items():
+        for artifact in _resolved(jgo, roots, alone=name in ALONE):
+            if name == "spark" and artifact.artifactId in shipped:
+                continue
+            classifier = f":{artifact.classifier}" if artifact.classifier else ""
+            coordinate = f"{artifact.groupId}:{artifact.artifactId}:{artifact.version}{classifier}"
+            content = artifact.resolve().read_bytes()
+            jars.append(Jar(name, coordinate, hashlib.sha256(content).hexdigest(), len(content)))
+    return jars
+
+
+def _resolved(jgo: Any, roots: tuple[str, ...], alone: bool) -> list[Any]:
+    found = jgo.resolve("+".join(roots))
+    return [each for each in found if each.packaging == "jar"][: len(roots) if alone else None]
+
+
+def _artifacts_in_pyspark() -> set[str]:
+    """Names, without versions, of the jars that PySpark ships: two versions of one library break in odd ways."""
+    import re
+
+    import pyspark
+
+    jars = (Path(pyspark.__file__).parent / "jars").glob("*.jar")
+    return {re.sub(r"-\d[\w.\-]*$", "", jar.stem) for jar in jars}
+
+
+def main(arguments: list[str]) -> int:
+    """The developer's command: ``lock`` writes the lock file anew."""
+    if arguments != ["lock"]:
+        sys.stderr.write("usage: python -m market_pipeline.local.jars lock\n")
+        return 2
+    lines = [
+        "# set group:artifact:version[:classifier] sha256 size; made by `python -m market_pipeline.local.jars lock`",
+        *(jar.line() for jar in resolve_lock()),
+    ]
+    target = Path(__file__).with_name(LOCK_FILE)
+    scratch = target.with_suffix(".tmp")
+    scratch.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    shutil.move(scratch, target)
+    sys.stderr.write(f"{target}: {len(lines) - 1} jars\n")
+    return 0
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO)
+    sys.exit(main(sys.argv[1:]))
