@@ -1,0 +1,163 @@
+"""Trading calendars: holidays, half days, weeks of a clock change, week-ends."""
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from market_pipeline.sessions import (
+    NEW_YORK,
+    MarketKind,
+    Session,
+    is_open,
+    kind_of,
+    open_minutes,
+    open_spans,
+    regular_hours,
+    session_of,
+)
+
+
+def new_york(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=NEW_YORK)
+
+
+@pytest.mark.parametrize(
+    ("symbol", "kind"),
+    [
+        ("AAPL", MarketKind.STOCK),
+        ("BRK.B", MarketKind.STOCK),
+        ("BINANCE:BTCUSDT", MarketKind.CRYPTO),
+        ("COINBASE:ETH-USD", MarketKind.CRYPTO),
+        ("OANDA:EUR_USD", MarketKind.FOREX),
+        ("FOREX:401484347", MarketKind.FOREX),
+        ("IC MARKETS:1", MarketKind.FOREX),
+    ],
+)
+def test_the_kind_comes_from_the_venue(symbol: str, kind: MarketKind) -> None:
+    assert kind_of(symbol) is kind
+
+
+@pytest.mark.parametrize(
+    ("at", "session"),
+    [
+        ("2026-11-24T03:59:59", Session.CLOSED),
+        ("2026-11-24T04:00:00", Session.PRE_MARKET),
+        ("2026-11-24T09:29:59", Session.PRE_MARKET),
+        ("2026-11-24T09:30:00", Session.REGULAR),
+        ("2026-11-24T15:59:59", Session.REGULAR),
+        ("2026-11-24T16:00:00", Session.AFTER_HOURS),
+        ("2026-11-24T19:59:59", Session.AFTER_HOURS),
+        ("2026-11-24T20:00:00", Session.CLOSED),
+        # Thanksgiving, and the half day after it: closes at 13:00, after-hours trading ends at 17:00
+        ("2026-11-26T11:00:00", Session.CLOSED),
+        ("2026-11-27T12:59:59", Session.REGULAR),
+        ("2026-11-27T13:00:00", Session.AFTER_HOURS),
+        ("2026-11-27T16:59:59", Session.AFTER_HOURS),
+        ("2026-11-27T17:00:00", Session.CLOSED),
+        # other holidays and a week-end
+        ("2025-12-25T11:00:00", Session.CLOSED),
+        ("2025-12-24T12:59:00", Session.REGULAR),
+        ("2025-12-24T17:30:00", Session.CLOSED),
+        ("2021-01-01T11:00:00", Session.CLOSED),
+        ("2022-06-20T11:00:00", Session.CLOSED),
+        ("2025-01-09T11:00:00", Session.CLOSED),  # national day of mourning
+        ("2026-11-28T11:00:00", Session.CLOSED),
+        ("1999-06-01T11:00:00", Session.REGULAR),
+    ],
+)
+def test_sessions_of_a_stock(at: str, session: Session) -> None:
+    assert session_of("AAPL", new_york(at)) is session
+    assert is_open("AAPL", new_york(at)) is (session is not Session.CLOSED)
+
+
+@pytest.mark.parametrize(
+    ("day", "opens", "closes"),
+    [
+        (date(2026, 3, 6), "14:30", "21:00"),  # last session before the clock goes forward
+        (date(2026, 3, 9), "13:30", "20:00"),
+        (date(2026, 10, 30), "13:30", "20:00"),  # Europe has gone back, New York hasn't
+        (date(2026, 11, 2), "14:30", "21:00"),
+        (date(2026, 11, 27), "14:30", "18:00"),
+    ],
+)
+def test_regular_hours_in_utc(day: date, opens: str, closes: str) -> None:
+    hours = regular_hours(day)
+    assert hours is not None
+    assert [f"{at:%H:%M}" for at in hours] == [opens, closes]
+    assert all(at.tzinfo is UTC for at in hours)
+
+
+@pytest.mark.parametrize("day", [date(2026, 11, 26), date(2026, 11, 28), date(2026, 12, 25)])
+def test_no_regular_hours_without_a_session(day: date) -> None:
+    assert regular_hours(day) is None
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-11-22T16:59:59", False),  # Sunday
+        ("2026-11-22T17:00:00", True),
+        ("2026-11-26T12:00:00", True),  # Thanksgiving is no holiday of forex
+        ("2026-11-27T16:59:59", True),
+        ("2026-11-27T17:00:00", False),
+        ("2026-11-28T12:00:00", False),
+        ("2026-03-08T16:59:59", False),  # the Sunday on which the clock went forward
+        ("2026-03-08T17:00:00", True),
+    ],
+)
+def test_forex_trades_from_sunday_to_friday(at: str, expected: bool) -> None:
+    assert is_open("OANDA:EUR_USD", new_york(at)) is expected
+
+
+@pytest.mark.parametrize(
+    ("symbol", "day", "minutes"),
+    [
+        ("BINANCE:BTCUSDT", date(2026, 11, 28), 1440),
+        ("OANDA:EUR_USD", date(2026, 11, 28), 0),
+        ("OANDA:EUR_USD", date(2026, 11, 27), 22 * 60),
+        ("OANDA:EUR_USD", date(2026, 7, 17), 21 * 60),
+        ("AAPL", date(2026, 11, 24), 16 * 60),  # 09:00-24:00 UTC, and yesterday's last hour of after-hours trading
+        ("AAPL", date(2026, 7, 15), 16 * 60),
+        ("AAPL", date(2026, 11, 26), 60),
+        ("AAPL", date(2026, 11, 27), 13 * 60),
+        ("AAPL", date(2026, 11, 28), 0),
+    ],
+)
+def test_open_minutes_of_a_utc_day(symbol: str, day: date, minutes: int) -> None:
+    assert open_minutes(symbol, day) == minutes
+
+
+def test_a_time_without_a_zone_is_refused() -> None:
+    with pytest.raises(ValueError, match="no time zone"):
+        is_open("AAPL", datetime(2026, 11, 24, 12))  # noqa: DTZ001
+
+
+def test_the_zone_of_the_time_does_not_matter() -> None:
+    at = datetime(2026, 11, 24, 14, 30, tzinfo=UTC)
+    for zone in ("Asia/Kolkata", "America/New_York", "Pacific/Auckland"):
+        assert session_of("AAPL", at.astimezone(ZoneInfo(zone))) is Session.REGULAR
+
+
+@settings(deadline=None)  # the first look at a year loads its calendar
+@given(
+    symbol=st.sampled_from(["AAPL", "BINANCE:BTCUSDT", "OANDA:EUR_USD"]),
+    at=st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 1), timezones=st.just(UTC)),  # noqa: DTZ001
+)
+def test_spans_agree_with_the_moment(symbol: str, at: datetime) -> None:
+    spans = open_spans(symbol, at - timedelta(days=3), at + timedelta(days=3))
+    assert is_open(symbol, at) == any(start <= at < end for start, end in spans)
+    assert spans == sorted(spans)
+
+
+def test_the_calendar_is_not_loaded_for_crypto() -> None:
+    code = (
+        "import sys; from datetime import datetime, UTC; from market_pipeline.sessions import is_open;"
+        "assert is_open('BINANCE:BTCUSDT', datetime.now(UTC));"
+        "assert not {'pandas', 'exchange_calendars'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
