@@ -8,7 +8,6 @@ from confluent_kafka.admin import AdminClient
 
 from market_pipeline.settings import Settings
 
-
 TIMEOUT_S = 5.0
 
 

@@ -11,24 +11,24 @@ import click
 from market_pipeline.settings import Settings, SettingsError
 
 COMMANDS = {
-    "up": "lifecycle",
-    "down": "lifecycle",
-    "init": "lifecycle",
-    "restart": "lifecycle",
-    "logs": "lifecycle",
-    "status": "status",
-    "doctor": "doctor",
-    "query": "query",
-    "cqlsh": "query",
-    "nodetool": "nodetool",
-    "reconcile": "reconcile",
-    "topics": "broker",
-    "groups": "broker",
-    "archive": "archive",
-    "record": "recording",
-    "replay": "recording",
+    "up": ("lifecycle", "Start everything; returns or shows progress until trades can be queried."),
+    "down": ("lifecycle", "Stop everything in order, losing nothing."),
+    "status": ("status", "One screen: processes, feed, Kafka, stream, Cassandra."),
+    "query": ("query", "Run one CQL statement; a table or exact JSON."),
+    "reconcile": ("reconcile", "Compare received = produced = bronze = silver = bars for a day."),
+    "doctor": ("doctor", "Check this machine and the pipeline; one line each, with the cure."),
+    "logs": ("lifecycle", "Show or follow the logs of one service or of all."),
+    "restart": ("lifecycle", "Restart one service."),
+    "init": ("lifecycle", "Create the topics and tables that are missing."),
+    "topics": ("broker", "List, create or delete Kafka topics."),
+    "groups": ("broker", "List or describe Kafka consumer groups."),
+    "cqlsh": ("query", "A CQL prompt, or one statement with -e."),
+    "nodetool": ("nodetool", "Cassandra's nodetool: status, info, tablestats, compact, cleanup, …"),
+    "archive": ("archive", "Archive new records of trades_raw to Parquet (bronze)."),
+    "record": ("recording", "Write what was received to a file that can be replayed."),
+    "replay": ("recording", "Serve a recorded file as a feed."),
 }
-"""Each command and the module of this package that holds it."""
+"""Each command: the module of this package that holds it, and its line in the list of commands."""
 
 
 class PipelineError(click.ClickException):
@@ -79,10 +79,14 @@ class LazyGroup(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module = importlib.import_module(f"market_pipeline.cli.{COMMANDS[cmd_name]}")
+        module = importlib.import_module(f"market_pipeline.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name)
         return _with_pipeline_options(command)
 

@@ -1,0 +1,77 @@
+"""A topic's records as they stand now, read once and in order, without a consumer group."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
+
+from market_pipeline.broker.client import BrokerUnreachableError, client_config
+from market_pipeline.broker.offsets import begin_offsets, end_offsets
+from market_pipeline.settings import Settings
+
+FETCH = 5_000
+PATIENCE_S = 10.0
+
+
+class Record(NamedTuple):
+    """One record; ``timestamp`` is Kafka's, in epoch milliseconds."""
+
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+def read_topic(
+    settings: Settings, topic: str, *, start: dict[int, int] | None = None, end: dict[int, int] | None = None
+) -> Iterator[Record]:
+    """The records from ``start`` (default: the oldest) up to but without ``end`` (default: the end at this moment).
+
+    Order is kept within a partition, partitions are mixed. Memory is bounded by a fetch.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer, or stopped answering on the way.
+        TopicError: there is no such topic.
+    """
+    begin, last = begin_offsets(settings, topic), end or end_offsets(settings, topic)
+    positions = {p: max(begin[p], (start or {}).get(p, 0)) for p in last}
+    left = {p for p, offset in positions.items() if offset < last[p]}
+    consumer = Consumer(
+        client_config(settings)
+        | {"group.id": "market-pipeline-reader", "enable.auto.commit": False, "auto.offset.reset": "error"}
+    )
+    try:
+        consumer.assign([TopicPartition(topic, p, positions[p]) for p in left])
+        while left:
+            messages = consumer.consume(FETCH, timeout=PATIENCE_S)
+            if not messages:
+                raise BrokerUnreachableError(settings, f"no record for {PATIENCE_S:.0f} s")
+            for message in messages:
+                if message.error():
+                    raise BrokerUnreachableError(settings, message.error())
+                partition, offset = message.partition() or 0, message.offset() or 0
+                if partition not in left or offset >= last[partition]:
+                    left.discard(partition)
+                    continue
+                if offset + 1 >= last[partition]:
+                    left.discard(partition)
+                yield Record(
+                    partition,
+                    offset,
+                    message.timestamp()[1],
+                    message.key(),
+                    message.value() or b"",
+                    _headers(message),
+                )
+    except KafkaException as error:
+        raise BrokerUnreachableError(settings, error) from None
+    finally:
+        consumer.close()
+
+
+def _headers(message: Message) -> tuple[tuple[str, bytes], ...]:
+    pairs = message.headers() or []
+    listed = pairs.items() if isinstance(pairs, dict) else pairs
+    return tuple((name, value.encode() if isinstance(value, str) else value or b"") for name, value in listed)

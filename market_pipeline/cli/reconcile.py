@@ -1,0 +1,114 @@
+"""``reconcile``: one command that says 0 lost, 0 doubled, or names the trades."""
+
+import sys
+from datetime import UTC, date, datetime
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.broker.topics import TopicError
+from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.quality.ledger import BarDifference, Difference
+from market_pipeline.reconcile import Report
+from market_pipeline.reconcile import reconcile as compare_hops
+from market_pipeline.store.cells import json_cell
+from market_pipeline.store.cluster import StoreUnreachableError
+
+NAMED = 5
+
+
+@click.command()
+@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), default=None, help="UTC day by event time (default: today).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def reconcile(day: datetime | None, as_json: bool) -> None:
+    """Compare received = produced = bronze = silver = bars for a UTC day.
+
+    Exit 0 only when nothing is missing and nothing is doubled; else 1, and what differs is named.
+
+    \b
+    Examples:
+      market-pipeline reconcile
+      market-pipeline reconcile --day 2025-11-10 --json
+    """
+    settings = load_settings()
+    which = day.date() if day else datetime.now(UTC).date()
+    console = Console(stderr=True)
+    try:
+        with console.status(f"comparing {which} (UTC)") as spinner:
+            report = compare_hops(settings, which, progress=lambda text: spinner.update(f"{text} …"))
+    except (BrokerUnreachableError, StoreUnreachableError, TopicError) as error:
+        raise PipelineError(str(error)) from None
+    click.echo(_as_json(report)) if as_json else _print(report)
+    sys.exit(0 if report.clean else 1)
+
+
+def _print(report: Report) -> None:
+    table = Table("hop", "trades", "sent again", "remembers", title=f"{report.day} (UTC)", title_justify="left")
+    for hop, count in report.counts.items():
+        again = report.repeated.get(hop, 0)
+        since = f"since {report.since[hop]}" if hop in report.since else "everything"
+        table.add_row(hop, f"{count:,}", f"{again:,}" if again else "", since)
+    Console().print(table)
+    for difference in report.differences:
+        for line in _lines(difference):
+            click.echo(line)
+    for bar in report.bars[:NAMED]:
+        click.echo(_bar_line(bar))
+    if len(report.bars) > NAMED:
+        click.echo(f"  … and {len(report.bars) - NAMED:,} more bars")
+    if report.bars:
+        click.echo(
+            "  mend: dagster asset materialize -m market_pipeline.definitions "
+            f"--select ohlcv_1m --partition {report.day}"
+        )
+    verdict = "nothing is missing" if report.clean else "this is not in order"
+    click.secho(
+        f"{report.lost:,} lost, {report.doubled:,} doubled, {len(report.bars):,} bars wrong: {verdict} "
+        f"({report.seconds:.1f} s)",
+        fg="green" if report.clean else "red",
+    )
+
+
+def _lines(difference: Difference) -> list[str]:
+    kinds = (("missing", difference.missing), ("too much", difference.extra), ("different", difference.changed))
+    return [
+        f"  {difference.hop}: {len(ids):,} {kind}: {', '.join(ids[:NAMED])}{' …' if len(ids) > NAMED else ''}"
+        for kind, ids in kinds
+        if ids
+    ]
+
+
+def _bar_line(bar: BarDifference) -> str:
+    minute = datetime.fromtimestamp(bar.minute / 1000, tz=UTC).isoformat(timespec="minutes")
+    have = "no bar" if bar.have is None else f"{bar.have.trades:,} trades, volume {bar.have.volume:f}"
+    return f"  bar {bar.symbol} {minute}: {have}; silver has {bar.want.trades:,} trades, volume {bar.want.volume:f}"
+
+
+def _as_json(report: Report) -> str:
+    day: date = report.day
+    return json_cell(
+        {
+            "day": day.isoformat(),
+            "clean": report.clean,
+            "lost": report.lost,
+            "doubled": report.doubled,
+            "counts": report.counts,
+            "sent_again": report.repeated,
+            "remembers_since": report.since,
+            "differences": [
+                {"hop": d.hop, "missing": d.missing, "extra": d.extra, "changed": d.changed} for d in report.differences
+            ],
+            "bars": [
+                {
+                    "symbol": bar.symbol,
+                    "minute": datetime.fromtimestamp(bar.minute / 1000, tz=UTC),
+                    "silver": bar.want._asdict(),
+                    "bar": bar.have._asdict() if bar.have else None,
+                }
+                for bar in report.bars
+            ],
+            "seconds": round(report.seconds, 2),
+        }
+    )

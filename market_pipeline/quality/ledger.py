@@ -1,0 +1,173 @@
+"""What each hop holds, in counts and order-free hashes by symbol and minute, and where two hops differ.
+
+A ledger takes a few bytes a minute, whatever the number of trades, so that a whole day is compared without a sort; only
+the minutes that differ are looked at trade by trade.
+"""
+
+import hashlib
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import NamedTuple
+
+MINUTE_MS = 60_000
+_MASK = (1 << 64) - 1
+
+
+class Sighting(NamedTuple):
+    """A trade as one hop holds it: ``ts`` in epoch milliseconds, ``price`` in the quote currency."""
+
+    symbol: str
+    ts: int
+    trade_id: str
+    price: Decimal
+    volume: Decimal
+
+    @property
+    def minute(self) -> int:
+        """Start of its minute, epoch milliseconds."""
+        return self.ts - self.ts % MINUTE_MS
+
+
+class Cell(NamedTuple):
+    """A symbol's minute, within one era: the stretch of receive times over which the same hops have a memory."""
+
+    era: int
+    symbol: str
+    minute: int
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a hop holds of a cell: how many sightings, and a hash that does not depend on their order."""
+
+    count: int = 0
+    digest: int = 0
+
+    def add(self, sighting: Sighting) -> None:
+        self.count += 1
+        self.digest = (self.digest + fingerprint(sighting)) & _MASK
+
+
+def fingerprint(sighting: Sighting) -> int:
+    """64 bits of identity and value; 1.50 and 1.5 are the same price."""
+    text = (
+        f"{sighting.symbol}\n{sighting.ts}\n{sighting.trade_id}\n"
+        f"{sighting.price.normalize():f}\n{sighting.volume.normalize():f}"
+    )
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
+
+
+@dataclass
+class Ledger:
+    """One hop's tallies.
+
+    Args:
+        hop: its name, as a person knows it.
+        since: the oldest ``trade_id`` that this hop can still hold ('' when it forgets nothing).
+        boundaries: the ``since`` of every hop that is compared, sorted; they cut receive time into eras.
+    """
+
+    hop: str
+    since: str
+    boundaries: Sequence[str]
+    tallies: dict[Cell, Tally] = field(default_factory=dict)
+    count: int = 0
+
+    def cell(self, sighting: Sighting) -> Cell:
+        return Cell(bisect_right(self.boundaries, sighting.trade_id), sighting.symbol, sighting.minute)
+
+    def add(self, sighting: Sighting) -> None:
+        if sighting.trade_id < self.since:
+            return
+        self.count += 1
+        self.tallies.setdefault(self.cell(sighting), Tally()).add(sighting)
+
+    @property
+    def first_era(self) -> int:
+        """The first era that this hop remembers whole."""
+        return bisect_right(self.boundaries, self.since) if self.since else 0
+
+
+def differing(reference: Ledger, other: Ledger) -> set[Cell]:
+    """The cells in which two hops differ, over the eras that both remember."""
+    first = max(reference.first_era, other.first_era)
+    cells = {cell for cell in (*reference.tallies, *other.tallies) if cell.era >= first}
+    return {cell for cell in cells if reference.tallies.get(cell) != other.tallies.get(cell)}
+
+
+def first_arrivals(sightings: Iterable[Sighting]) -> Iterator[Sighting]:
+    """Drop what a producer sent again after a crash, given a log in its order of writing.
+
+    Within a symbol ids only grow; after a crash they start again from an earlier one. So what is not above the highest
+    id so far was there before, unless it was lost the first time, which the comparison then shows.
+    """
+    highest: dict[str, str] = {}
+    for sighting in sightings:
+        if sighting.trade_id > highest.get(sighting.symbol, ""):
+            highest[sighting.symbol] = sighting.trade_id
+            yield sighting
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a hop lacks, has too much, or has otherwise than the reference, by ``trade_id``; a few of each are named."""
+
+    hop: str
+    missing: tuple[str, ...]
+    extra: tuple[str, ...]
+    changed: tuple[str, ...]
+
+    def __bool__(self) -> bool:
+        return bool(self.missing or self.extra or self.changed)
+
+
+def compare(hop: str, reference: Mapping[str, Sighting], other: Mapping[str, Sighting]) -> Difference:
+    """Two hops trade by trade, for the cells that differ."""
+    shared = reference.keys() & other.keys()
+    return Difference(
+        hop,
+        missing=tuple(sorted(reference.keys() - other.keys())),
+        extra=tuple(sorted(other.keys() - reference.keys())),
+        changed=tuple(sorted(k for k in shared if fingerprint(reference[k]) != fingerprint(other[k]))),
+    )
+
+
+class BarSum(NamedTuple):
+    """What a minute's bar must add up to."""
+
+    trades: int
+    volume: Decimal
+
+
+@dataclass(frozen=True)
+class BarDifference:
+    """A bar that does not add up to its trades; ``have`` is None where there is no bar."""
+
+    symbol: str
+    minute: int
+    want: BarSum
+    have: BarSum | None
+
+
+def bar_sums(sightings: Iterable[Sighting]) -> dict[tuple[str, int], BarSum]:
+    """Trades and volume by (symbol, minute); a price update opens a bar but adds nothing to it."""
+    sums: dict[tuple[str, int], BarSum] = {}
+    for sighting in sightings:
+        key = (sighting.symbol, sighting.minute)
+        before = sums.get(key, BarSum(0, Decimal(0)))
+        traded = int(sighting.volume > 0)
+        sums[key] = BarSum(before.trades + traded, before.volume + sighting.volume)
+    return sums
+
+
+def compare_bars(want: Mapping[tuple[str, int], BarSum], have: Mapping[tuple[str, int], BarSum]) -> list[BarDifference]:
+    """Every bar that is missing, does not add up, or stands where nothing happened."""
+    nothing = BarSum(0, Decimal(0))
+    keys: Collection[tuple[str, int]] = sorted(want.keys() | have.keys())
+    return [
+        BarDifference(symbol, minute, want.get((symbol, minute), nothing), have.get((symbol, minute)))
+        for symbol, minute in keys
+        if want.get((symbol, minute)) != have.get((symbol, minute))
+    ]

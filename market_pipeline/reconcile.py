@@ -1,0 +1,217 @@
+"""Received = produced = bronze = silver = bars, for one UTC day, on the live system: the proof that nothing was lost.
+
+Each hop is read from where it lives: the journal, Kafka, the Parquet archive, ``trades_silver`` and ``ohlcv_1m``. Only
+what was received before the comparison began is compared, so that it can run beside the stream.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+
+from cassandra.cluster import Session
+
+from market_pipeline.broker.offsets import begin_offsets, end_offsets
+from market_pipeline.broker.records import read_topic
+from market_pipeline.feed.journal import oldest_received_at, read_frames
+from market_pipeline.feed.normalise import trades_of
+from market_pipeline.model import RejectedTrade, Trade, decode, trade_id
+from market_pipeline.quality.ledger import (
+    BarDifference,
+    Cell,
+    Difference,
+    Ledger,
+    Sighting,
+    bar_sums,
+    compare,
+    compare_bars,
+    differing,
+    first_arrivals,
+)
+from market_pipeline.settings import Settings
+from market_pipeline.store.archive import archive_new, read_day
+from market_pipeline.store.cluster import connect
+from market_pipeline.store.trades import bars_day, silver_day
+
+DAY_MS = 86_400_000
+SETTLE_S = 20.0
+"""How long the comparison waits for what is on its way through the stream."""
+
+Read = Callable[[], Iterator[Sighting]]
+
+
+@dataclass(frozen=True)
+class Hop:
+    """A place where trades are, how to read them, and the oldest ``trade_id`` that it can still hold."""
+
+    name: str
+    read: Read
+    since: str = ""
+
+
+@dataclass
+class Report:
+    """What was compared and what differs.
+
+    Attributes:
+        day: the UTC day, by event time.
+        counts: trades of the day by hop.
+        since: by hop, the receive time (ISO-8601) before which it remembers nothing, where that matters.
+        repeated: records that the producer sent again after a crash, by hop; they are harmless and counted apart.
+        differences: by hop, against the hop before it.
+        bars: bars that do not add up to their trades.
+    """
+
+    day: date
+    counts: dict[str, int] = field(default_factory=dict)
+    since: dict[str, str] = field(default_factory=dict)
+    repeated: dict[str, int] = field(default_factory=dict)
+    differences: list[Difference] = field(default_factory=list)
+    bars: list[BarDifference] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def lost(self) -> int:
+        return sum(len(difference.missing) for difference in self.differences)
+
+    @property
+    def doubled(self) -> int:
+        return sum(len(difference.extra) for difference in self.differences)
+
+    @property
+    def clean(self) -> bool:
+        return not self.bars and not any(self.differences)
+
+
+def reconcile(settings: Settings, day: date, *, progress: Callable[[str], None] = lambda _: None) -> Report:
+    """Compare every hop of a UTC day; waits up to ``SETTLE_S`` for trades that are still on their way.
+
+    Raises:
+        BrokerUnreachableError, StoreUnreachableError: a hop can't be read.
+        ArchiveError: Kafka lost records before they were archived.
+    """
+    began = time.monotonic()
+    cut = trade_id(time.time_ns() // 1000, 0)
+    progress("archiving what is new")
+    archive_new(settings)
+    with connect(settings, timeout_s=60) as session:
+        hops = [Hop(name, _bounded(read, day, cut), since) for name, read, since in _hops(settings, session, day)]
+        report = _compare_settled(hops, settings, session, day, progress)
+    report.seconds = time.monotonic() - began
+    return report
+
+
+def _hops(settings: Settings, session: Session, day: date) -> list[tuple[str, Read, str]]:
+    oldest = oldest_received_at(settings.paths.journal)
+    journal_since = trade_id(oldest, 0) if oldest is not None else trade_id(time.time_ns() // 1000, 0)
+    produced = _oldest_produced(settings)
+    return [
+        ("received", lambda: _received(settings), journal_since),
+        (
+            "produced",
+            lambda: (_sighting(t) for t in decoded(r.value for r in read_topic(settings, settings.topic))),
+            produced,
+        ),
+        ("bronze", lambda: (_sighting(t) for t in decoded(read_day(settings, day))), ""),
+        ("silver", lambda: silver_day(session, settings, day), ""),
+    ]
+
+
+def _compare_settled(
+    hops: list[Hop], settings: Settings, session: Session, day: date, progress: Callable[[str], None]
+) -> Report:
+    deadline = time.monotonic() + SETTLE_S
+    while True:
+        report = _compare(hops, settings, session, day, progress)
+        if report.clean or time.monotonic() > deadline:
+            return report
+        progress("some trades are still on their way")
+        archive_new(settings)
+        time.sleep(1)
+
+
+def _compare(
+    hops: list[Hop], settings: Settings, session: Session, day: date, progress: Callable[[str], None]
+) -> Report:
+    report = Report(day)
+    boundaries = sorted({hop.since for hop in hops if hop.since})
+    ledgers: list[Ledger] = []
+    for hop in hops:
+        progress(f"reading {hop.name}")
+        ledger, repeated = _fill(hop, boundaries)
+        ledgers.append(ledger)
+        report.counts[hop.name] = ledger.count
+        if hop.since:
+            report.since[hop.name] = _received_iso(hop.since)
+        if repeated:
+            report.repeated[hop.name] = repeated
+    for index in range(1, len(hops)):
+        cells = differing(ledgers[index - 1], ledgers[index])
+        if cells:
+            before = _look(hops[index - 1], ledgers[index - 1], cells)
+            report.differences.append(compare(hops[index].name, before, _look(hops[index], ledgers[index], cells)))
+    progress("reading bars")
+    have = bars_day(session, settings, day)
+    report.counts["bars"] = sum(bar.trades for bar in have.values())
+    report.bars = compare_bars(bar_sums(hops[-1].read()), have)
+    return report
+
+
+def _fill(hop: Hop, boundaries: list[str]) -> tuple[Ledger, int]:
+    ledger, seen = Ledger(hop.name, hop.since, boundaries), 0
+
+    def counted() -> Iterator[Sighting]:
+        nonlocal seen
+        for sighting in hop.read():
+            seen += 1
+            yield sighting
+
+    for sighting in first_arrivals(counted()) if hop.name in {"produced", "bronze"} else counted():
+        ledger.add(sighting)
+    return ledger, seen - ledger.count
+
+
+def _look(hop: Hop, ledger: Ledger, cells: set[Cell]) -> dict[str, Sighting]:
+    return {s.trade_id: s for s in hop.read() if s.trade_id >= hop.since and ledger.cell(s) in cells}
+
+
+def _received(settings: Settings) -> Iterator[Sighting]:
+    for item in trades_of(read_frames(settings.paths.journal), settings.active_feed):
+        if isinstance(item, Trade):
+            yield _sighting(item)
+
+
+def decoded(values: Iterable[bytes]) -> Iterator[Trade]:
+    """The trades among a topic's values; what is not a trade is the dead letters' business."""
+    for value in values:
+        try:
+            yield decode(value)
+        except RejectedTrade:
+            continue
+
+
+def _sighting(trade: Trade) -> Sighting:
+    return Sighting(trade.symbol, trade.ts, trade.trade_id, trade.price, trade.volume)
+
+
+def _bounded(read: Read, day: date, cut: str) -> Read:
+    start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
+    return lambda: (s for s in read() if start <= s.ts < start + DAY_MS and s.trade_id < cut)
+
+
+def _oldest_produced(settings: Settings) -> str:
+    """The id from which Kafka has every trade; '' while it has not yet deleted any."""
+    begin, end = begin_offsets(settings, settings.topic), end_offsets(settings, settings.topic)
+    if not any(begin.values()):
+        return ""
+    firsts = [
+        next(decoded(r.value for r in read_topic(settings, settings.topic, start={p: first}, end={p: end[p]})), None)
+        for p, first in begin.items()
+        if first < end[p]
+    ]
+    return max((trade.trade_id for trade in firsts if trade), default="")
+
+
+def _received_iso(identity: str) -> str:
+    micros = int(identity.partition("-")[0])
+    return datetime.fromtimestamp(micros / 1e6, tz=UTC).isoformat(timespec="seconds")
