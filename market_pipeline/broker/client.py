@@ -1,6 +1,7 @@
 """How every client of ours reaches Kafka: one configuration, for librdkafka."""
 
 import logging
+from functools import lru_cache
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -38,4 +39,11 @@ def client_config(settings: Settings) -> dict[str, Any]:
 
 
 def admin(settings: Settings) -> AdminClient:
-    return AdminClient(client_config(settings), logger=logging.getLogger("market_pipeline.broker.librdkafka"))
+    """One client a process: librdkafka fails what is under way when its last reference goes, and a new one connects
+    anew."""
+    return _admin(tuple(sorted(client_config(settings).items())))
+
+
+@lru_cache(maxsize=8)
+def _admin(config: tuple[tuple[str, Any], ...]) -> AdminClient:
+    return AdminClient(dict(config), logger=logging.getLogger("market_pipeline.broker.librdkafka"))
