@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Context, Decimal
 from enum import Enum, StrEnum
 from typing import Any, NamedTuple
 
@@ -104,6 +104,9 @@ OHLCV_1M = (
 )
 OHLCV_1D = (_SYMBOL, Column("day", Kind.DATE, "UTC date"), *_BAR_FIGURES)
 
+EXACT = Context(prec=76)
+"""Python rounds to 28 digits unless told; a notional has up to 60."""
+
 MAX_PRICE = Decimal(10) ** 10
 MAX_VOLUME = Decimal(10) ** 14
 MAX_DECIMALS = 18
@@ -197,7 +200,11 @@ def check_decimal(name: str, value: object, limit: Decimal) -> Decimal:
     if abs(number) >= limit:
         raise RejectedTrade(Rejection.OUT_OF_RANGE, f"{name} {number:.6E} is not below {limit:.0E}")
     exponent = number.as_tuple().exponent
-    if isinstance(exponent, int) and -exponent > MAX_DECIMALS and number != number.quantize(Decimal(1).scaleb(-18)):
+    if (
+        isinstance(exponent, int)
+        and -exponent > MAX_DECIMALS
+        and number != number.quantize(Decimal(1).scaleb(-MAX_DECIMALS), context=EXACT)
+    ):
         raise RejectedTrade(Rejection.TOO_MANY_DIGITS, f"{name} has more than {MAX_DECIMALS} decimals")
     return number
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+from market_pipeline.model import EXACT
+
 MINUTE_MS = 60_000
 _MASK = (1 << 64) - 1
 
@@ -54,7 +56,7 @@ def fingerprint(sighting: Sighting) -> int:
     """64 bits of identity and value; 1.50 and 1.5 are the same price."""
     text = (
         f"{sighting.symbol}\n{sighting.ts}\n{sighting.trade_id}\n"
-        f"{sighting.price.normalize():f}\n{sighting.volume.normalize():f}"
+        f"{sighting.price.normalize(EXACT):f}\n{sighting.volume.normalize(EXACT):f}"
     )
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big")
 
@@ -158,7 +160,7 @@ def bar_sums(sightings: Iterable[Sighting]) -> dict[tuple[str, int], BarSum]:
         key = (sighting.symbol, sighting.minute)
         before = sums.get(key, BarSum(0, Decimal(0)))
         traded = int(sighting.volume > 0)
-        sums[key] = BarSum(before.trades + traded, before.volume + sighting.volume)
+        sums[key] = BarSum(before.trades + traded, EXACT.add(before.volume, sighting.volume))
     return sums
 
 

@@ -1,0 +1,53 @@
+# Two commands do everything: `make run` and `make test`. The rest is for those who change the code.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+UV     := $(BIN)/uv
+STAMP  := $(VENV)/.installed
+export UV_LINK_MODE ?= copy
+export DAGSTER_DISABLE_TELEMETRY := yes
+
+.PHONY: run stop test check unit install lock bench clean chromium
+
+run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARGS="--feed replay --replay-file F"
+	@$(BIN)/market-pipeline up $(ARGS)
+
+stop: install
+	@$(BIN)/market-pipeline down
+
+test: check chromium ## every test, against real servers
+	$(BIN)/pytest $(ARGS)
+
+check: install ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+unit: install ## the quick tests alone
+	$(BIN)/pytest market_pipeline_tests/unit $(ARGS)
+
+bench: install ## latency, catch-up and cost, beside what one would write instead
+	$(BIN)/python -m market_pipeline_tests.bench $(ARGS)
+
+install: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml
+	@test -x $(UV) || { $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	  || { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is something else: make PYTHON=python3.12 …"; exit 1; }; \
+	  echo "making $(VENV)"; $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9; }
+	@echo "installing $$(grep -c '==' requirements.lock) locked packages (pyspark alone is 450 MB)"
+	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements.lock
+	@$(UV) pip install --python $(BIN)/python --quiet --no-deps --editable .
+	@touch $@
+
+chromium: ## the browser tests drive Debian's Chromium
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+	  && echo "installing chromium" && apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+	  || { echo "error: the browser tests need Chromium as 'chromium' on PATH: apt-get install chromium"; exit 1; }
+
+lock: install ## after a change of dependencies in pyproject.toml
+	$(UV) pip compile --quiet --universal --generate-hashes --group dev pyproject.toml --output-file requirements.lock
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

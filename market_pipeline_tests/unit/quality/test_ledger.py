@@ -1,0 +1,119 @@
+"""Ledgers find what is missing, doubled or changed, wherever it is, and nothing where there is nothing."""
+
+import random
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_pipeline.model import trade_id
+from market_pipeline.quality.ledger import (
+    BarSum,
+    Ledger,
+    Sighting,
+    bar_sums,
+    compare,
+    compare_bars,
+    differing,
+    fingerprint,
+    first_arrivals,
+)
+
+NOON = 1_763_000_040_000  # the start of a minute
+
+
+def sighting(index: int, **changes: object) -> Sighting:
+    made = Sighting(f"S{index % 3}", NOON + index * 700, trade_id(index + 1, 0), Decimal(100 + index), Decimal("0.5"))
+    return made._replace(**changes)
+
+
+def ledger(sightings: list[Sighting], *, since: str = "", boundaries: tuple[str, ...] = ()) -> Ledger:
+    made = Ledger("hop", since, boundaries)
+    for one in sightings:
+        made.add(one)
+    return made
+
+
+ALL = [sighting(index) for index in range(300)]
+
+
+@given(st.randoms(use_true_random=False))
+def test_order_does_not_matter(shuffler: random.Random) -> None:
+    shuffled = list(ALL)
+    shuffler.shuffle(shuffled)
+    assert differing(ledger(ALL), ledger(shuffled)) == set()
+
+
+@given(st.integers(0, len(ALL) - 1), st.sampled_from(["lost", "doubled", "price", "volume", "time"]))
+def test_one_corrupted_trade_is_found_in_its_minute_and_named(place: int, kind: str) -> None:
+    other = list(ALL)
+    victim = other[place]
+    match kind:
+        case "lost":
+            del other[place]
+        case "doubled":
+            other.append(victim._replace(trade_id=trade_id(999_999, 0)))
+        case "price":
+            other[place] = victim._replace(price=victim.price + Decimal("0.000000000000000001"))
+        case "volume":
+            other[place] = victim._replace(volume=Decimal(0))
+        case "time":
+            other[place] = victim._replace(ts=victim.ts + 1)
+    reference, changed = ledger(ALL), ledger(other)
+    cells = differing(reference, changed)
+    assert reference.cell(victim) in cells
+    assert len(cells) <= 2
+    named = compare(
+        "hop",
+        {s.trade_id: s for s in ALL if reference.cell(s) in cells},
+        {s.trade_id: s for s in other if changed.cell(s) in cells},
+    )
+    assert named
+    found = {"lost": named.missing, "doubled": named.extra}.get(kind, named.changed)
+    assert found == ((trade_id(999_999, 0),) if kind == "doubled" else (victim.trade_id,))
+
+
+def test_equal_numbers_with_other_digits_are_the_same_trade() -> None:
+    assert fingerprint(sighting(1, price=Decimal("1.50"))) == fingerprint(sighting(1, price=Decimal("1.5")))
+    assert fingerprint(sighting(1, price=Decimal("100"))) == fingerprint(sighting(1, price=Decimal("1E+2")))
+    assert fingerprint(sighting(1, volume=Decimal("0"))) == fingerprint(sighting(1, volume=Decimal("0.00")))
+
+
+def test_what_a_hop_has_forgotten_is_not_held_against_it() -> None:
+    middle = ALL[150].trade_id
+    whole = ledger(ALL, boundaries=(middle,))
+    short = ledger(ALL[150:], since=middle, boundaries=(middle,))
+    assert differing(whole, short) == set()
+    assert differing(short, whole) == set()
+    assert differing(whole, ledger(ALL[151:], since=middle, boundaries=(middle,))) != set()
+
+
+def test_what_was_sent_again_after_a_crash_counts_once() -> None:
+    sent = [*ALL[:200], *ALL[120:]]
+    assert list(first_arrivals(sent)) == ALL
+
+
+def test_bars_add_up_to_their_trades() -> None:
+    trades = [sighting(0), sighting(3), sighting(6, volume=Decimal(0))]
+    sums = bar_sums(trades)
+    assert sums == {("S0", NOON): BarSum(2, Decimal("1.0"))}
+    assert compare_bars(sums, {("S0", NOON): BarSum(2, Decimal("1.00"))}) == []
+    (wrong,) = compare_bars(sums, {("S0", NOON): BarSum(1, Decimal("0.5"))})
+    assert (wrong.want.trades, wrong.have) == (2, BarSum(1, Decimal("0.5")))
+    (missing,) = compare_bars(sums, {})
+    assert missing.have is None
+    (from_nothing,) = compare_bars({}, {("S0", NOON): BarSum(1, Decimal(1))})
+    assert from_nothing.want == BarSum(0, Decimal(0))
+
+
+def test_sums_keep_more_digits_than_python_does_by_itself() -> None:
+    large, small = Decimal("99999999999999"), Decimal("0.000000000000000001")
+    sums = bar_sums([sighting(0, volume=large), sighting(3, volume=small)])
+    assert sums["S0", NOON].volume == Decimal("99999999999999.000000000000000001")
+    assert fingerprint(sighting(0, volume=Decimal("99999999999999.000000000000000001"))) != fingerprint(
+        sighting(0, volume=large)
+    )
+
+
+def test_a_bar_of_price_updates_alone_has_no_trades() -> None:
+    assert bar_sums([sighting(0, volume=Decimal(0))]) == {("S0", NOON): BarSum(0, Decimal(0))}

@@ -1,0 +1,54 @@
+"""The migrations say what the model says, and refuse what they can't bring up to date."""
+
+import re
+
+import pytest
+
+from market_pipeline import model
+from market_pipeline.settings import Settings
+from market_pipeline.store.migrate import Migration, MigrationError, all_migrations, pending
+
+STATEMENTS = [s for m in all_migrations() for s in m.statements(Settings.load())]
+
+
+def columns_of(table: str) -> dict[str, str]:
+    (create,) = (s for s in STATEMENTS if s.startswith(f"CREATE TABLE IF NOT EXISTS market_data.{table} "))
+    body = create[create.index("(") + 1 : create.index("PRIMARY KEY")]
+    return dict(re.findall(r"^\s*(\w+)\s+([\w<>]+),", body, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("table", "columns"),
+    [
+        ("trades_silver", model.TRADES_SILVER),
+        ("latest_prices", model.LATEST_PRICES),
+        ("ohlcv_1m", model.OHLCV_1M),
+        ("ohlcv_1d", model.OHLCV_1D),
+    ],
+)
+def test_tables_have_the_columns_of_the_model(table: str, columns: tuple[model.Column, ...]) -> None:
+    assert columns_of(table) == {column.name: column.kind.cql for column in columns}
+
+
+def test_versions_are_consecutive_and_statements_may_run_twice() -> None:
+    assert [m.version for m in all_migrations()] == list(range(1, len(all_migrations()) + 1))
+    assert all("IF NOT EXISTS" in s or s.startswith("ALTER") for s in STATEMENTS)
+
+
+OLD, NEW = Migration(1, "one", "CREATE …;"), Migration(2, "two", "ALTER …;")
+
+
+def test_only_what_is_missing_is_applied() -> None:
+    assert pending([OLD, NEW], {}) == [OLD, NEW]
+    assert pending([OLD, NEW], {1: OLD.checksum}) == [NEW]
+    assert pending([OLD, NEW], {1: OLD.checksum, 2: NEW.checksum}) == []
+
+
+def test_a_newer_schema_is_refused_with_the_cure() -> None:
+    with pytest.raises(MigrationError, match="use a newer market-pipeline"):
+        pending([OLD], {1: OLD.checksum, 2: NEW.checksum})
+
+
+def test_a_changed_old_migration_is_refused() -> None:
+    with pytest.raises(MigrationError, match="001_one differs"):
+        pending([OLD, NEW], {1: "something else"})

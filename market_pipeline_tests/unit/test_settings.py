@@ -1,0 +1,85 @@
+"""Settings: precedence, the words they accept, what is said when one is wrong, and that the key stays where it is."""
+
+from pathlib import Path
+
+import pytest
+
+from market_pipeline.settings import Settings, SettingsError
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("FINNHUB_API_KEY", "KAFKA_BOOTSTRAP_SERVERS", "CASSANDRA_CONTACT_POINTS", "MARKET_PIPELINE_DATA_DIR"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_without_a_key_the_simulator_is_the_feed() -> None:
+    assert Settings.load().active_feed == "simulator"
+
+
+def test_with_a_key_finnhub_is_the_feed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINNHUB_API_KEY", "canary-key")
+    assert Settings.load().active_feed == "finnhub"
+    assert Settings.load(feed="simulator").active_feed == "simulator"
+
+
+def test_arguments_win_over_variables_and_variables_over_the_env_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text("MARKET_PIPELINE_SYMBOLS=FROM:FILE\nMARKET_PIPELINE_RATE=7\n")
+    assert Settings.load().symbols == ("FROM:FILE",)
+    monkeypatch.setenv("MARKET_PIPELINE_SYMBOLS", "FROM:ENV")
+    assert Settings.load().symbols == ("FROM:ENV",)
+    assert Settings.load(symbols="A, B,A,").symbols == ("A", "B")
+    assert Settings.load().rate == 7
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"feed": "bloomberg"}, "feed"),
+        ({"rate": -1}, "rate"),
+        ({"port_base": 80}, "port_base"),
+        ({"rate": "x"}, "rate"),
+    ],
+)
+def test_a_wrong_value_is_one_line_that_names_the_setting(given: dict[str, object], named: str) -> None:
+    with pytest.raises(SettingsError, match=named) as caught:
+        Settings.load(**given)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_child_loads_the_same_settings_but_gets_no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FINNHUB_API_KEY", "canary-key")
+    parent = Settings.load(
+        data_dir=tmp_path / "d", port_base=31000, symbols="A,B", replay_speed="max", feed="replay",
+        kafka_bootstrap_servers="k:1", cassandra_contact_points="a,b", spark_master="spark://m:7077",
+    )  # fmt: skip
+    environment = parent.environment()
+    assert "canary-key" not in str(environment)
+    monkeypatch.delenv("FINNHUB_API_KEY")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    child = Settings.load()
+    assert child.model_dump(exclude={"finnhub_api_key"}) == parent.model_dump(exclude={"finnhub_api_key"})
+    assert child.replay_speed == 0
+    assert child.contact_points == ("a", "b")
+
+
+def test_the_key_is_not_shown_by_repr_or_dump(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINNHUB_API_KEY", "canary-key")
+    settings = Settings.load()
+    assert "canary-key" not in repr(settings) + str(settings.model_dump()) + settings.model_dump_json()
+
+
+def test_two_pipelines_share_no_port() -> None:
+    def ports(base: int) -> set[int]:
+        of = Settings.load(port_base=base).ports
+        names = ("kafka", "kafka_controller", "cassandra", "cassandra_storage", "cassandra_jmx", "cassandra_jolokia",
+                 "webserver", "feed")  # fmt: skip
+        found = {getattr(of, name) for name in names}
+        assert len(found) == len(names)
+        return found
+
+    assert not ports(29000) & ports(29100)
