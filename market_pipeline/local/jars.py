@@ -208,11 +208,11 @@ def _maven(cache: Path, tally: _Tally) -> Any:
     # imported here: it is slow, and needed on the first start only
     from jgo.config import GlobalSettings
     from jgo.maven import MavenContext, PythonResolver
-    from jgo.maven._core import DEFAULT_REMOTE_REPOS
 
     resolver = PythonResolver(progress_callback=tally.of_file)
-    remotes = DEFAULT_REMOTE_REPOS | GlobalSettings.load().repositories
-    return MavenContext(resolver=resolver, repo_cache=cache, remote_repos=remotes, timeout=TIMEOUT_S)
+    context = MavenContext(resolver=resolver, repo_cache=cache, timeout=TIMEOUT_S)
+    context.remote_repos.update(GlobalSettings.load().repositories)
+    return context
 
 
 def _download_one(context: Any, jar: Jar) -> None:
@@ -265,8 +265,13 @@ def resolve_lock() -> list[Jar]:
 
 
 def _resolved(jgo: Any, roots: tuple[str, ...], alone: bool) -> list[Any]:
-    found = jgo.resolve("+".join(roots))
-    return [each for each in found if each.packaging == "jar"][: len(roots) if alone else None]
+    """The files of the roots, each resolved by itself: together, the managed versions of one would rule the others."""
+    by_name: dict[tuple[str, str, str], Any] = {}
+    for root in roots:
+        files = [each for each in jgo.resolve(root) if each.packaging == "jar"]
+        for each in files[: 1 if alone else None]:
+            by_name.setdefault((each.groupId, each.artifactId, each.classifier), each)
+    return list(by_name.values())
 
 
 def _artifacts_in_pyspark() -> set[str]:

@@ -45,6 +45,11 @@ class ProcessLock:
         self._descriptor = descriptor
         return self
 
+    def keep_through_exec(self) -> None:
+        """Let the program that replaces this process by ``exec`` go on holding the lock, under the same pid."""
+        if self._descriptor is not None:
+            os.set_inheritable(self._descriptor, True)
+
     def release(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)

@@ -1,0 +1,150 @@
+"""The embedded Kafka: one JVM that is broker and controller (KRaft), the real server from its Maven jars."""
+
+import base64
+import logging
+import subprocess
+import uuid
+from pathlib import Path
+
+from market_pipeline.broker.topics import wait_for_kafka
+from market_pipeline.local.jars import classpath
+from market_pipeline.local.jvm import check_path, command, joined, properties, write_if_changed
+from market_pipeline.settings import LOOPBACK, Settings
+
+logger = logging.getLogger(__name__)
+
+HEAP_MB = 320
+FORMAT_TIMEOUT_S = 120
+
+
+class KafkaError(Exception):
+    """The embedded Kafka cannot be prepared; the message is one line and names the log to read."""
+
+
+def server_properties(settings: Settings) -> str:
+    """``server.properties``. Sized for one machine: what Kafka keeps for itself is small and has one replica."""
+    broker = f"{LOOPBACK}:{settings.ports.kafka}"
+    controller = f"{LOOPBACK}:{settings.ports.kafka_controller}"
+    return properties(
+        [
+            ("process.roles", "broker,controller"),
+            ("node.id", "1"),
+            ("controller.quorum.bootstrap.servers", controller),
+            ("listeners", f"PLAINTEXT://{broker},CONTROLLER://{controller}"),
+            ("advertised.listeners", f"PLAINTEXT://{broker}"),
+            ("controller.listener.names", "CONTROLLER"),
+            ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
+            ("inter.broker.listener.name", "PLAINTEXT"),
+            ("log.dirs", str(settings.paths.kafka / "data")),
+            ("num.partitions", str(settings.kafka_partitions)),
+            ("log.retention.hours", str(settings.kafka_retention_hours)),
+            ("auto.create.topics.enable", "false"),
+            ("group.initial.rebalance.delay.ms", "0"),
+            ("offsets.topic.replication.factor", "1"),
+            ("offsets.topic.num.partitions", "4"),
+            ("transaction.state.log.replication.factor", "1"),
+            ("transaction.state.log.min.isr", "1"),
+            ("transaction.state.log.num.partitions", "4"),
+            ("share.coordinator.state.topic.replication.factor", "1"),
+            ("share.coordinator.state.topic.min.isr", "1"),
+            ("num.network.threads", "2"),
+            ("num.io.threads", "4"),
+            ("background.threads", "4"),
+            ("num.recovery.threads.per.data.dir", "2"),
+            # the default, 128 MiB, is taken from the heap at once and serves topics that we don't have
+            ("log.cleaner.dedupe.buffer.size", str(8 * 1024 * 1024)),
+        ]
+    )
+
+
+LOG4J2 = """\
+status=warn
+appender.f.type=RollingFile
+appender.f.name=F
+appender.f.fileName=${sys:kafka.logs.dir}/kafka-server.log
+appender.f.filePattern=${sys:kafka.logs.dir}/kafka-server.log.%i
+appender.f.layout.type=PatternLayout
+appender.f.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
+appender.f.policies.type=Policies
+appender.f.policies.size.type=SizeBasedTriggeringPolicy
+appender.f.policies.size.size=10MB
+appender.f.strategy.type=DefaultRolloverStrategy
+appender.f.strategy.max=3
+rootLogger.level=info
+rootLogger.appenderRef.f.ref=F
+"""
+
+
+def log_file(settings: Settings) -> Path:
+    """The server's own log; what it prints besides goes to the supervisor's."""
+    return settings.paths.logs / "kafka-server.log"
+
+
+def prepare(settings: Settings) -> None:
+    """Write the configuration and, once, format the storage.
+
+    Raises:
+        KafkaError: the storage could not be formatted.
+        UnusablePath: the data dir has a character that Kafka cannot live with.
+        JarError: a jar cannot be downloaded.
+        NoJava: there is no Java 17.
+    """
+    check_path(settings.data_dir)
+    settings.paths.logs.mkdir(parents=True, exist_ok=True)
+    (settings.paths.kafka / "data").mkdir(parents=True, exist_ok=True)
+    write_if_changed(_server_properties(settings), server_properties(settings))
+    write_if_changed(settings.paths.config / "kafka-log4j2.properties", LOG4J2)
+    if not (settings.paths.kafka / "data" / "meta.properties").exists():
+        _format(settings)
+
+
+def start_command(settings: Settings) -> list[str]:
+    """The command of the server, to be run by a supervisor as it is."""
+    flags = [f"-Xmx{HEAP_MB}m", "-Xms128m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
+    return _java(settings, "kafka.args", flags, ["kafka.Kafka", str(_server_properties(settings))])
+
+
+def wait_ready(settings: Settings, timeout_s: float) -> None:
+    """Return when the broker answers a metadata request.
+
+    Raises:
+        BrokerUnreachableError: it did not in time.
+    """
+    wait_for_kafka(settings, timeout_s)
+
+
+def _server_properties(settings: Settings) -> Path:
+    return settings.paths.config / "kafka-server.properties"
+
+
+def _java(settings: Settings, arguments_file: str, flags: list[str], main: list[str]) -> list[str]:
+    arguments = [
+        *flags,
+        "-XX:+UseSerialGC",
+        "-Djava.net.preferIPv4Stack=true",
+        f"-Dkafka.logs.dir={settings.paths.logs}",
+        f"-Dlog4j2.configurationFile={(settings.paths.config / 'kafka-log4j2.properties').as_uri()}",
+        "-cp",
+        joined(classpath("kafka")),
+    ]
+    return command(settings, settings.paths.config / arguments_file, arguments, main)
+
+
+def _format(settings: Settings) -> None:
+    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c"]
+    full = _java(
+        settings,
+        "kafka-format.args",
+        ["-Xmx128m", "-XX:TieredStopAtLevel=1"],
+        [*tool, str(_server_properties(settings))],
+    )
+    try:
+        done = subprocess.run(full, capture_output=True, text=True, timeout=FORMAT_TIMEOUT_S, check=False)
+    except subprocess.TimeoutExpired:
+        raise KafkaError(f"formatting Kafka's storage took more than {FORMAT_TIMEOUT_S} s: is the disk slow?") from None
+    if done.returncode != 0:
+        # the first line is the message, the others are Java's stack
+        said = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
+        raise KafkaError(f"Kafka's storage could not be formatted: {said[0]}")
+    logger.info("formatted Kafka's storage, cluster id %s", cluster_id)

@@ -1,0 +1,159 @@
+"""Real servers for the tests, started once a session on ports and in a folder of their own."""
+
+import contextlib
+import ctypes
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.broker.topics import ensure_topics
+from market_pipeline.local import cassandra, kafka
+from market_pipeline.local.jars import classpath
+from market_pipeline.local.ports import all_of, is_free
+from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.store.cluster import StoreUnreachableError
+from market_pipeline.store.migrate import migrate
+from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
+
+START_TIMEOUT_S = 120
+PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def die_with_parent() -> None:
+    """For ``preexec_fn``: the child is killed when the thread that started it ends, however it ends (Linux)."""
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_of_this_machine() -> Iterator[None]:
+    """A developer's own key, feed or data dir must not reach a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("MARKET_PIPELINE_", "FINNHUB_", "KAFKA_BOOTSTRAP", "CASSANDRA_CONTACT")):
+                patch.delenv(name)
+        yield
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture(scope="session")
+def free_port_base() -> Iterator[Callable[[], int]]:
+    """Gives, at each call, the first of 100 ports none of which a pipeline's server would find taken.
+
+    They lie below the ports that the system gives to outgoing connections, and are ours until the session ends: a
+    lock per base keeps two test sessions on one machine apart.
+    """
+    with contextlib.ExitStack() as locks:
+
+        def choose() -> int:
+            bases = list(range(10_000, _first_ephemeral_port() - 100, 100))
+            random.shuffle(bases)
+            for base in bases:
+                lock = ProcessLock(Path(tempfile.gettempdir()) / f"market-pipeline-test-ports-{base}.lock")
+                try:
+                    lock.acquire()
+                except (AlreadyRunning, PermissionError):
+                    continue
+                if all(is_free(port) for port in all_of(base)):
+                    locks.callback(lock.release)
+                    return base
+                lock.release()
+            raise AssertionError("no 100 free ports on this machine")
+
+        yield choose
+
+
+def _first_ephemeral_port() -> int:
+    try:
+        text = Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii")
+        return min(int(text.split()[0]), 32_768)
+    except (OSError, ValueError):
+        return 32_768
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]) -> Iterator[Settings]:
+    """The settings of a running Kafka and Cassandra, with the pipeline's topics and tables in them.
+
+    One for the whole session: a test keeps to symbols of its own.
+    """
+    settings = Settings.load(data_dir=tmp_path_factory.mktemp("pipeline"), port_base=free_port_base(), feed="simulator")
+    for name in ("kafka", "cassandra", "jolokia"):
+        classpath(name)
+    with contextlib.ExitStack() as running:
+        # from this thread, which lives as long as the session: see die_with_parent
+        processes = {server: _start(settings, server) for server in ("kafka", "cassandra")}
+        for process in processes.values():
+            running.callback(_end, process)
+        with ThreadPoolExecutor(2) as pool:
+            steps = [
+                pool.submit(lambda: (_wait(settings, processes, kafka), ensure_topics(settings))),
+                pool.submit(lambda: (_wait(settings, processes, cassandra), migrate(settings))),
+            ]
+            for step in steps:
+                step.result()
+        yield settings
+
+
+def _wait(settings: Settings, processes: dict[str, subprocess.Popen[bytes]], server: ModuleType) -> None:
+    """Until it answers; a server that ended says why at once."""
+    name = server.__name__.rpartition(".")[2]
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            server.wait_ready(settings, 1.0)
+        except (BrokerUnreachableError, StoreUnreachableError):
+            ended = processes[name].poll()
+            if ended is None and time.monotonic() < deadline:
+                continue
+            why = "did not answer" if ended is None else f"ended with {ended}"
+            raise AssertionError(f"{name} {why}\n{_logs(settings)}") from None
+        return
+
+
+def _start(settings: Settings, server: str) -> subprocess.Popen[bytes]:
+    settings.paths.logs.mkdir(parents=True, exist_ok=True)
+    with settings.paths.log(server).open("wb") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "market_pipeline.local.launch", server],
+            env={**os.environ, **settings.environment()},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            preexec_fn=die_with_parent,
+        )
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _logs(settings: Settings) -> str:
+    files = [*settings.paths.logs.glob("*.log")]
+    return "\n".join(f"== {file.name}\n{file.read_text(errors='replace')[-3000:]}" for file in files)
