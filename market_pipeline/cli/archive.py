@@ -1,0 +1,86 @@
+"""``market-pipeline archive``: Kafka's records into the bronze archive, now."""
+
+import json
+import logging
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.broker.topics import TopicError
+from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.store import archive as bronze
+from market_pipeline.store.bronze_compaction import CompactionResult
+from market_pipeline.store.bronze_manifest import ArchiveError
+
+OPEN_HOURS = timedelta(hours=1)
+"""An hour is compacted when it has been over for so long: late trades still come for a while."""
+
+
+@click.command(name="archive")
+@click.option("--compact", "compacting", is_flag=True, help="Then make one file of each hour that is over.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def archive(compacting: bool, as_json: bool) -> None:
+    """Archive what is new on trades_raw as Parquet.
+
+    Runs by itself every 10 minutes; safe to run at any time, beside anything.
+
+    \b
+    Examples:
+      market-pipeline archive
+      market-pipeline archive --compact
+      market-pipeline archive --json | jq .rows
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    settings = load_settings()
+    lost: bronze.OffsetsLost | None = None
+    compacted = None
+    try:
+        result = bronze.archive_new(settings)
+    except bronze.OffsetsLost as error:
+        lost, result = error, error.result
+    except (ArchiveError, BrokerUnreachableError, TopicError) as error:
+        raise PipelineError(str(error)) from None
+    if compacting:
+        try:
+            compacted = bronze.compact(settings, datetime.now(UTC) - OPEN_HOURS)
+        except ArchiveError as error:
+            raise PipelineError(str(error)) from None
+    click.echo(_as_json(result, compacted) if as_json else _as_text(result, compacted))
+    if lost is not None:
+        raise PipelineError(str(lost))
+
+
+def _as_text(result: bronze.ArchiveResult, compacted: CompactionResult | None) -> str:
+    lines = ["nothing new on trades_raw"]
+    if result.rows:
+        lines = [
+            f"archived {result.rows:,} records, {result.bytes:,} bytes in {len(result.files)} files, "
+            f"in {result.seconds:.1f} s ({result.rows / max(result.seconds, 0.001):,.0f} records/s)"
+        ]
+    if result.first_trade and result.last_trade:
+        lines.append(f"trades from {result.first_trade.isoformat()} to {result.last_trade.isoformat()}")
+    if compacted is not None:
+        lines.append(
+            f"compacted {compacted.hours} hours: {compacted.files_before} files became {compacted.hours}, "
+            f"{compacted.bytes_before:,} bytes became {compacted.bytes_after:,}"
+        )
+        if compacted.postponed:
+            lines.append(f"{compacted.postponed} hours are being read: their old files go at the next compaction")
+    return "\n".join(lines)
+
+
+def _as_json(result: bronze.ArchiveResult, compacted: CompactionResult | None) -> str:
+    record: dict[str, object] = {
+        "rows": result.rows,
+        "bytes": result.bytes,
+        "first_trade": result.first_trade.isoformat() if result.first_trade else None,
+        "last_trade": result.last_trade.isoformat() if result.last_trade else None,
+        "files": [str(path) for path in result.files],
+        "offsets": result.offsets,
+        "gaps": [vars(gap) for gap in result.gaps],
+        "seconds": round(result.seconds, 3),
+    }
+    if compacted is not None:
+        record["compaction"] = vars(compacted)
+    return json.dumps(record)
