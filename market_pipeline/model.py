@@ -103,6 +103,33 @@ OHLCV_1M = (
     *_BAR_FIGURES,
 )
 OHLCV_1D = (_SYMBOL, Column("day", Kind.DATE, "UTC date"), *_BAR_FIGURES)
+SYMBOL_DAILY_STATS = (
+    _SYMBOL,
+    Column("day", Kind.DATE, "UTC date"),
+    Column("trades", Kind.BIGINT, "Number of trades; price updates are not counted"),
+    Column("price_updates", Kind.BIGINT, "Prices that came without a trade (volume 0)"),
+    Column("volume", Kind.VOLUME, "Units traded"),
+    Column("vwap", Kind.VWAP, "Volume-weighted average price; null when nothing was traded"),
+    Column("first_trade", Kind.TIMESTAMP, "Event time of the first trade or price update (UTC)"),
+    Column("last_trade", Kind.TIMESTAMP, "Event time of the last trade or price update (UTC)"),
+    Column("largest_price", Kind.PRICE, "Price of the trade with the largest notional; the earliest of equals"),
+    Column("largest_volume", Kind.VOLUME, "Its volume"),
+    Column("largest_at", Kind.TIMESTAMP, "Its event time (UTC)"),
+    Column("regular_open", Kind.PRICE, "First price of the regular session; stocks only"),
+    Column("regular_high", Kind.PRICE, "Highest price of the regular session; stocks only"),
+    Column("regular_low", Kind.PRICE, "Lowest price of the regular session; stocks only"),
+    Column("regular_close", Kind.PRICE, "Last price of the regular session; stocks only"),
+    Column("regular_volume", Kind.VOLUME, "Units traded in the regular session; stocks only"),
+    Column(
+        "realised_volatility",
+        Kind.DOUBLE,
+        "Root of the summed squared log returns of 1-minute closes, not annualised; of the regular session for stocks",
+    ),
+    Column("minutes_traded", Kind.INT, "Minutes with a trade or a price update"),
+    Column("minutes_open", Kind.INT, "Minutes of the UTC day in which the market was open, extended hours included"),
+    Column("coverage", Kind.DOUBLE, "minutes_traded / minutes_open; null when the market was closed all day"),
+    Column("gap_seconds", Kind.DOUBLE, "Seconds of the day in which the feed was down"),
+)
 
 EXACT = Context(prec=76)
 """Python rounds to 28 digits unless told; a notional has up to 60."""
