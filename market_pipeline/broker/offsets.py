@@ -1,13 +1,21 @@
 """Offsets and consumer lag, as Kafka's own tools count them. Lag is in records."""
 
+import time
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin
+from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, reason
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.settings import Settings
+
+_MOMENTARY = {
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+}
+"""What a broker says of a partition that is about to get its leader, or to go."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +130,14 @@ def _partitions(settings: Settings, topic: str) -> list[int]:
 
 def _offsets(settings: Settings, topic: str, spec: OffsetSpec) -> dict[int, int]:
     wanted = {TopicPartition(topic, p): spec for p in _partitions(settings, topic)}
-    try:
-        answer = admin(settings).list_offsets(wanted, request_timeout=TIMEOUT_S)
-        return {part.partition: future.result().offset for part, future in answer.items()}
-    except KafkaException as error:
-        raise BrokerUnreachableError(settings, error) from None
+    deadline = time.monotonic() + TIMEOUT_S
+    while True:
+        try:
+            answer = admin(settings).list_offsets(wanted, request_timeout=TIMEOUT_S)
+            return {part.partition: future.result().offset for part, future in answer.items()}
+        except KafkaException as error:
+            if error.args[0].code() not in _MOMENTARY:
+                raise BrokerUnreachableError(settings, error) from None
+            if time.monotonic() > deadline:
+                raise TopicError(f"topic {topic} has no leader for {TIMEOUT_S:.0f} s: {reason(error)}") from None
+            time.sleep(0.05)

@@ -1,5 +1,6 @@
 """A topic's records as they stand now, read once and in order, without a consumer group."""
 
+import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -10,6 +11,8 @@ from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.settings import Settings
 
 FETCH = 5_000
+WAIT_S = 0.2
+"""The client waits this long for a full fetch, so it must be short."""
 PATIENCE_S = 10.0
 
 
@@ -44,9 +47,12 @@ def read_topic(
     )
     try:
         consumer.assign([TopicPartition(topic, p, positions[p]) for p in left])
+        heard = time.monotonic()
         while left:
-            messages = consumer.consume(FETCH, timeout=PATIENCE_S)
-            if not messages:
+            messages = consumer.consume(FETCH, timeout=WAIT_S)
+            if messages:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > PATIENCE_S:
                 raise BrokerUnreachableError(settings, f"no record for {PATIENCE_S:.0f} s")
             for message in messages:
                 if message.error():

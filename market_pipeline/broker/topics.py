@@ -60,7 +60,7 @@ def pipeline_topics(settings: Settings) -> tuple[TopicSpec, ...]:
 
 
 def ensure_topics(settings: Settings) -> list[str]:
-    """Create the pipeline's topics where they are missing and wait until each has a leader; returns what was created.
+    """Create the pipeline's topics where they are missing; returns what was created.
 
     Raises:
         BrokerUnreachableError: Kafka does not answer.
@@ -70,7 +70,6 @@ def ensure_topics(settings: Settings) -> list[str]:
     missing = [spec for spec in pipeline_topics(settings) if spec.name not in present]
     for spec in missing:
         create_topic(settings, spec)
-    _wait_for_leaders(settings, {spec.name for spec in pipeline_topics(settings)})
     return [spec.name for spec in missing]
 
 
@@ -97,7 +96,7 @@ def list_topics(settings: Settings, *, internal: bool = False) -> list[TopicDesc
 
 
 def create_topic(settings: Settings, spec: TopicSpec) -> None:
-    """Create one topic; one that is there already is fine only if another process of ours made it this moment.
+    """Create one topic and wait until its partitions have leaders; one that another process just made is fine too.
 
     Raises:
         TopicError: Kafka refuses.
@@ -109,6 +108,7 @@ def create_topic(settings: Settings, spec: TopicSpec) -> None:
     except KafkaException as error:
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise TopicError(f"topic {spec.name} was not created: {error.args[0].str()}") from None
+    _wait_for_leaders(settings, {spec.name})
 
 
 def delete_topic(settings: Settings, name: str) -> None:

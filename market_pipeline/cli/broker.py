@@ -41,18 +41,21 @@ def list_(internal: bool, as_json: bool) -> None:
     settings = load_settings()
     try:
         found = broker_topics.list_topics(settings, internal=internal)
-        sizes = {topic.name: _retained(settings, topic.name) for topic in found}
+        sizes = {topic.name: size for topic in found if (size := _retained(settings, topic.name)) is not None}
     except ERRORS as error:
         raise PipelineError(str(error)) from None
     if as_json:
         rows = [
             {"topic": t.name, "partitions": t.partitions, "replication": t.replication, "records": sizes[t.name]}
             for t in found
+            if t.name in sizes
         ]
         click.echo(json.dumps(rows))
         return
     table = Table("topic", "partitions", "replication", "records kept")
     for topic in found:
+        if topic.name not in sizes:
+            continue
         table.add_row(topic.name, str(topic.partitions), str(topic.replication), f"{sizes[topic.name]:,}")
     Console().print(table)
 
@@ -165,8 +168,12 @@ def describe(group: str, topic: str | None, as_json: bool) -> None:
     Console().print(table)
 
 
-def _retained(settings: Settings, topic: str) -> int:
-    begin, end = broker_offsets.begin_offsets(settings, topic), broker_offsets.end_offsets(settings, topic)
+def _retained(settings: Settings, topic: str) -> int | None:
+    """Records that Kafka still has; None for a topic that was deleted since it was listed."""
+    try:
+        begin, end = broker_offsets.begin_offsets(settings, topic), broker_offsets.end_offsets(settings, topic)
+    except broker_topics.TopicError:
+        return None
     return sum(end.values()) - sum(begin.values())
 
 

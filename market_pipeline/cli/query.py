@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import click
 from cassandra import DriverException, InvalidRequest, OperationTimedOut
 from cassandra.cluster import Session
+from cassandra.protocol import ErrorMessage
 from rich.console import Console
 from rich.table import Table
 
@@ -81,7 +82,7 @@ def run_statement(session: Session, cql: str, *, as_json: bool, limit: int) -> N
             click.echo()
         elif columns:
             _print_table(columns, result, limit)
-    except InvalidRequest as error:
+    except (InvalidRequest, ErrorMessage) as error:
         raise PipelineError(f"Cassandra refuses the statement: {_one_line(error)}") from None
     except OperationTimedOut:
         raise PipelineError("no answer within 60 s: narrow it down by the partition key, or add a LIMIT") from None
@@ -120,4 +121,4 @@ def _statements() -> Iterable[str]:
 
 def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split())
-    return text.partition('message="')[2].rstrip('"') or text
+    return text.partition('message="')[2].rstrip('">') or text

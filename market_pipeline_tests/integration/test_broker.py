@@ -1,0 +1,132 @@
+"""Topics, offsets, lag and records on a real Kafka."""
+
+import json
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+from confluent_kafka import Producer
+
+from market_pipeline.broker.client import BrokerUnreachableError, client_config
+from market_pipeline.broker.offsets import (
+    begin_offsets,
+    commit_group_offsets,
+    end_offsets,
+    group_offsets,
+    list_groups,
+    partition_lags,
+)
+from market_pipeline.broker.records import read_topic
+from market_pipeline.broker.topics import (
+    TopicError,
+    TopicSpec,
+    create_topic,
+    delete_topic,
+    ensure_topics,
+    list_topics,
+    pipeline_topics,
+    wait_for_kafka,
+)
+from market_pipeline.cli import main
+from market_pipeline.settings import Settings
+
+pytestmark = pytest.mark.real_servers
+
+
+@pytest.fixture
+def topic(servers: Settings) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex[:8]}"
+    create_topic(servers, TopicSpec(name, 3, 1))
+    yield name
+    delete_topic(servers, name)
+
+
+def produce(settings: Settings, topic: str, count: int) -> None:
+    producer = Producer(client_config(settings) | {"partitioner": "murmur2_random"})
+    for index in range(count):
+        producer.produce(topic, key=f"S{index % 7}", value=str(index), headers={"index": str(index)})
+    assert producer.flush(20) == 0
+
+
+def run(settings: Settings, *arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments), env=dict(settings.environment()))
+
+
+def test_the_pipelines_topics_exist_once_with_their_configuration(servers: Settings) -> None:
+    assert ensure_topics(servers) == []
+    found = {t.name: t for t in list_topics(servers)}
+    for spec in pipeline_topics(servers):
+        assert found[spec.name].partitions == spec.partitions
+        assert found[spec.name].leaderless == 0
+
+
+def test_every_record_is_read_once_and_in_order_of_its_partition(servers: Settings, topic: str) -> None:
+    produce(servers, topic, 2_000)
+    records = list(read_topic(servers, topic))
+    assert sorted(int(r.value) for r in records) == list(range(2_000))
+    for partition in range(3):
+        offsets = [r.offset for r in records if r.partition == partition]
+        assert offsets == list(range(len(offsets)))
+    assert all(r.headers == (("index", r.value),) for r in records)
+
+
+def test_reading_stops_at_the_end_that_was_asked_for(servers: Settings, topic: str) -> None:
+    produce(servers, topic, 700)
+    middle = end_offsets(servers, topic)
+    produce(servers, topic, 700)
+    assert len(list(read_topic(servers, topic, end=middle))) == 700
+    assert len(list(read_topic(servers, topic, start=middle))) == 700
+    assert list(read_topic(servers, topic, start=middle, end=middle)) == []
+
+
+def test_lag_is_what_is_not_yet_committed(servers: Settings, topic: str) -> None:
+    produce(servers, topic, 100)
+    group = f"group-{topic}"
+    assert set(group_offsets(servers, group, topic).values()) == {None}
+    assert all(part.lag is None for part in partition_lags(servers, group, topic))
+    end = end_offsets(servers, topic)
+    commit_group_offsets(servers, group, topic, {p: offset - (p == 0) for p, offset in end.items()})
+    assert [part.lag for part in partition_lags(servers, group, topic)] == [1, 0, 0]
+    assert begin_offsets(servers, topic) == {0: 0, 1: 0, 2: 0}
+    assert group in dict(list_groups(servers))
+    described = json.loads(run(servers, "groups", "describe", group, "--topic", topic, "--json").stdout)
+    assert [row["lag"] for row in described] == [1, 0, 0]
+
+
+def test_the_runbooks_topic_commands(servers: Settings) -> None:
+    name = f"cli_{uuid.uuid4().hex[:8]}"
+    created = run(servers, "topics", "create", name, "--partitions", "6", "--config", "retention.ms=3600000")
+    assert created.exit_code == 0, created.output
+    answer = run(servers, "topics", "list", "--json")
+    assert answer.exit_code == 0, answer.output
+    listed = json.loads(answer.stdout)
+    assert {"topic": name, "partitions": 6, "replication": 1, "records": 0} in listed
+    again = run(servers, "topics", "create", name)
+    assert again.exit_code == 1
+    assert again.stderr == f"error: topic {name} exists already (see `market-pipeline topics list`)\n"
+    assert run(servers, "topics", "delete", name, "--yes").exit_code == 0
+    gone = run(servers, "topics", "delete", name, "--yes")
+    assert gone.exit_code == 1
+    assert gone.stderr.startswith(f"error: topic {name} was not deleted: ")
+
+
+def test_too_many_replicas_are_refused_in_one_line(servers: Settings) -> None:
+    with pytest.raises(TopicError, match="was not created") as caught:
+        create_topic(servers, TopicSpec("never", 1, 5))
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_topic_is_named(servers: Settings) -> None:
+    with pytest.raises(TopicError, match="there is no topic nowhere"):
+        end_offsets(servers, "nowhere")
+
+
+def test_no_broker_is_one_line_with_the_cure(free_port: int) -> None:
+    absent = Settings.load(kafka_bootstrap_servers=f"127.0.0.1:{free_port}")
+    with pytest.raises(BrokerUnreachableError, match="check KAFKA_BOOTSTRAP_SERVERS"):
+        wait_for_kafka(absent, 0.5)
+    answer = CliRunner().invoke(main, ["topics", "list"], env=dict(absent.environment()))
+    assert answer.exit_code == 1
+    assert answer.stderr.startswith("error: Kafka does not answer at 127.0.0.1:")
+    assert answer.stderr.count("\n") == 1
