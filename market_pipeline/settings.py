@@ -16,9 +16,11 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 Feed = Literal["finnhub", "simulator", "replay"]
 StreamMode = Literal["real-time", "micro-batch"]
+ServerLog = Literal["file", "console"]
 
 DEFAULT_SYMBOLS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "BINANCE:BTCUSDT", "BINANCE:ETHUSDT", "OANDA:EUR_USD")
 LOOPBACK = "127.0.0.1"
+EVERY_ADDRESS = "0.0.0.0"
 
 
 class SettingsError(Exception):
@@ -58,6 +60,11 @@ class Ports:
     @property
     def webserver(self) -> int:
         return self.base + 30
+
+    @property
+    def dagster_code(self) -> int:
+        """Where the one process that holds our definitions answers the webserver and the daemon."""
+        return self.base + 31
 
     @property
     def feed(self) -> int:
@@ -150,6 +157,7 @@ class Settings(BaseSettings):
         1.0, ge=0, description="Replay: times real time; 0 or 'max': as fast as it is taken"
     )
     replay_once: bool = Field(False, description="Replay: stop after the last message instead of starting over")
+    feed_host: str = Field(LOOPBACK, description="Name or address where the simulator or the replayer listens")
     finnhub_api_key: SecretStr | None = Field(
         None, validation_alias=AliasChoices("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY")
     )
@@ -186,6 +194,11 @@ class Settings(BaseSettings):
     cassandra_replication: int = Field(1, ge=1)
     cassandra_heap_mb: int = Field(768, ge=256)
     keyspace: str = "market_data"
+
+    server_host: str = Field(
+        LOOPBACK, description="Name under which clients reach the Kafka or Cassandra of this machine (containers)"
+    )
+    server_log: ServerLog = Field("file", description="Where Kafka and Cassandra log: their own file or the console")
 
     spark_master: str = Field("local[8,4]", validation_alias=AliasChoices("spark_master", "SPARK_MASTER"))
     spark_driver_memory_mb: int = Field(768, ge=512)
@@ -263,7 +276,7 @@ class Settings(BaseSettings):
     @property
     def ws_url(self) -> str:
         """The websocket that the producer connects to, without the key."""
-        return self.finnhub_ws_url if self.active_feed == "finnhub" else f"ws://{LOOPBACK}:{self.ports.feed}"
+        return self.finnhub_ws_url if self.active_feed == "finnhub" else f"ws://{self.feed_host}:{self.ports.feed}"
 
     def environment(self) -> Mapping[str, str]:
         """The variables that make a child process load these same settings. The key is never among them."""

@@ -6,12 +6,13 @@ from pathlib import Path
 
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.jvm import check_path, command, joined, write_if_changed
-from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
 from market_pipeline.store.cluster import wait_for_cql
 
 
 def cassandra_yaml(settings: Settings) -> str:
-    """``cassandra.yaml`` for a single node on the loopback address. The values are JSON, which is YAML too."""
+    """``cassandra.yaml`` for a single node: alone, it needs no address for other nodes; one for clients where
+    ``server_host`` names it. The values are JSON, which is YAML too."""
     home = settings.paths.cassandra
     seeds = f"{LOOPBACK}:{settings.ports.cassandra_storage}"  # the port belongs to it when it is not 7000
     unified = "org.apache.cassandra.db.compaction.UnifiedCompactionStrategy"
@@ -24,7 +25,7 @@ def cassandra_yaml(settings: Settings) -> str:
             {"class_name": "org.apache.cassandra.locator.SimpleSeedProvider", "parameters": [{"seeds": seeds}]}
         ],
         "listen_address": LOOPBACK,
-        "rpc_address": LOOPBACK,
+        **_client_addresses(settings),
         "storage_port": settings.ports.cassandra_storage,
         "native_transport_port": settings.ports.cassandra,
         "data_file_directories": [str(home / "data")],
@@ -70,6 +71,13 @@ def cassandra_yaml(settings: Settings) -> str:
     return "".join(f"{name}: {json.dumps(value)}\n" for name, value in values.items())
 
 
+def _client_addresses(settings: Settings) -> dict[str, object]:
+    if settings.server_host == LOOPBACK:
+        return {"rpc_address": LOOPBACK}
+    # on loopback too, for cqlsh beside it
+    return {"rpc_address": EVERY_ADDRESS, "broadcast_rpc_address": settings.server_host}
+
+
 LOGBACK = """\
 <configuration scan="false">
   <appender name="F" class="ch.qos.logback.core.rolling.RollingFileAppender">
@@ -86,6 +94,20 @@ LOGBACK = """\
   <root level="INFO"><appender-ref ref="F"/></root>
 </configuration>
 """
+
+LOGBACK_CONSOLE = """\
+<configuration scan="false">
+  <appender name="C" class="ch.qos.logback.core.ConsoleAppender">
+    <encoder><pattern>%date{ISO8601} %-5level [%thread] %logger{0}:%line - %msg%n</pattern></encoder>
+  </appender>
+  <root level="INFO"><appender-ref ref="C"/></root>
+</configuration>
+"""
+
+
+def logback(settings: Settings) -> str:
+    """The logging configuration: a rolling file, or the console, which a container's platform keeps."""
+    return LOGBACK if settings.server_log == "file" else LOGBACK_CONSOLE
 
 
 def log_file(settings: Settings) -> Path:
@@ -109,7 +131,7 @@ def prepare(settings: Settings) -> None:
     settings.paths.logs.mkdir(parents=True, exist_ok=True)
     (settings.paths.cassandra / "tmp").mkdir(parents=True, exist_ok=True)
     write_if_changed(settings.paths.config / "cassandra.yaml", cassandra_yaml(settings))
-    write_if_changed(settings.paths.config / "cassandra-logback.xml", LOGBACK)
+    write_if_changed(settings.paths.config / "cassandra-logback.xml", logback(settings))
 
 
 def start_command(settings: Settings) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from market_pipeline.broker.topics import wait_for_kafka
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.jvm import check_path, command, joined, properties, write_if_changed
-from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -23,15 +23,17 @@ class KafkaError(Exception):
 
 def server_properties(settings: Settings) -> str:
     """``server.properties``. Sized for one machine: what Kafka keeps for itself is small and has one replica."""
-    broker = f"{LOOPBACK}:{settings.ports.kafka}"
+    port = settings.ports.kafka
+    # one that other machines reach listens on loopback too, for the tools beside it
+    listens_on = LOOPBACK if settings.server_host == LOOPBACK else EVERY_ADDRESS
     controller = f"{LOOPBACK}:{settings.ports.kafka_controller}"
     return properties(
         [
             ("process.roles", "broker,controller"),
             ("node.id", "1"),
             ("controller.quorum.bootstrap.servers", controller),
-            ("listeners", f"PLAINTEXT://{broker},CONTROLLER://{controller}"),
-            ("advertised.listeners", f"PLAINTEXT://{broker}"),
+            ("listeners", f"PLAINTEXT://{listens_on}:{port},CONTROLLER://{controller}"),
+            ("advertised.listeners", f"PLAINTEXT://{settings.server_host}:{port}"),
             ("controller.listener.names", "CONTROLLER"),
             ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
             ("inter.broker.listener.name", "PLAINTEXT"),
@@ -74,6 +76,21 @@ rootLogger.level=info
 rootLogger.appenderRef.f.ref=F
 """
 
+LOG4J2_CONSOLE = """\
+status=warn
+appender.c.type=Console
+appender.c.name=C
+appender.c.layout.type=PatternLayout
+appender.c.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
+rootLogger.level=info
+rootLogger.appenderRef.c.ref=C
+"""
+
+
+def log4j2(settings: Settings) -> str:
+    """The logging configuration: a rolling file, or the console, which a container's platform keeps."""
+    return LOG4J2 if settings.server_log == "file" else LOG4J2_CONSOLE
+
 
 def log_file(settings: Settings) -> Path:
     """The server's own log; what it prints besides goes to the supervisor's."""
@@ -93,7 +110,7 @@ def prepare(settings: Settings) -> None:
     settings.paths.logs.mkdir(parents=True, exist_ok=True)
     (settings.paths.kafka / "data").mkdir(parents=True, exist_ok=True)
     write_if_changed(_server_properties(settings), server_properties(settings))
-    write_if_changed(settings.paths.config / "kafka-log4j2.properties", LOG4J2)
+    write_if_changed(settings.paths.config / "kafka-log4j2.properties", log4j2(settings))
     if not (settings.paths.kafka / "data" / "meta.properties").exists():
         _format(settings)
 
