@@ -46,8 +46,13 @@ chromium: ## the browser tests drive Debian's Chromium
 	  && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 	  || { echo "error: the browser tests need Chromium as 'chromium' on PATH: apt-get install chromium"; exit 1; }
 
+COMPILE = $(UV) pip compile --quiet --universal --generate-hashes
+DEPLOY  = market_pipeline/deploy
+
 lock: install ## after a change of dependencies in pyproject.toml
-	$(UV) pip compile --quiet --universal --generate-hashes --group dev pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group dev pyproject.toml --output-file requirements.lock
+	$(COMPILE) --extra containers --constraint requirements.lock pyproject.toml --output-file $(DEPLOY)/pipeline.lock
+	$(COMPILE) --group servers --constraint requirements.lock --output-file $(DEPLOY)/servers.lock
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
