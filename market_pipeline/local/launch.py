@@ -1,20 +1,22 @@
-"""Becomes an embedded server: takes its lock, prepares it, and replaces this process by its JVM.
+"""Becomes a program that takes no lock itself: takes it, prepares the program, and replaces this process by it.
 
     python -m market_pipeline.local.launch kafka
 
-The JVM is then the very process that was started, under the same pid, and holds the lock until it dies: a signal to it
-reaches the server, and a second copy ends at once.
+The JVM, say, is then the very process that was started, under the same pid, and holds the lock until it dies: a signal
+to it reaches the server, and a second copy ends at once.
 """
 
 import logging
 import os
 import sys
+from importlib import resources
 from types import ModuleType
 
-from market_pipeline.local import cassandra, kafka
+from market_pipeline.local import cassandra, kafka, supervisord
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
-from market_pipeline.local.jvm import UnusablePath
+from market_pipeline.local.jvm import UnusablePath, write_if_changed
+from market_pipeline.local.programs import DAGSTER, dagster_command
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
 
@@ -27,24 +29,45 @@ MENDABLE = (SettingsError, JarError, NoJava, UnusablePath, kafka.KafkaError, OSE
 
 
 def become(name: str, settings: Settings) -> None:
-    """Replace this process by the server; returns only by an exception.
+    """Replace this process by the program; returns only by an exception.
 
     Raises:
-        AlreadyRunning: another process holds the server's lock.
+        AlreadyRunning: another process holds the program's lock.
     """
-    server = SERVERS[name]
     lock = ProcessLock(settings.paths.lock(name)).acquire()
+    if name == supervisord.NAME:
+        lock.keep_through_exec(supervisord.LOCK_DESCRIPTOR)
+        command = supervisord.command(settings.paths.config / "supervisord.conf")
+    else:
+        command = _server(name, settings) if name in SERVERS else _dagster(name, settings)
+        lock.keep_through_exec()
+    os.execv(command[0], command)
+
+
+def _server(name: str, settings: Settings) -> list[str]:
+    server = SERVERS[name]
     server.prepare(settings)
-    command = server.start_command(settings)
-    lock.keep_through_exec()
     # Java takes the encoding of file names from the locale, and in the C locale knows ASCII only
-    os.execve(command[0], command, os.environ | {"LC_ALL": "C.UTF-8"})
+    os.environ["LC_ALL"] = "C.UTF-8"
+    command: list[str] = server.start_command(settings)
+    return command
+
+
+def _dagster(name: str, settings: Settings) -> list[str]:
+    """Dagster reads its instance's configuration from ``DAGSTER_HOME``; what we ship is the truth about it."""
+    settings.paths.dagster.mkdir(parents=True, exist_ok=True)
+    shipped = resources.files("market_pipeline").joinpath("dagster.yaml")
+    write_if_changed(settings.paths.dagster / "dagster.yaml", shipped.read_text(encoding="utf-8"))
+    return dagster_command(name, settings)
+
+
+LAUNCHABLE = (*SERVERS, *DAGSTER, supervisord.NAME)
 
 
 def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    if len(arguments) != 1 or arguments[0] not in SERVERS:
-        sys.stderr.write(f"usage: python -m market_pipeline.local.launch {'|'.join(SERVERS)}\n")
+    if len(arguments) != 1 or arguments[0] not in LAUNCHABLE:
+        sys.stderr.write(f"usage: python -m market_pipeline.local.launch {'|'.join(LAUNCHABLE)}\n")
         return 2
     try:
         become(arguments[0], Settings.load())

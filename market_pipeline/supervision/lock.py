@@ -45,10 +45,19 @@ class ProcessLock:
         self._descriptor = descriptor
         return self
 
-    def keep_through_exec(self) -> None:
-        """Let the program that replaces this process by ``exec`` go on holding the lock, under the same pid."""
-        if self._descriptor is not None:
-            os.set_inheritable(self._descriptor, True)
+    def keep_through_exec(self, descriptor: int | None = None) -> None:
+        """Let the program that replaces this process by ``exec`` go on holding the lock, under the same pid.
+
+        Args:
+            descriptor: the number that the open file shall have then, for a program that closes others at its start.
+        """
+        if self._descriptor is None:
+            return
+        if descriptor is not None and descriptor != self._descriptor:
+            os.dup2(self._descriptor, descriptor)
+            os.close(self._descriptor)
+            self._descriptor = descriptor
+        os.set_inheritable(self._descriptor, True)
 
     def release(self) -> None:
         if self._descriptor is not None:

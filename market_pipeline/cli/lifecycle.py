@@ -1,0 +1,242 @@
+"""``up``, ``down``, ``init``, ``restart`` and ``logs``: the life of a pipeline on this machine."""
+
+import contextlib
+import itertools
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+import click
+from rich.console import Console
+
+from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.broker.topics import TopicError, ensure_topics
+from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.foreground import watch
+from market_pipeline.cli.start_display import StartDisplay, what_next
+from market_pipeline.local import logs as log_files
+from market_pipeline.local.down import Stopped, bring_down
+from market_pipeline.local.jars import JarError
+from market_pipeline.local.java import NoJava
+from market_pipeline.local.jvm import UnusablePath
+from market_pipeline.local.preflight import StartError
+from market_pipeline.local.programs import every_program
+from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
+from market_pipeline.local.up import Start
+from market_pipeline.settings import Settings
+from market_pipeline.store.cluster import StoreUnreachableError
+from market_pipeline.store.migrate import MigrationError, migrate
+
+FOLLOW_EVERY_S = 0.25
+
+
+@click.command(short_help="start everything")
+@click.option("--detach", is_flag=True, help="Return when trades can be queried, and leave it running.")
+@click.option("--feed", type=click.Choice(["finnhub", "simulator", "replay"]), help="Where trades come from.")
+@click.option("--symbols", metavar="A,B", help="Comma-separated symbols.")
+@click.option("--rate", type=click.FloatRange(min=0, min_open=True), help="Simulator: trades a second.")
+@click.option("--replay-file", type=click.Path(path_type=Path), metavar="F", help="What the replayer plays.")
+@click.option("--replay-speed", metavar="X|max", help="Replay: times real time, or as fast as it is taken.")
+@click.option("--replay-once", is_flag=True, default=None, help="Replay: stop after the last message.")
+def up(
+    detach: bool,
+    feed: str | None,
+    symbols: str | None,
+    rate: float | None,
+    replay_file: Path | None,
+    replay_speed: str | None,
+    replay_once: bool | None,
+) -> None:
+    """Start Kafka, Cassandra, the feed, the stream and Dagster, and show the first trades.
+
+    Without FINNHUB_API_KEY (in the environment or in .env) it runs on the simulator. Ctrl-C stops everything.
+
+    \b
+    Examples:
+      market-pipeline up
+      market-pipeline up --detach --feed simulator --rate 200
+      market-pipeline up --feed finnhub --symbols AAPL,MSFT,BINANCE:BTCUSDT
+      market-pipeline up --replay-file trades.jsonl --replay-speed max --replay-once
+    """
+    settings = load_settings(
+        feed=feed or ("replay" if replay_file else None),
+        symbols=symbols,
+        rate=rate,
+        replay_file=replay_file.expanduser().resolve() if replay_file else None,
+        replay_speed=replay_speed,
+        replay_once=replay_once,
+    )
+    console = Console()
+    console.print(_headline(settings), highlight=False)
+    with _interruptible():
+        display = StartDisplay(console)
+        start = Start(settings, display)
+        try:
+            with display:
+                start.run()
+            what_next(settings, console, detached=detach)
+            if detach:
+                return
+            ended = watch(settings, console)
+        except KeyboardInterrupt:
+            ended = None
+            if not start.begun:
+                raise
+        except (NoJava, UnusablePath, JarError) as error:
+            raise PipelineError(str(error)) from None
+        except (StartError, TopicError, BrokerUnreachableError, StoreUnreachableError, MigrationError) as error:
+            _give_up(settings, console, error, begun=start.begun)
+    _stop(settings, console)
+    if ended:
+        raise PipelineError(ended)
+
+
+def _headline(settings: Settings) -> str:
+    feed = {
+        "finnhub": f"Finnhub, {len(settings.symbols)} symbols",
+        "simulator": f"the built-in simulator, {settings.rate:g} trades/s over {len(settings.symbols)} symbols",
+        "replay": f"a replay of {settings.replay_file}",
+    }[settings.active_feed]
+    no_key = settings.feed is None and settings.finnhub_api_key is None
+    return f"market-pipeline on {feed}" + (" (no FINNHUB_API_KEY)" if no_key else "")
+
+
+def _give_up(settings: Settings, console: Console, error: Exception, *, begun: bool) -> NoReturn:
+    """Stop what this start had begun, and say why with the end of the guilty program's log."""
+    if begun:
+        _stop(settings, console)
+    log = getattr(error, "log", "")
+    if log:
+        click.echo(log, err=True)
+    raise PipelineError(str(error)) from None
+
+
+def _stop(settings: Settings, console: Console) -> list[Stopped]:
+    def told(stopped: Stopped) -> None:
+        mark = "[yellow]![/]" if stopped.killed else "[green]✓[/]"
+        console.print(f"  {mark} {stopped.sentence()}", highlight=False)
+
+    console.print("stopping")
+    with _deaf():
+        return bring_down(settings, told)
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """A closed terminal or a polite kill ends ``up`` like Ctrl-C."""
+
+    def interrupt(_: int, __: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    with _handlers(interrupt, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """A second Ctrl-C must not leave half of it running: every wait in a stop has an end."""
+    with _handlers(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        yield
+
+
+@contextlib.contextmanager
+def _handlers(handler: object, *numbers: int) -> Iterator[None]:
+    before = {number: signal.signal(number, handler) for number in numbers}  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)
+
+
+@click.command(short_help="stop everything, losing nothing")
+def down() -> None:
+    """Stop the feed and the producer, then the stream, Dagster and the servers. What hangs is killed, and named.
+
+    \b
+    Examples:
+      market-pipeline down
+      market-pipeline down --data-dir /tmp/second
+    """
+    settings = load_settings()
+    console = Console()
+    if not _stop(settings, console):
+        console.print(f"nothing runs on {settings.data_dir}", highlight=False)
+
+
+@click.command(short_help="create topics and tables")
+def init() -> None:
+    """Create the pipeline's Kafka topics and bring Cassandra's tables up to date; what is there is left alone.
+
+    \b
+    Examples:
+      market-pipeline init
+      KAFKA_BOOTSTRAP_SERVERS=kafka:9092 CASSANDRA_CONTACT_POINTS=cassandra market-pipeline init
+    """
+    settings = load_settings()
+    try:
+        topics = ensure_topics(settings)
+        migrations = migrate(settings)
+    except (BrokerUnreachableError, TopicError, StoreUnreachableError, MigrationError) as error:
+        raise PipelineError(str(error)) from None
+    click.echo(f"topics created: {', '.join(topics) or 'none, all were there'}")
+    click.echo(f"migrations applied: {', '.join(migrations) or 'none, all were there'}")
+
+
+@click.command(short_help="restart one service")
+@click.argument("service")
+def restart(service: str) -> None:
+    """Stop a service politely and start it again.
+
+    \b
+    Examples:
+      market-pipeline restart producer
+      market-pipeline restart stream
+    """
+    settings = load_settings()
+    client = SupervisorClient(settings)
+    try:
+        running = client.processes()
+        if service not in running:
+            raise PipelineError(f"there is no service {service!r}; there are {', '.join(running)}")
+        before = running[service].pid
+        limits = {program.name: program.stop_within_s for program in every_program(settings)}
+        client.stop(service, limits[service])
+        client.start(service)
+        after = client.processes()[service].pid
+    except SupervisorAway:
+        raise PipelineError(f"nothing runs on {settings.data_dir}: start it with `market-pipeline up`") from None
+    click.echo(f"{service} restarted: pid {before or 'none'} → {after or 'starting'}")
+
+
+@click.command(short_help="show the logs")
+@click.argument("service", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on showing what is added; Ctrl-C ends it.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=50, show_default=True, help="Lines of each log.")
+def logs(service: str | None, follow: bool, lines: int) -> None:
+    """Show the end of a service's log, or of all of them.
+
+    \b
+    Examples:
+      market-pipeline logs stream
+      market-pipeline logs -f -n 5
+    """
+    settings = load_settings()
+    known = log_files.services()
+    if service is not None and service not in known:
+        raise PipelineError(f"there is no service {service!r}; there are {', '.join(known)}")
+    files = [(name, file) for name in ([service] if service else known) for file in log_files.log_files(settings, name)]
+    if not any(file.exists() for _, file in files):
+        raise PipelineError(f"no log in {settings.paths.logs}: nothing has run on this data dir")
+    prefix = {name: f"{name:<20}| " if service is None else "" for name, _ in files}
+    followers = log_files.follow(files)
+    for name, file in files:
+        for line in log_files.tail(file, lines).splitlines():
+            click.echo(f"{prefix[name]}{line}")
+    for _ in itertools.count() if follow else ():
+        for name, line in log_files.added(followers):
+            click.echo(f"{prefix[name]}{line}")
+        time.sleep(FOLLOW_EVERY_S)

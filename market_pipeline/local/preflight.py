@@ -1,0 +1,158 @@
+"""What is checked before anything is started: each failure is one line that says what to do."""
+
+from pathlib import Path
+
+import psutil
+
+from market_pipeline.local import ports
+from market_pipeline.local.jars import locked, missing, repository
+from market_pipeline.local.java import find
+from market_pipeline.local.jvm import check_path
+from market_pipeline.local.programs import EVERY_NAME
+from market_pipeline.local.supervisord import NAME as SUPERVISOR
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.lock import holder
+
+LAYOUT = 1
+"""How the data dir is laid out; ``VERSION`` holds the number that it was made with."""
+
+KEEP_FREE_BYTES = 1024**3
+"""Kafka and Cassandra both go wrong on a full disk, so nothing starts with less than this."""
+
+OURS = frozenset(
+    {
+        *("VERSION", "bronze", "cassandra", "checkpoints", "config", "dagster", "incidents", "java", "journal"),
+        *("kafka", "logs", "run", "spark"),
+    }
+)
+"""What may be in a data dir that has no ``VERSION`` yet."""
+
+
+class StartError(Exception):
+    """The pipeline cannot start; the message is one line with the cure.
+
+    Attributes:
+        log: the last lines of the log of the program that is to blame, if one is.
+    """
+
+    def __init__(self, message: str, log: str = "") -> None:
+        super().__init__(message)
+        self.log = log
+
+
+def check(settings: Settings) -> None:
+    """Everything that can be known to go wrong before the start.
+
+    Raises:
+        StartError: the first thing found.
+        NoJava: there is no Java 17.
+        UnusablePath: the data dir's path has a character that the servers cannot live with.
+    """
+    check_feed(settings)
+    check_path(settings.data_dir)
+    check_layout(settings.data_dir)
+    check_nothing_runs(settings)
+    check_disk(settings)
+    find(settings)
+    check_ports(settings)
+
+
+def check_feed(settings: Settings) -> None:
+    """The feed has what it needs: Finnhub a key, the replayer a file."""
+    if settings.active_feed == "finnhub" and settings.finnhub_api_key is None:
+        raise StartError(
+            "the feed finnhub needs a key: put FINNHUB_API_KEY=… into .env or the environment, or use --feed simulator"
+        )
+    if settings.active_feed == "replay":
+        if settings.replay_file is None:
+            raise StartError("the feed replay needs --replay-file FILE (Finnhub messages, one a line)")
+        if not settings.replay_file.exists():
+            raise StartError(f"there is no file {settings.replay_file}: --replay-file names what to replay")
+    if not settings.symbols:
+        raise StartError("no symbols: --symbols takes them separated by commas, such as AAPL,BINANCE:BTCUSDT")
+
+
+def check_layout(root: Path) -> None:
+    """The data dir is ours and of this version, or still empty."""
+    version = root / "VERSION"
+    try:
+        if root.exists() and not root.is_dir():
+            raise StartError(f"{root} is a file: choose a folder with --data-dir")
+        if version.exists():
+            _check_version(root, version.read_text(encoding="utf-8", errors="replace").strip())
+            return
+        foreign = sorted({each.name for each in root.iterdir()} - OURS) if root.exists() else []
+    except OSError as error:
+        raise StartError(f"cannot read {root} ({error.strerror}): choose another folder with --data-dir") from None
+    if foreign:
+        raise StartError(
+            f"{root} is no data dir of a pipeline (it has {foreign[0]!r}): choose an empty folder with --data-dir"
+        )
+
+
+def _check_version(root: Path, text: str) -> None:
+    if not text.isdigit():
+        raise StartError(f"{root}/VERSION says {text[:20]!r}, which no version wrote: choose another --data-dir")
+    if int(text) < LAYOUT:
+        raise StartError(
+            f"{root} was made by an older market-pipeline (layout {text}, this one has {LAYOUT}): move it away, or "
+            "choose another --data-dir; `record`ed or journalled trades can be played again with `replay`"
+        )
+    if int(text) > LAYOUT:
+        raise StartError(
+            f"{root} was made by a newer market-pipeline (layout {text}, this one has {LAYOUT}): upgrade "
+            "market-pipeline, or choose another --data-dir"
+        )
+
+
+def claim(settings: Settings) -> None:
+    """Make the data dir and write its version."""
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        if not settings.paths.version.exists():
+            settings.paths.version.write_text(f"{LAYOUT}\n", encoding="utf-8")
+    except OSError as error:
+        raise StartError(f"cannot write to {settings.data_dir} ({error.strerror}): choose another --data-dir") from None
+
+
+def check_nothing_runs(settings: Settings) -> None:
+    """No pipeline on this data dir, whole or in parts."""
+    pid = holder(settings.paths.lock(SUPERVISOR))
+    if pid is not None:
+        raise StartError(
+            f"already running on {settings.data_dir} (supervisor pid {pid}): see `market-pipeline status`, stop it "
+            "with `market-pipeline down`"
+        )
+    left = {name: held for name in EVERY_NAME if (held := holder(settings.paths.lock(name))) is not None}
+    if left:
+        told = ", ".join(f"{name} (pid {held})" for name, held in left.items())
+        raise StartError(f"still running on {settings.data_dir}: {told}. End them with `market-pipeline down` first")
+
+
+def free_bytes(path: Path) -> int:
+    """Free space where the path is, or will be."""
+    there = next(folder for folder in (path, *path.parents) if folder.exists())
+    return psutil.disk_usage(str(there)).free
+
+
+def check_disk(settings: Settings) -> None:
+    """There is room for the data, and for what has still to be downloaded."""
+    download = sum(jar.size for jar in missing(locked("kafka", "cassandra", "spark", "jolokia")))
+    for what, path, needed in (
+        ("the data dir", settings.data_dir, KEEP_FREE_BYTES),
+        ("the Maven repository", repository(), download),
+    ):
+        free = free_bytes(path)
+        if free < needed:
+            raise StartError(
+                f"{what} {path} has {free / 1024**2:,.0f} MiB free and needs {needed / 1024**2:,.0f} MiB: "
+                f"make room, or move it ({'--data-dir' if path == settings.data_dir else 'M2_REPO'})"
+            )
+
+
+def check_ports(settings: Settings) -> None:
+    """Nobody else listens where our servers will."""
+    busy = ports.taken(ports.needed(settings))
+    if busy:
+        others = f" (and {len(busy) - 1} more)" if len(busy) > 1 else ""
+        raise StartError(f"{busy[0].sentence()}{others}: end it, or choose other ports with --port-base")

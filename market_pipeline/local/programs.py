@@ -1,0 +1,132 @@
+"""The table of programs that the supervisor keeps: what each is started with, in which order, and how long it may take
+to end."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from market_pipeline.settings import LOOPBACK, Settings
+
+CODE_LOCATION = "market_pipeline"
+DEFINITIONS = "market_pipeline.definitions"
+
+
+@dataclass(frozen=True)
+class Program:
+    """One supervised program.
+
+    Attributes:
+        name: what people call it, and its lock, heartbeat and log.
+        command: what the supervisor starts; it ends up holding the lock of that name.
+        stop_within_s: seconds between the polite signal and SIGKILL.
+        stop_stage: programs of one stage are stopped together, lower stages first.
+        always: start it again even after a clean exit that nobody asked for.
+        environment: variables of its own, besides those that all have.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    stop_within_s: int
+    stop_stage: int
+    always: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def programs(settings: Settings) -> list[Program]:
+    """What runs for these settings, in the order in which it is started.
+
+    What takes from others stands before them in stopping: the feed and the producer first, so that everything that was
+    received is in Kafka, then the stream, then Dagster, and the servers last. Dagster's daemon is in the first stage,
+    so that no sensor takes a stop for a failure.
+    """
+    return [program for program in every_program(settings) if _wanted(program.name, settings)]
+
+
+def names(settings: Settings) -> list[str]:
+    return [program.name for program in programs(settings)]
+
+
+EVERY_NAME = (
+    "kafka",
+    "cassandra",
+    "feed-server",
+    "producer",
+    "stream",
+    "dagster-code-server",
+    "dagster-webserver",
+    "dagster-daemon",
+)
+"""All that may run, whatever the settings."""
+
+DAGSTER = tuple(name for name in EVERY_NAME if name.startswith("dagster-"))
+
+
+def _wanted(name: str, settings: Settings) -> bool:
+    return {
+        "kafka": settings.embedded_kafka,
+        "cassandra": settings.embedded_cassandra,
+        "feed-server": settings.active_feed != "finnhub",
+    }.get(name, True)
+
+
+def every_program(settings: Settings) -> list[Program]:
+    """All that may run, whatever feed and servers the settings name."""
+    return [
+        Program("kafka", _launch("kafka"), stop_within_s=30, stop_stage=4, always=True),
+        Program("cassandra", _launch("cassandra"), stop_within_s=30, stop_stage=4, always=True),
+        Program("feed-server", _module("market_pipeline.feed.server"), stop_within_s=5, stop_stage=1),
+        Program("producer", _module("market_pipeline.feed.producer"), stop_within_s=20, stop_stage=1),
+        Program("stream", _module("market_pipeline.stream.application"), stop_within_s=30, stop_stage=2),
+        *(
+            Program(
+                name,
+                _launch(name),
+                stop_within_s=15,
+                stop_stage=1 if name == "dagster-daemon" else 3,
+                always=True,
+                environment={"DAGSTER_HOME": str(settings.paths.dagster)},
+            )
+            for name in DAGSTER
+        ),
+    ]
+
+
+def dagster_command(name: str, settings: Settings) -> list[str]:
+    """What a program of Dagster is replaced by.
+
+    One process holds our definitions for both others. Were each to load them itself, the daemon would start a new copy
+    every minute.
+    """
+    workspace = str(settings.paths.config / "workspace.yaml")
+    code = ["api", "grpc", "--host", LOOPBACK, "--port", str(settings.ports.dagster_code)]
+    return [
+        sys.executable,
+        "-m",
+        *{
+            "dagster-code-server": ["dagster", *code, "--module-name", DEFINITIONS, "--location-name", CODE_LOCATION],
+            "dagster-webserver": [
+                *("dagster_webserver", "--host", LOOPBACK, "--port", str(settings.ports.webserver)),
+                *("--workspace", workspace),
+            ],
+            "dagster-daemon": ["dagster._daemon", "run", "--workspace", workspace],
+        }[name],
+    ]
+
+
+def workspace_yaml(settings: Settings) -> str:
+    """Where the webserver and the daemon find our definitions."""
+    return (
+        "load_from:\n"
+        "  - grpc_server:\n"
+        f"      host: {LOOPBACK}\n"
+        f"      port: {settings.ports.dagster_code}\n"
+        f"      location_name: {CODE_LOCATION}\n"
+    )
+
+
+def _module(module: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", module)
+
+
+def _launch(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "market_pipeline.local.launch", name)

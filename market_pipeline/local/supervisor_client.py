@@ -1,0 +1,123 @@
+"""Talks to the supervisor: XML-RPC over its unix socket, with a time limit on every answer."""
+
+import contextlib
+import http.client
+import socket
+import xmlrpc.client
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from market_pipeline.local.supervisord import socket_path
+from market_pipeline.settings import Settings
+
+ANSWER_WITHIN_S = 2.0
+UP = frozenset({"STARTING", "RUNNING"})
+
+BAD_NAME, NOT_RUNNING, ALREADY_STARTED = 10, 70, 60
+"""Faults of supervisor's XML-RPC interface."""
+
+
+class SupervisorAway(Exception):
+    """Nothing answers on the supervisor's socket."""
+
+
+@dataclass(frozen=True)
+class ProcessState:
+    """What the supervisor says of one program. ``started_at`` is epoch seconds, of its last start."""
+
+    name: str
+    state: str
+    pid: int | None
+    started_at: float | None
+    error: str | None
+
+    @property
+    def is_up(self) -> bool:
+        return self.state in UP
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__("localhost", timeout=timeout)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    def __init__(self, path: Path, timeout: float) -> None:
+        super().__init__()
+        self._path = path
+        self._timeout = timeout
+
+    def make_connection(self, host: object) -> http.client.HTTPConnection:
+        return _UnixConnection(self._path, self._timeout)
+
+
+class SupervisorClient:
+    """The supervisor of one pipeline. Cheap to make; each thread takes its own."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._path = socket_path(settings)
+
+    def _call(self, method: str, *arguments: object, within_s: float = ANSWER_WITHIN_S) -> Any:
+        transport = _UnixTransport(self._path, within_s)
+        with contextlib.closing(transport):
+            server = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
+            try:
+                return getattr(server.supervisor, method)(*arguments)
+            except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
+                raise SupervisorAway(f"{type(error).__name__}: {error}") from None
+
+    def pid(self) -> int:
+        """The supervisor's own process.
+
+        Raises:
+            SupervisorAway: it does not answer. So do all methods here.
+        """
+        return int(self._call("getPID"))
+
+    def processes(self) -> dict[str, ProcessState]:
+        """Every program, by name."""
+        return {info["name"]: state_of(info) for info in self._call("getAllProcessInfo")}
+
+    def start(self, name: str) -> None:
+        """Start a program; one that runs is left alone."""
+        try:
+            self._call("startProcess", name, False)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode != ALREADY_STARTED:
+                raise SupervisorAway(f"{name}: {fault.faultString}") from None
+
+    def stop(self, name: str, within_s: float) -> None:
+        """Stop a program and wait until it is gone; one that doesn't run is left alone.
+
+        Args:
+            name: the program.
+            within_s: after which the supervisor has killed it at the latest.
+        """
+        try:
+            self._call("stopProcess", name, True, within_s=within_s + 5)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode not in (NOT_RUNNING, BAD_NAME):
+                raise SupervisorAway(f"{name}: {fault.faultString}") from None
+
+    def shutdown(self) -> None:
+        """End the supervisor; it stops what still runs first."""
+        self._call("shutdown")
+
+
+def state_of(info: dict[str, Any]) -> ProcessState:
+    """A program's state from the answer to ``getProcessInfo``."""
+    up = info["statename"] in UP
+    return ProcessState(
+        name=info["name"],
+        state=info["statename"],
+        pid=info["pid"] or None,
+        started_at=float(info["start"]) if up and info["start"] else None,
+        error=info["spawnerr"] or None,
+    )

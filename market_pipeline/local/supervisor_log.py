@@ -1,0 +1,68 @@
+"""What the supervisor's log tells and its interface doesn't: how often it started each program again, and why."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from market_pipeline.local.supervisord import NAME
+from market_pipeline.settings import Settings
+
+_LINE = re.compile(r"^(?P<at>\d{4}-\d\d-\d\d \d\d:\d\d:\d\d),\d+ \w+ (?P<what>.*)$")
+_STARTED = re.compile(r"supervisord started with pid \d+$")
+_SPAWNED = re.compile(r"spawned: '(?P<name>[^']+)' with pid \d+$")
+_EXITED = re.compile(r"exited: (?P<name>\S+) \((?P<how>.*)\)$")
+_STOPPED = re.compile(r"stopped: (?P<name>\S+) \(.*\)$")
+_GAVE_UP = re.compile(r"gave up: (?P<name>\S+) ")
+
+
+@dataclass
+class History:
+    """One program since the supervisor's start.
+
+    Attributes:
+        restarts: how often it was started again after an end that nobody had asked for.
+        last_exit: how it ended the last time by itself, with the local time; None if it never did.
+    """
+
+    restarts: int = 0
+    last_exit: str | None = None
+    ended: bool = field(default=False, repr=False)
+
+
+def histories(lines: Iterable[str]) -> dict[str, History]:
+    """The history of each program in the lines of a supervisor's log, since the supervisor's last start."""
+    found: dict[str, History] = {}
+    for line in lines:
+        matched = _LINE.match(line.rstrip())
+        if matched is None:
+            continue
+        what = matched["what"]
+        if _STARTED.search(what):
+            found = {}
+        elif event := _SPAWNED.search(what):
+            history = found.setdefault(event["name"], History())
+            history.restarts += history.ended
+            history.ended = False
+        elif event := _EXITED.search(what):
+            history = found.setdefault(event["name"], History())
+            history.ended = True
+            history.last_exit = f"{event['how'].partition(';')[0]} at {matched['at']}"
+        elif event := _STOPPED.search(what):
+            found.setdefault(event["name"], History()).ended = False
+        elif event := _GAVE_UP.search(what):
+            history = found.setdefault(event["name"], History())
+            history.last_exit = f"gave up: {history.last_exit or 'it does not start'}"
+    return found
+
+
+def read_histories(settings: Settings) -> dict[str, History]:
+    """The same from the log of this pipeline's supervisor and the rotated one before it."""
+    log = settings.paths.log(NAME)
+    lines: list[str] = []
+    for file in (Path(f"{log}.1"), log):
+        try:
+            lines += file.read_text(encoding="utf-8", errors="replace").splitlines()
+        except OSError:
+            continue
+    return histories(lines)

@@ -1,0 +1,148 @@
+"""The supervisor's configuration. supervisord restarts at once what crashed, with a linear back-off, and gives up as
+FATAL what does not stay up; everything wiser than that is Dagster's."""
+
+import hashlib
+import os
+import shlex
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from market_pipeline.local.jvm import write_if_changed
+from market_pipeline.local.programs import Program, workspace_yaml
+from market_pipeline.settings import Settings
+
+NAME = "supervisord"
+KEY_VARIABLES = ("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY")
+
+START_SECONDS = 5
+"""A program that ends sooner did not start: it is tried again with a back-off instead of at once."""
+
+START_RETRIES = 8
+"""With a back-off of 1, 2, 3 … seconds this is FATAL after about a minute."""
+
+SOCKET_PATH_LIMIT = 100
+"""Bytes. Linux allows 107 in the address of a unix socket, macOS 103; supervisord binds a longer name first."""
+
+LOCK_DESCRIPTOR = 3
+"""supervisord closes what is open above 4 when it starts, and everything above 2 in its children."""
+
+
+def socket_path(settings: Settings) -> Path:
+    """Where the supervisor listens: in the data dir, or in a short folder of ours when that path is too long."""
+    usual = settings.paths.run / "supervisor.sock"
+    if len(os.fsencode(usual)) + len(".12345678") <= SOCKET_PATH_LIMIT:
+        return usual
+    digest = hashlib.sha256(os.fsencode(settings.data_dir)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"market-pipeline-{os.getuid()}" / f"{digest}.sock"
+
+
+def configuration(settings: Settings, programs: Sequence[Program], producer_directory: Path) -> str:
+    """``supervisord.conf``.
+
+    Args:
+        settings: of the pipeline.
+        programs: what to keep; none is started by itself.
+        producer_directory: where the producer runs: beside the ``.env`` with the key, when it is there.
+    """
+    paths = settings.paths
+    head = f"""\
+[unix_http_server]
+file={_plain(socket_path(settings))}
+chmod=0700
+
+[supervisord]
+nodaemon=true
+logfile={_plain(paths.log(NAME))}
+logfile_maxbytes=5MB
+logfile_backups=2
+pidfile={_plain(paths.run / "supervisord.pid")}
+childlogdir={_plain(paths.logs)}
+directory={_plain(settings.data_dir)}
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
+"""
+    return head + "".join(_section(settings, program, producer_directory) for program in programs)
+
+
+def _section(settings: Settings, program: Program, producer_directory: Path) -> str:
+    producer = program.name == "producer"
+    variables = dict(program.environment)
+    if not producer:
+        # the supervisor may have the key in its own environment; nobody else needs it
+        variables |= dict.fromkeys(KEY_VARIABLES, "")
+    environment = ",".join(f'{name}="{_plain(value)}"' for name, value in variables.items())
+    return f"""
+[program:{program.name}]
+command={_plain(shlex.join(program.command))}
+directory={_plain(producer_directory if producer else settings.data_dir)}
+environment={environment}
+autostart=false
+autorestart={"true" if program.always else "unexpected"}
+exitcodes=0
+startsecs={START_SECONDS}
+startretries={START_RETRIES}
+stopsignal=TERM
+stopwaitsecs={program.stop_within_s}
+stopasgroup=true
+killasgroup=true
+redirect_stderr=true
+stdout_logfile={_plain(settings.paths.log(program.name))}
+stdout_logfile_maxbytes=10MB
+stdout_logfile_backups=3
+"""
+
+
+def _plain(value: object) -> str:
+    """supervisord expands ``%(…)s``."""
+    return str(value).replace("%", "%%")
+
+
+def key_in(environment: Mapping[str, str]) -> str | None:
+    """The Finnhub key among the variables, under either of its names."""
+    return next((environment[name] for name in KEY_VARIABLES if environment.get(name)), None)
+
+
+def environment_for(settings: Settings, own: Mapping[str, str], java_home: Path) -> dict[str, str]:
+    """What the supervisor and its programs get: our variables, the settings, and the key only when it is needed."""
+    variables = {name: value for name, value in own.items() if name not in KEY_VARIABLES}
+    # decided here once: a program that cannot see the key must not decide for another feed
+    variables |= {**settings.environment(), "MARKET_PIPELINE_FEED": settings.active_feed}
+    variables |= {
+        "JAVA_HOME": str(java_home),
+        "PYTHONUNBUFFERED": "1",
+        "PYSPARK_PYTHON": sys.executable,
+        # glibc gives each thread an arena of its own otherwise, which is memory that nobody uses
+        "MALLOC_ARENA_MAX": "2",
+    }
+    key = key_in(own)
+    if key is not None and settings.active_feed == "finnhub":
+        variables[KEY_VARIABLES[0]] = key
+    return variables
+
+
+def write_configuration(settings: Settings, programs: Sequence[Program], own: Mapping[str, str]) -> Path:
+    """Write what the supervisor and Dagster's workspace need; returns the configuration file."""
+    for folder in (settings.paths.run, settings.paths.logs, settings.paths.config, settings.paths.dagster):
+        folder.mkdir(parents=True, exist_ok=True)
+    settings.paths.run.chmod(0o700)
+    _secure_socket_folder(settings)
+    from_file = settings.active_feed == "finnhub" and key_in(own) is None
+    where = settings.paths.config / "supervisord.conf"
+    write_if_changed(where, configuration(settings, programs, Path.cwd() if from_file else settings.data_dir))
+    write_if_changed(settings.paths.config / "workspace.yaml", workspace_yaml(settings))
+    return where
+
+
+def _secure_socket_folder(settings: Settings) -> None:
+    folder = socket_path(settings).parent
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        raise PermissionError(f"{folder} belongs to another user: use a shorter --data-dir")
+    folder.chmod(0o700)
+
+
+def command(configuration_file: Path) -> list[str]:
+    return [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration_file)]

@@ -1,0 +1,227 @@
+"""Brings the pipeline up: the servers, what feeds them, and Dagster last, so that trades can be queried soon."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from typing import Protocol
+
+from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.broker.topics import ensure_topics
+from market_pipeline.local import cassandra, first_trades, jars, kafka, preflight, supervisord
+from market_pipeline.local.first_trades import Seen
+from market_pipeline.local.java import java_home
+from market_pipeline.local.logs import tail
+from market_pipeline.local.preflight import StartError
+from market_pipeline.local.programs import DAGSTER, names, programs
+from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
+from market_pipeline.local.supervisor_log import read_histories
+from market_pipeline.local.webserver import wait_for_page, wait_for_port
+from market_pipeline.settings import Settings
+from market_pipeline.store.cluster import StoreUnreachableError
+from market_pipeline.store.migrate import migrate
+from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock, holder
+
+SERVER_WITHIN_S = 120.0
+TRADES_WITHIN_S = 180.0
+DAGSTER_WITHIN_S = 120.0
+GIVEN_UP_AFTER_RESTARTS = 3
+POLL_S = 0.1
+
+
+class Progress(Protocol):
+    """Who is told how the start goes. Seconds are since the start."""
+
+    def downloading(self, done: int, total: int) -> None: ...
+    def starting(self, names: list[str]) -> None: ...
+    def ready(self, name: str, seconds: float) -> None: ...
+    def trades(self, seen: Seen, seconds: float) -> None: ...
+
+
+class Start:
+    """One attempt to bring a pipeline up."""
+
+    def __init__(self, settings: Settings, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
+        self._settings = settings
+        self._progress = progress
+        self._clock = clock
+        self._began = clock()
+        self._abandoned = threading.Event()
+        self.begun = False
+        """Whether anything was started, so that a start that fails has something to stop."""
+
+    def run(self) -> None:
+        """Start everything and return when trades can be queried and Dagster's page answers.
+
+        Raises:
+            StartError: something does not start; what did is still running.
+            NoJava, UnusablePath, JarError: see there; nothing was started.
+        """
+        settings = self._settings
+        preflight.check(settings)
+        preflight.claim(settings)
+        try:
+            lock = ProcessLock(settings.paths.lock("up")).acquire()
+        except AlreadyRunning as error:
+            raise StartError(
+                f"another `market-pipeline up` (pid {error.pid}) is starting {settings.data_dir}"
+            ) from None
+        with lock:
+            self._download()
+            self._began = self._clock()
+            since_us = time.time_ns() // 1000
+            self._start_supervisor()
+            self._start_servers()
+            self._start("feed-server", "producer", "stream")
+            self._wait_for_trades(since_us)
+            self._start_dagster()
+
+    def _seconds(self) -> float:
+        return self._clock() - self._began
+
+    def _download(self) -> None:
+        sets = ["spark"]
+        sets += ["kafka"] if self._settings.embedded_kafka else []
+        sets += ["cassandra", "jolokia"] if self._settings.embedded_cassandra else []
+        jars.fetch(jars.locked(*sets), self._progress.downloading)
+
+    def _start_supervisor(self) -> None:
+        settings = self._settings
+        supervisord.write_configuration(settings, programs(settings), os.environ)
+        environment = supervisord.environment_for(settings, os.environ, java_home(settings))
+        output = settings.paths.logs / "supervisord.out"
+        self.begun = True
+        with output.open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "market_pipeline.local.launch", supervisord.NAME],
+                cwd=settings.data_dir,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C in the terminal is for us alone: we stop the others in order
+            )
+        deadline = self._clock() + SERVER_WITHIN_S
+        while True:
+            try:
+                SupervisorClient(settings).pid()
+            except SupervisorAway as error:
+                if process.poll() is not None:
+                    raise StartError("the supervisor does not start", tail(output)) from None
+                if self._clock() > deadline:
+                    raise StartError(f"the supervisor does not answer ({error})", tail(output)) from None
+                time.sleep(POLL_S / 2)
+            else:
+                return
+
+    def _start(self, *wanted: str) -> None:
+        run_here = [name for name in wanted if name in names(self._settings)]
+        self._progress.starting(run_here)
+        client = SupervisorClient(self._settings)
+        for name in run_here:
+            client.start(name)
+
+    def _start_servers(self) -> None:
+        """Kafka and Cassandra at once; each is given its topics or tables as soon as it answers."""
+        self._start("kafka", "cassandra")
+        with ThreadPoolExecutor(2) as pool:
+            steps = [pool.submit(self._kafka), pool.submit(self._cassandra)]
+            try:
+                _first_failure(steps)
+            except BaseException:
+                self._abandoned.set()  # the other one need not be waited for
+                raise
+
+    def _kafka(self) -> None:
+        self._wait_for("kafka", lambda: kafka.wait_ready(self._settings, 1.0), self._settings.embedded_kafka)
+        if not self._abandoned.is_set():
+            ensure_topics(self._settings)
+
+    def _cassandra(self) -> None:
+        self._wait_for(
+            "cassandra", lambda: cassandra.wait_ready(self._settings, 1.0), self._settings.embedded_cassandra
+        )
+        if not self._abandoned.is_set():
+            migrate(self._settings)
+
+    def _wait_for(self, name: str, answer: Callable[[], None], ours: bool) -> None:
+        deadline = self._clock() + SERVER_WITHIN_S
+        while not self._abandoned.is_set():
+            try:
+                answer()
+            except (BrokerUnreachableError, StoreUnreachableError) as error:
+                if ours:
+                    self._raise_if_given_up(name)
+                if self._clock() > deadline:
+                    raise self._blame(name, str(error)) from None
+            else:
+                self._progress.ready(name, self._seconds())
+                return
+
+    def _wait_for_trades(self, since_us: int) -> None:
+        deadline = self._clock() + TRADES_WITHIN_S
+        with first_trades.Watch(self._settings, since_us) as watch:
+            told: set[str] = set()
+            while True:
+                for name in watch.working() - told:
+                    told.add(name)
+                    self._progress.ready(name, self._seconds())
+                seen = watch.look()
+                if seen is not None:
+                    self._progress.trades(seen, self._seconds())
+                    return
+                for name in ("feed-server", "producer", "stream"):
+                    self._raise_if_given_up(name)
+                if self._clock() > deadline:
+                    guilty = next((name for name in ("producer", "stream") if name not in told), "stream")
+                    raise self._blame(guilty, f"no trade could be queried within {TRADES_WITHIN_S:.0f} s")
+                time.sleep(POLL_S)
+
+    def _start_dagster(self) -> None:
+        settings = self._settings
+        deadline = self._clock() + DAGSTER_WITHIN_S
+
+        def given_up() -> None:
+            for name in DAGSTER:
+                self._raise_if_given_up(name)
+            if self._clock() > deadline:
+                raise self._blame("dagster-webserver", f"Dagster does not answer within {DAGSTER_WITHIN_S:.0f} s")
+
+        self._start(*DAGSTER)
+        wait_for_port(settings.ports.dagster_code, given_up)
+        self._progress.ready("dagster-code-server", self._seconds())
+        wait_for_page(settings.ports.webserver, given_up)
+        self._progress.ready("dagster-webserver", self._seconds())
+
+    def _raise_if_given_up(self, name: str) -> None:
+        """A program that keeps ending will not become ready by waiting.
+
+        Raises:
+            StartError: it was given up, with the end of its log.
+        """
+        settings = self._settings
+        try:
+            state = SupervisorClient(settings).processes().get(name)
+        except SupervisorAway:
+            if holder(settings.paths.lock(supervisord.NAME)) is None:
+                raise StartError("the supervisor ended during the start: was `market-pipeline down` called?") from None
+            return
+        if state is None:
+            return
+        history = read_histories(settings).get(name)
+        restarts = history.restarts if history else 0
+        if state.state == "FATAL" or restarts >= GIVEN_UP_AFTER_RESTARTS:
+            raise self._blame(name, f"it ended {restarts + 1} times, {history.last_exit if history else state.error}")
+
+    def _blame(self, name: str, why: str) -> StartError:
+        return StartError(f"{name} does not start: {why}", tail(self._settings.paths.log(name)))
+
+
+def _first_failure(steps: list["Future[None]"]) -> None:
+    """Wait for all, or raise the first error without waiting for the others."""
+    done, _ = wait(steps, return_when=FIRST_EXCEPTION)
+    for step in done:
+        step.result()
