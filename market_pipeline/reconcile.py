@@ -13,7 +13,8 @@ from cassandra.cluster import Session
 
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.broker.records import read_topic
-from market_pipeline.feed.journal import oldest_received_at, read_frames
+from market_pipeline.feed.journal import read_frames
+from market_pipeline.feed.journal.segment import list_segments
 from market_pipeline.feed.normalise import trades_of
 from market_pipeline.model import RejectedTrade, Trade, decode, trade_id
 from market_pipeline.quality.ledger import (
@@ -102,8 +103,8 @@ def reconcile(settings: Settings, day: date, *, progress: Callable[[str], None] 
 
 
 def _hops(settings: Settings, session: Session, day: date) -> list[tuple[str, Read, str]]:
-    oldest = oldest_received_at(settings.paths.journal)
-    journal_since = trade_id(oldest, 0) if oldest is not None else trade_id(time.time_ns() // 1000, 0)
+    segments = list_segments(settings.paths.journal)
+    journal_since = trade_id(segments[0].first if segments else time.time_ns() // 1000, 0)
     produced = _oldest_produced(settings)
     return [
         ("received", lambda: _received(settings), journal_since),
@@ -166,7 +167,7 @@ def _fill(hop: Hop, boundaries: list[str]) -> tuple[Ledger, int]:
             seen += 1
             yield sighting
 
-    for sighting in first_arrivals(counted()) if hop.name in {"produced", "bronze"} else counted():
+    for sighting in first_arrivals(counted()) if hop.name != "silver" else counted():
         ledger.add(sighting)
     return ledger, seen - ledger.count
 

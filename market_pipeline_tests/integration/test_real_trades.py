@@ -1,0 +1,120 @@
+"""2,001 real trades of one minute through the whole pipeline: every one, once, to the last digit, whatever happens."""
+
+import json
+import random
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from market_pipeline_tests.running import RunningPipeline, wait_for
+
+SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance-btcusdt-2021-01-08.jsonl"
+DAY = "2021-01-08"
+TRADES = 2001
+BAR = {
+    "open": Decimal("39432.48"),
+    "high": Decimal("39550.0"),
+    "low": Decimal("39430.3"),
+    "close": Decimal("39491.76"),
+    "volume": Decimal("87.071596"),
+    "trades": 2001,
+}
+
+pytestmark = [
+    pytest.mark.real_servers,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not part of the repository"),
+]
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[RunningPipeline]:
+    running = RunningPipeline(tmp_path / "data", free_port_base())
+    yield running
+    running.stop()
+
+
+def replay(pipeline: RunningPipeline, file: Path, *, speed: str = "max") -> None:
+    pipeline.up("--feed", "replay", "--replay-file", str(file), "--replay-speed", speed, "--replay-once")
+
+
+def is_whole(pipeline: RunningPipeline) -> bool:
+    bars = pipeline.rows(f"SELECT trades FROM market_data.ohlcv_1m WHERE symbol = 'BINANCE:BTCUSDT' AND day = '{DAY}'")
+    return pipeline.count("trades_silver") >= TRADES and sum(bar["trades"] for bar in bars) >= TRADES
+
+
+def assert_every_trade_once(pipeline: RunningPipeline) -> None:
+    assert pipeline.count("trades_silver") == TRADES
+    (bar,) = pipeline.rows(
+        "SELECT open, high, low, close, volume, trades FROM market_data.ohlcv_1m "
+        f"WHERE symbol = 'BINANCE:BTCUSDT' AND day = '{DAY}'"
+    )
+    assert bar == BAR
+    report = pipeline.reconciled(DAY)
+    assert report["clean"], report
+    assert report["counts"] == dict.fromkeys(("received", "produced", "bronze", "silver", "bars"), TRADES)
+
+
+def test_every_real_trade_arrives_once_and_the_bar_is_right_also_when_replayed_twice(
+    pipeline: RunningPipeline,
+) -> None:
+    replay(pipeline, SAMPLE)
+    wait_for(lambda: is_whole(pipeline), "2,001 trades", within_s=60)
+    assert_every_trade_once(pipeline)
+
+    (latest,) = pipeline.rows("SELECT price, ts FROM market_data.latest_prices WHERE symbol = 'BINANCE:BTCUSDT'")
+    assert latest["price"] == Decimal("39491.76")
+
+    received = pipeline.status()["feed"]["received"]
+    pipeline.run("restart", "feed-server")
+    wait_for(lambda: pipeline.status()["feed"]["received"] >= received + TRADES, "the second replay", within_s=60)
+    assert_every_trade_once(pipeline)
+
+
+def test_a_lost_row_and_a_wrong_bar_are_named_and_mended_from_bronze(pipeline: RunningPipeline) -> None:
+    replay(pipeline, SAMPLE)
+    wait_for(lambda: is_whole(pipeline), "2,001 trades", within_s=60)
+    victim = pipeline.rows("SELECT symbol, bucket, ts, trade_id FROM market_data.trades_silver LIMIT 1")[0]
+    key = " AND ".join(f"{name} = '{value}'" for name, value in victim.items())
+    pipeline.run("query", f"DELETE FROM market_data.trades_silver WHERE {key}")
+    pipeline.run(
+        "query",
+        "UPDATE market_data.ohlcv_1m SET trades = 7 WHERE symbol = 'BINANCE:BTCUSDT' AND day = '2021-01-08' "
+        "AND ts = '2021-01-08T00:00:00Z'",
+    )
+    report = pipeline.reconciled(DAY)
+    assert not report["clean"]
+    assert report["lost"] == 1
+    (silver,) = report["differences"]
+    assert (silver["hop"], silver["missing"]) == ("silver", [victim["trade_id"]])
+    (bar,) = report["bars"]
+    assert (bar["silver"]["trades"], bar["bar"]["trades"]) == (TRADES - 1, 7)
+
+    for asset in ("trades_silver", "ohlcv_1m"):
+        pipeline.materialize(asset, DAY)
+    assert_every_trade_once(pipeline)
+
+
+def test_shuffled_messages_and_sigkill_of_producer_and_stream_in_the_middle(
+    pipeline: RunningPipeline, tmp_path: Path
+) -> None:
+    frames = SAMPLE.read_text().splitlines()
+    random.Random(8).shuffle(frames)
+    shuffled = tmp_path / "shuffled.jsonl"
+    shuffled.write_text("\n".join(frames) + "\n")
+    replay(pipeline, shuffled, speed="3")
+
+    wait_for(lambda: pipeline.status()["feed"]["received"] >= 300, "a first part", within_s=60)
+    pipeline.killed_and_back("producer")
+    pipeline.killed_and_back("stream")
+    wait_for(lambda: is_whole(pipeline), "2,001 trades", within_s=180)
+    assert_every_trade_once(pipeline)
+
+
+def test_the_sample_is_what_it_is_said_to_be() -> None:
+    trades = [t for line in SAMPLE.read_text().splitlines() for t in json.loads(line, parse_float=str)["data"]]
+    assert len(trades) == TRADES
+    identical = [(t["t"], t["p"], t["v"]) for t in trades]
+    assert len(identical) - len(set(identical)) >= 8

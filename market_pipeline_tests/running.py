@@ -1,0 +1,117 @@
+"""A whole pipeline under the command line, as a user runs it, on ports and in a folder of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from market_pipeline.settings import Settings
+
+T = TypeVar("T")
+STARTS_WITHIN_S = 180
+
+
+class RunningPipeline:
+    """Starts, asks and hurts a pipeline through its command line; ``stop`` leaves no process behind."""
+
+    def __init__(self, data_dir: Path, port_base: int) -> None:
+        self.settings = Settings.load(data_dir=data_dir, port_base=port_base)
+        self.environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("MARKET_PIPELINE_", "FINNHUB_", "KAFKA_", "CASSANDRA_"))
+        } | dict(self.settings.environment())
+
+    def run(
+        self, *arguments: str, check: bool = True, timeout_s: float = STARTS_WITHIN_S
+    ) -> subprocess.CompletedProcess[str]:
+        """One command of the command line; with ``check`` it must succeed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "market_pipeline.cli", *arguments],
+            env=self.environment,
+            cwd=self.settings.data_dir.parent,
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, f"{' '.join(arguments)}: {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def up(self, *arguments: str, **variables: str) -> None:
+        self.environment |= variables
+        self.run("up", "--detach", *arguments)
+
+    def status(self) -> dict[str, Any]:
+        answer: dict[str, Any] = json.loads(self.run("status", "--json", check=False).stdout)
+        return answer
+
+    def rows(self, cql: str) -> list[dict[str, Any]]:
+        from decimal import Decimal
+
+        answer: list[dict[str, Any]] = json.loads(
+            self.run("query", cql, "--json").stdout, parse_float=Decimal, parse_int=Decimal
+        )
+        return answer
+
+    def count(self, table: str, where: str = "") -> int:
+        condition = f" WHERE {where} ALLOW FILTERING" if where else ""
+        return int(self.rows(f"SELECT count(*) AS n FROM market_data.{table}{condition}")[0]["n"])
+
+    def pid(self, program: str) -> int:
+        return int(self.status()["processes"][program]["pid"])
+
+    def kill(self, program: str) -> int:
+        """SIGKILL; returns the pid that is no more."""
+        pid = self.pid(program)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def killed_and_back(self, program: str, *, within_s: float = 60) -> None:
+        """SIGKILL, and wait until another process has its place."""
+        before = self.kill(program)
+        wait_for(
+            lambda: (self.status()["processes"][program].get("pid") or before) != before,
+            f"{program} to come back",
+            within_s=within_s,
+        )
+
+    def materialize(self, asset: str, partition: str) -> str:
+        """``dagster asset materialize`` from a plain shell, as a user types it."""
+        done = subprocess.run(
+            [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "market_pipeline.definitions"]
+            + ["--select", asset, "--partition", partition],
+            env=self.environment | {"DAGSTER_HOME": str(self.settings.paths.dagster)},
+            capture_output=True,
+            text=True,
+            timeout=STARTS_WITHIN_S,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def reconciled(self, day: str) -> dict[str, Any]:
+        done = self.run("reconcile", "--day", day, "--json", check=False)
+        assert done.stdout, done.stderr
+        report: dict[str, Any] = json.loads(done.stdout)
+        return report
+
+    def stop(self) -> None:
+        self.run("down", check=False, timeout_s=120)
+
+
+def wait_for(condition: Callable[[], T], what: str, *, within_s: float = 60) -> T:
+    """Ask again and again until the answer is true."""
+    deadline = time.monotonic() + within_s
+    while True:
+        answer = condition()
+        if answer:
+            return answer
+        assert time.monotonic() < deadline, f"waited {within_s:.0f} s for {what}"
+        time.sleep(0.1)
