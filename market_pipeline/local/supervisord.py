@@ -54,6 +54,7 @@ chmod=0700
 
 [supervisord]
 nodaemon=true
+silent=true
 logfile={_plain(paths.log(NAME))}
 logfile_maxbytes=5MB
 logfile_backups=2

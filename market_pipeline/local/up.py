@@ -63,13 +63,8 @@ class Start:
         settings = self._settings
         preflight.check(settings)
         preflight.claim(settings)
+        lock = _start_lock(settings)
         try:
-            lock = ProcessLock(settings.paths.lock("up")).acquire()
-        except AlreadyRunning as error:
-            raise StartError(
-                f"another `market-pipeline up` (pid {error.pid}) is starting {settings.data_dir}"
-            ) from None
-        with lock:
             self._download()
             self._began = self._clock()
             since_us = time.time_ns() // 1000
@@ -78,6 +73,8 @@ class Start:
             self._start("feed-server", "producer", "stream")
             self._wait_for_trades(since_us)
             self._start_dagster()
+        finally:
+            lock.release()
 
     def _seconds(self) -> float:
         return self._clock() - self._began
@@ -218,6 +215,13 @@ class Start:
 
     def _blame(self, name: str, why: str) -> StartError:
         return StartError(f"{name} does not start: {why}", tail(self._settings.paths.log(name)))
+
+
+def _start_lock(settings: Settings) -> ProcessLock:
+    try:
+        return ProcessLock(settings.paths.lock("up")).acquire()
+    except AlreadyRunning as error:
+        raise StartError(f"another `market-pipeline up` (pid {error.pid}) is starting {settings.data_dir}") from None
 
 
 def _first_failure(steps: list["Future[None]"]) -> None:

@@ -1,0 +1,188 @@
+"""``status``: the whole pipeline on one screen, or as JSON."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from market_pipeline.cli import load_settings
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.snapshot import Snapshot, gather
+
+EXIT_NOTHING_RUNS = 3
+WATCH_EVERY_S = 1.0
+NONE = "–"
+
+
+@click.command(short_help="one screen of everything")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+@click.option("--watch", is_flag=True, help="Renew the screen until Ctrl-C.")
+def status(as_json: bool, watch: bool) -> None:
+    """Show each process, the feed, Kafka, the stream and Cassandra. Exit code 3 when nothing runs.
+
+    \b
+    Examples:
+      market-pipeline status
+      market-pipeline status --watch
+      market-pipeline status --json | jq .stream.newest_event_age_s
+    """
+    settings = load_settings()
+    if watch and not as_json:
+        _watch(settings)
+        return
+    while True:
+        snapshot = gather(settings)
+        if as_json:
+            click.echo(json.dumps(snapshot.as_json(), default=str))
+        else:
+            Console().print(screen(snapshot))
+        if not watch:
+            break
+        time.sleep(WATCH_EVERY_S)
+    if not snapshot.anything_runs:
+        raise SystemExit(EXIT_NOTHING_RUNS)
+
+
+def _watch(settings: Settings) -> None:
+    with Live(screen(gather(settings)), screen=True, auto_refresh=False) as live:
+        try:
+            while True:
+                time.sleep(WATCH_EVERY_S)
+                live.update(screen(gather(settings)), refresh=True)
+        except KeyboardInterrupt:
+            return
+
+
+def screen(snapshot: Snapshot) -> Group:
+    """What is printed."""
+    head = Text(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(snapshot.at))}  {snapshot.data_dir}", style="dim")
+    if not snapshot.anything_runs:
+        return Group(head, Text("nothing runs here: start it with `market-pipeline up`", style="yellow"))
+    return Group(head, _processes(snapshot), _figures(snapshot))
+
+
+def _processes(snapshot: Snapshot) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("process", "pid", "state", "uptime", "restarts", "memory", "last error"):
+        table.add_column(heading, header_style="bold", justify="right" if heading in _NUMERIC else "left")
+    for name, each in snapshot.processes.items():
+        colour = {"RUNNING": "green", "STARTING": "yellow", "STOPPED": "dim", "EXITED": "dim"}.get(each.state, "red")
+        table.add_row(
+            name,
+            str(each.pid or NONE),
+            Text(each.state.lower(), style=colour),
+            duration(each.uptime_s),
+            Text(str(each.restarts), style="yellow" if each.restarts else ""),
+            f"{each.rss_mb:,.0f} MB" if each.rss_mb is not None else NONE,
+            each.last_error or "",
+        )
+    return table
+
+
+_NUMERIC = frozenset({"pid", "uptime", "restarts", "memory"})
+
+
+def _figures(snapshot: Snapshot) -> Table:
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold")
+    table.add_column()
+    for name, text in (
+        ("feed", feed_line(snapshot)),
+        ("kafka", kafka_line(snapshot)),
+        ("stream", stream_line(snapshot)),
+        ("cassandra", cassandra_line(snapshot)),
+    ):
+        table.add_row(name, text)
+    return table
+
+
+def feed_line(snapshot: Snapshot) -> str:
+    feed = snapshot.feed
+    if feed.name is None:
+        return "no producer has said anything yet"
+    parts = [
+        f"{feed.name} {'connected' if feed.connected else 'NOT connected'}",
+        f"{number(feed.seen)} of {number(feed.symbols)} symbols seen",
+        f"{number(feed.received)} trades received",
+        f"last {age(feed.last_received_age_s)} ago",
+    ]
+    if feed.rejected:
+        parts.append(f"rejected {sum(feed.rejected.values()):,}")
+    if feed.reconnects:
+        parts.append(f"{feed.reconnects} reconnects")
+    if feed.last_disconnect and not feed.connected:
+        parts.append(str(feed.last_disconnect.get("reason")))
+    if feed.kafka_error:
+        parts.append(f"Kafka: {feed.kafka_error}")
+    return " · ".join([*parts, *_journal(feed.journal)])
+
+
+def _journal(journal: Mapping[str, Any] | None) -> list[str]:
+    if not journal:
+        return []
+    text = f"journal {journal.get('bytes', 0) / 1e6:,.1f} MB"
+    waiting = journal.get("unconfirmed_frames")
+    return [text + (f", {waiting:,} frames wait for Kafka" if waiting else "")]
+
+
+def kafka_line(snapshot: Snapshot) -> str:
+    kafka = snapshot.kafka
+    if not kafka.live:
+        return "does not answer"
+    offsets = " ".join(f"{partition}:{kafka.begin.get(partition, 0)}–{end}" for partition, end in kafka.end.items())
+    return f"{sum(kafka.end.values()):,} records · offsets {offsets} · {kafka.rate:,.1f}/s"
+
+
+def stream_line(snapshot: Snapshot) -> str:
+    stream = snapshot.stream
+    if stream.phase is None:
+        return "has not said anything yet"
+    parts = [
+        f"{stream.phase} ({stream.mode})",
+        f"lag {number(stream.lag)}",
+        f"{stream.input_rate:,.1f}/s" if stream.input_rate is not None else f"{NONE}/s",
+        f"newest queryable trade {age(stream.newest_event_age_s)} old",
+        f"last progress {age(stream.last_progress_age_s)} ago",
+    ]
+    if stream.late_dropped:
+        parts.append(f"{stream.late_dropped:,} too late for their bar")
+    if stream.rejected:
+        parts.append(f"rejected {stream.rejected:,}")
+    return " · ".join(parts)
+
+
+def cassandra_line(snapshot: Snapshot) -> str:
+    cassandra = snapshot.cassandra
+    disk = f" · {cassandra.disk_mb:,.0f} MB on disk" if cassandra.disk_mb is not None else ""
+    return (f"answers, version {cassandra.version}" if cassandra.live else "does not answer") + disk
+
+
+def number(value: int | None) -> str:
+    return NONE if value is None else f"{value:,}"
+
+
+def age(seconds: float | None) -> str:
+    """'0.02 s', '1.5 s', '4 min'."""
+    if seconds is None:
+        return NONE
+    return f"{seconds:.2f} s" if seconds < 10 else duration(seconds)
+
+
+def duration(seconds: float | None) -> str:
+    """'12 s', '4 min', '3 h 20 min', '2 d 3 h'."""
+    if seconds is None:
+        return NONE
+    whole = int(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min"
+    if whole < 172_800:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86_400} d {whole % 86_400 // 3600} h"

@@ -1,0 +1,98 @@
+"""The state of each program, from its supervisor, or without one from the locks that the programs hold."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import psutil
+
+from market_pipeline.local.programs import names
+from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
+from market_pipeline.local.supervisor_log import History, read_histories
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.heartbeat import Beat
+from market_pipeline.supervision.lock import holder
+
+DOWN = "STOPPED"
+UNSUPERVISED = "UNSUPERVISED"
+"""It runs, but its supervisor doesn't."""
+
+
+@dataclass(frozen=True)
+class ProcessStatus:
+    """One program. ``beat_age_s`` is None for those that write no heartbeat."""
+
+    pid: int | None
+    state: str
+    uptime_s: float | None
+    restarts: int
+    last_error: str | None
+    rss_mb: float | None
+    beat_age_s: float | None
+
+
+def supervisor_states(settings: Settings) -> tuple[int | None, dict[str, ProcessState] | None]:
+    """The supervisor's pid and what it says of its programs; None and None when it does not answer."""
+    client = SupervisorClient(settings)
+    try:
+        return client.pid(), client.processes()
+    except SupervisorAway:
+        return None, None
+
+
+def process_statuses(
+    settings: Settings, states: Mapping[str, ProcessState] | None, beats: Mapping[str, Beat | None], now: float
+) -> dict[str, ProcessStatus]:
+    """Every program, by name."""
+    histories = read_histories(settings) if states is not None else {}
+    return {
+        name: process_status(
+            (states or {}).get(name),
+            histories.get(name, History()),
+            beats.get(name),
+            None if states is not None else holder(settings.paths.lock(name)),
+            now,
+        )
+        for name in states or names(settings)
+    }
+
+
+def process_status(
+    state: ProcessState | None, history: History, beat: Beat | None, lock_pid: int | None, now: float
+) -> ProcessStatus:
+    """One program, from what the supervisor and its log say, or without a supervisor from who holds its lock."""
+    pid = state.pid if state is not None else lock_pid
+    said = state.state if state is not None else (DOWN if pid is None else UNSUPERVISED)
+    process = _process(pid)
+    started_at = state.started_at if state is not None else (process.create_time() if process else None)
+    error = history.last_exit
+    if error is None and state is not None and not state.is_up:
+        error = state.error
+    return ProcessStatus(
+        pid=pid,
+        state=said,
+        uptime_s=round(max(0.0, now - started_at), 1) if started_at is not None and pid is not None else None,
+        restarts=history.restarts,
+        last_error=error,
+        rss_mb=_rss_mb(process),
+        beat_age_s=round(beat.age_s(now), 1) if beat is not None and pid is not None else None,
+    )
+
+
+def _process(pid: int | None) -> psutil.Process | None:
+    try:
+        return psutil.Process(pid) if pid else None
+    except psutil.Error:
+        return None
+
+
+def _rss_mb(process: psutil.Process | None) -> float | None:
+    """Of the program and its children: PySpark's JVM is a child."""
+    if process is None:
+        return None
+    total = 0
+    try:
+        for each in (process, *process.children(recursive=True)):
+            total += each.memory_info().rss
+    except psutil.Error:
+        return None if total == 0 else round(total / 1e6, 1)
+    return round(total / 1e6, 1)

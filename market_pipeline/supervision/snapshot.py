@@ -1,0 +1,153 @@
+"""The whole pipeline at one moment, as ``status`` shows it: from the supervisor, the heartbeats, Kafka and Cassandra.
+
+Whatever doesn't answer in time is left out, so that a look never hangs with what it looks at.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
+from market_pipeline.supervision.processes import ProcessStatus, process_statuses, supervisor_states
+from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus, cassandra_status, kafka_status
+
+ANSWER_WITHIN_S = 2.5
+STALE_AFTER_S = 10.0
+"""A heartbeat this old belongs to a program that hangs or is dead."""
+
+
+@dataclass(frozen=True)
+class FeedStatus:
+    """What the producer says; all None or 0 when it says nothing."""
+
+    name: str | None = None
+    connected: bool = False
+    symbols: int | None = None
+    seen: int | None = None
+    unseen: list[str] = field(default_factory=list)
+    received: int | None = None
+    last_received_age_s: float | None = None
+    rejected: dict[str, int] = field(default_factory=dict)
+    reconnects: int | None = None
+    last_disconnect: Mapping[str, Any] | None = None
+    kafka_error: str | None = None
+    journal: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class StreamStatus:
+    """What the stream says; all None when it says nothing. Ages are as of the snapshot."""
+
+    mode: str | None = None
+    phase: str | None = None
+    lag: int | None = None
+    newest_event_age_s: float | None = None
+    input_rate: float | None = None
+    last_progress_age_s: float | None = None
+    late_dropped: int | None = None
+    rejected: int | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All of it. ``supervisor`` is the pid of the supervisor, None when there is none."""
+
+    at: float
+    data_dir: str
+    supervisor: int | None
+    processes: dict[str, ProcessStatus]
+    feed: FeedStatus
+    kafka: KafkaStatus
+    stream: StreamStatus
+    cassandra: CassandraStatus
+
+    @property
+    def anything_runs(self) -> bool:
+        return self.supervisor is not None or any(each.pid is not None for each in self.processes.values())
+
+    def as_json(self) -> dict[str, Any]:
+        return {"running": self.anything_runs, **asdict(self)}
+
+
+def gather(settings: Settings) -> Snapshot:
+    """Look at everything at once; takes no longer than ``ANSWER_WITHIN_S``."""
+    answers = within(
+        ANSWER_WITHIN_S,
+        {
+            "processes": lambda: supervisor_states(settings),
+            "kafka": lambda: kafka_status(settings),
+            "cassandra": lambda: cassandra_status(settings),
+        },
+    )
+    now = time.time()
+    supervisor, states = answers["processes"] or (None, None)
+    beats = {name: read_heartbeat(settings.paths.heartbeat(name)) for name in ("feed-server", "producer", "stream")}
+    return Snapshot(
+        at=now,
+        data_dir=str(settings.data_dir),
+        supervisor=supervisor,
+        processes=process_statuses(settings, states, beats, now),
+        feed=feed_status(beats["producer"], now),
+        kafka=answers["kafka"] or KafkaStatus(),
+        stream=stream_status(beats["stream"], now),
+        cassandra=answers["cassandra"] or CassandraStatus(),
+    )
+
+
+def within(seconds: float, questions: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:
+    """Ask all at once; None for what has not answered in time. The threads of those are left behind."""
+    answers: dict[str, Any] = dict.fromkeys(questions)
+
+    def ask(name: str) -> None:
+        answers[name] = questions[name]()
+
+    threads = [threading.Thread(target=ask, args=(name,), daemon=True) for name in questions]
+    for thread in threads:
+        thread.start()
+    deadline = time.monotonic() + seconds
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
+    return dict(answers)
+
+
+def feed_status(beat: Beat | None, now: float) -> FeedStatus:
+    """The feed, from the producer's heartbeat; one that hangs or is dead is not connected."""
+    if beat is None:
+        return FeedStatus()
+    detail = beat.detail
+    last = detail.get("last_received_at")
+    return FeedStatus(
+        name=detail.get("feed"),
+        connected=bool(detail.get("connected")) and beat.age_s(now) < STALE_AFTER_S,
+        symbols=detail.get("symbols"),
+        seen=detail.get("seen"),
+        unseen=list(detail.get("unseen") or []),
+        received=detail.get("received"),
+        last_received_age_s=round(max(0.0, now - last), 3) if last is not None else None,
+        rejected=dict(detail.get("rejected") or {}),
+        reconnects=detail.get("reconnects"),
+        last_disconnect=detail.get("last_disconnect"),
+        kafka_error=detail.get("kafka_error"),
+        journal=detail.get("journal"),
+    )
+
+
+def stream_status(beat: Beat | None, now: float) -> StreamStatus:
+    """The stream, from its heartbeat. Its ages grow while it says nothing."""
+    if beat is None:
+        return StreamStatus()
+    detail = beat.detail
+    age, progress = detail.get("newest_event_age_s"), detail.get("last_progress_at")
+    return StreamStatus(
+        mode=detail.get("mode"),
+        phase=detail.get("phase"),
+        lag=detail.get("lag"),
+        newest_event_age_s=round(age + beat.age_s(now), 3) if age is not None else None,
+        input_rate=detail.get("input_rate"),
+        last_progress_age_s=round(max(0.0, now - progress), 1) if progress is not None else None,
+        late_dropped=detail.get("late_dropped"),
+        rejected=detail.get("rejected"),
+    )
