@@ -14,6 +14,7 @@ from market_pipeline.settings import Settings
 
 T = TypeVar("T")
 STARTS_WITHIN_S = 180
+MATERIALIZE = (sys.executable, "-m", "dagster", "asset", "materialize", "-m", "market_pipeline.definitions")
 
 
 class RunningPipeline:
@@ -85,8 +86,7 @@ class RunningPipeline:
     def materialize(self, asset: str, partition: str) -> str:
         """``dagster asset materialize`` from a plain shell, as a user types it."""
         done = subprocess.run(
-            [sys.executable, "-m", "dagster", "asset", "materialize", "-m", "market_pipeline.definitions"]
-            + ["--select", asset, "--partition", partition],
+            [*MATERIALIZE, "--select", asset, "--partition", partition],
             env=self.environment | {"DAGSTER_HOME": str(self.settings.paths.dagster)},
             capture_output=True,
             text=True,
