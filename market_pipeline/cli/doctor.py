@@ -1,0 +1,39 @@
+"""``doctor``: what this machine lacks, before it is missed."""
+
+import json
+from dataclasses import asdict
+
+import click
+
+from market_pipeline.cli import load_settings
+from market_pipeline.local.checkup import Check, examine
+
+MARKS = {"ok": ("ok", "green"), "warning": ("warn", "yellow"), "failed": ("FAIL", "red")}
+
+
+@click.command(short_help="check this machine")
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def doctor(as_json: bool) -> None:
+    """Check Java, versions, disk, memory, ports, the feed's key, reachability and the clock; exit 1 if one fails.
+
+    \b
+    Examples:
+      market-pipeline doctor
+      market-pipeline doctor --json | jq '.checks[] | select(.verdict != "ok")'
+    """
+    checks = []
+    for check in examine(load_settings()):
+        checks.append(check)
+        if not as_json:
+            _show(check)
+    healthy = all(check.verdict != "failed" for check in checks)
+    if as_json:
+        click.echo(json.dumps({"healthy": healthy, "checks": [asdict(check) for check in checks]}))
+    if not healthy:
+        raise SystemExit(1)
+
+
+def _show(check: Check) -> None:
+    mark, colour = MARKS[check.verdict]
+    cure = click.style(f" → {check.cure}", fg=colour) if check.cure else ""
+    click.echo(f"{click.style(f'{mark:<5}', fg=colour)}{check.name:<13}{check.found}{cure}")
