@@ -1,0 +1,142 @@
+"""Builds a UTC day of the gold tables ``ohlcv_1d`` and ``symbol_daily_stats`` from the bronze archive, by Spark.
+
+Spark does what takes a look at each trade; what is left, a row a symbol and a close a minute, fits a list.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from cassandra.cluster import Session
+from pyspark.sql import DataFrame, SparkSession
+
+from market_pipeline.model import OHLCV_1D, SYMBOL_DAILY_STATS, Kind
+from market_pipeline.sessions import MarketKind, Span, kind_of, open_minutes, regular_hours
+from market_pipeline.settings import Settings
+from market_pipeline.store.archive import reading
+from market_pipeline.store.bronze_layout import day_start
+from market_pipeline.store.bronze_trades import moment, trades_of_day
+from market_pipeline.store.cluster import connect
+from market_pipeline.store.daily_tables import Replaced, gap_spans, replace_day
+from market_pipeline.stream.daily import to_day_stats, to_minute_closes
+from market_pipeline.stream.transforms import to_bars, to_day_rows
+from market_pipeline.volatility import realised_volatility
+
+TIMES = {c.name for c in SYMBOL_DAILY_STATS if c.kind is Kind.TIMESTAMP}
+DECIMALS = {c.name for c in SYMBOL_DAILY_STATS + OHLCV_1D if c.kind in (Kind.PRICE, Kind.VOLUME, Kind.VWAP)}
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class BuiltDay:
+    """A day as it was built: its rows, and what that changed in the table."""
+
+    day: date
+    rows: Rows
+    replaced: Replaced
+    seconds: float
+
+
+def build_day_bars(spark: SparkSession | None, settings: Settings, day: date) -> BuiltDay:
+    """Rebuild a day of ``ohlcv_1d``. ``spark`` may be None when the archive has no record of the day."""
+
+    def bars(trades: DataFrame, _: Session) -> Rows:
+        return [_typed(row.asDict()) for row in to_day_rows(to_bars(trades, "1 day")).toLocalIterator()]
+
+    return _build(spark, settings, day, "ohlcv_1d", bars)
+
+
+def build_day_stats(spark: SparkSession | None, settings: Settings, day: date) -> BuiltDay:
+    """Rebuild a day of ``symbol_daily_stats``. ``spark`` may be None when the archive has no record of the day."""
+
+    def stats(trades: DataFrame, session: Session) -> Rows:
+        regular = regular_hours(day)
+        rows = [_typed(row.asDict()) for row in to_day_stats(trades, regular).toLocalIterator()]
+        closes: dict[str, list[tuple[datetime, float]]] = {}
+        for row in to_minute_closes(trades).orderBy("symbol", "ts").toLocalIterator():
+            closes.setdefault(row.symbol, []).append((moment(row.ts), row.close))
+        gaps = {row["symbol"]: gap_seconds_of(session, settings, row["symbol"], day) for row in rows}
+        return complete_stats(day, rows, closes, gaps, regular)
+
+    return _build(spark, settings, day, "symbol_daily_stats", stats)
+
+
+def complete_stats(
+    day: date,
+    rows: Rows,
+    closes: Mapping[str, Sequence[tuple[datetime, float]]],
+    gaps: Mapping[str, float],
+    regular: Span | None,
+) -> Rows:
+    """Add what needs the calendar, the minutes in their order, and the feed's down-times. Pure."""
+    completed = []
+    for row in rows:
+        symbol = row["symbol"]
+        minutes = closes.get(symbol, ())
+        if kind_of(symbol) is MarketKind.STOCK:
+            counted = [close for at, close in minutes if regular and regular[0] <= at < regular[1]]
+        else:
+            counted = [close for _, close in minutes]
+        market_open = open_minutes(symbol, day)
+        completed.append(
+            row
+            | {
+                "realised_volatility": realised_volatility(counted),
+                "minutes_traded": len(minutes),
+                "minutes_open": market_open,
+                "coverage": len(minutes) / market_open if market_open else None,
+                "gap_seconds": gaps.get(symbol, 0.0),
+            }
+        )
+    return completed
+
+
+def gap_seconds_of(session: Session, settings: Settings, symbol: str, day: date) -> float:
+    """Seconds of a UTC day in which the feed was down for the symbol; gaps of the day before may reach into it."""
+    start = day_start(day)
+    end = min(start + timedelta(days=1), datetime.now(UTC))
+    return seconds_within(gap_spans(session, settings, symbol, (day - timedelta(days=1), day)), start, end)
+
+
+def seconds_within(spans: Iterable[tuple[datetime, datetime | None]], start: datetime, end: datetime) -> float:
+    """Seconds of [start, end) that the spans cover, overlaps once; a span without an end lasts to ``end``. Pure."""
+    clipped = sorted(
+        (max(_aware(a), start), min(_aware(b) if b else end, end)) for a, b in spans if _aware(a) < end
+    )  # fmt: skip
+    covered, reached = 0.0, start
+    for a, b in clipped:
+        if b > max(a, reached):
+            covered += (b - max(a, reached)).total_seconds()
+            reached = b
+    return covered
+
+
+def _build(
+    spark: SparkSession | None, settings: Settings, day: date, table: str, compute: Callable[[DataFrame, Session], Rows]
+) -> BuiltDay:
+    began, as_of_us = time.monotonic(), time.time_ns() // 1000
+    columns = OHLCV_1D if table == "ohlcv_1d" else SYMBOL_DAILY_STATS
+    with reading(settings), connect(settings) as session:
+        trades = trades_of_day(spark, settings, day)
+        rows: Rows = [] if trades is None else compute(trades, session)
+        rows.sort(key=lambda row: str(row["symbol"]))
+        replaced = replace_day(session, settings, table, columns, day, rows, as_of_us)
+    return BuiltDay(day, rows, replaced, time.monotonic() - began)
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
+    """A row as Cassandra's driver wants it: decimals come from Spark as text, times as epoch milliseconds."""
+    typed = dict(row)
+    for name, value in row.items():
+        if value is not None and name in DECIMALS:
+            typed[name] = Decimal(value)
+        elif value is not None and name in TIMES:
+            typed[name] = moment(value)
+    return typed
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

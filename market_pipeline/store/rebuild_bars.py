@@ -1,0 +1,129 @@
+"""Corrects a UTC day of ``ohlcv_1m`` by the batch's bars, beside the running stream.
+
+Bars are written and deleted with ``as_of_us``, a moment before bronze was brought up to date, as Cassandra's write
+time: what the stream writes in the meantime knows more and wins. Only bars that differ are written, and all of them
+before any is deleted.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+from cassandra.cluster import Session
+from cassandra.concurrent import execute_concurrent_with_args
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from market_pipeline.model import OHLCV_1M
+from market_pipeline.settings import Settings
+from market_pipeline.store.archive import reading
+from market_pipeline.store.bronze_trades import moment, trades_of_day, utc
+from market_pipeline.store.cluster import connect
+from market_pipeline.store.trades import symbols
+from market_pipeline.stream.transforms import to_bars, to_minute_rows
+
+CONCURRENT_STATEMENTS = 32
+FIGURES = tuple(c.name for c in OHLCV_1M if c.name not in ("symbol", "day", "ts"))
+Bars = Mapping[datetime, Mapping[str, Any]]
+"""A symbol's bars by their start (UTC): ``FIGURES`` by name."""
+
+
+@dataclass
+class BarsDay:
+    """A rebuilt day: its bars, of which ``repaired`` were missing or wrong; ``removed`` were too many.
+
+    ``closes`` are those of the busiest symbol, one a minute.
+    """
+
+    rows: int = 0
+    repaired: int = 0
+    removed: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    busiest: str = ""
+    closes: list[float | None] = field(default_factory=list)
+    seconds: float = 0.0
+
+
+def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us: int) -> BarsDay:
+    """Make the day's bars equal to the batch's.
+
+    Raises:
+        StoreUnreachableError: Cassandra does not answer.
+    """
+    began, done = time.monotonic(), BarsDay()
+    with reading(settings), connect(settings) as session:
+        table = _Table(session, settings, day, as_of_us)
+        left = set(symbols(session, settings))
+        most = 0
+        for symbol, bars in batch_bars(spark, settings, day):
+            left.discard(symbol)
+            repaired, removed = table.correct(symbol, bars)
+            done.rows += len(bars)
+            done.repaired += repaired
+            done.removed += removed
+            done.first = min(min(bars), done.first or min(bars))
+            done.last = max(max(bars), done.last or max(bars))
+            if (trades := sum(bar["trades"] for bar in bars.values())) >= most:
+                most, done.busiest, done.closes = trades, symbol, _closes(bars, day)
+        for symbol in sorted(left):
+            done.removed += table.correct(symbol, {})[1]
+    done.seconds = time.monotonic() - began
+    return done
+
+
+def batch_bars(spark: SparkSession | None, settings: Settings, day: date) -> Iterator[tuple[str, Bars]]:
+    """The batch's bars of one minute, a symbol at a time. Use it within ``archive.reading``."""
+    trades = trades_of_day(spark, settings, day)
+    if trades is None:
+        return
+    rows = to_minute_rows(to_bars(trades)).withColumn("ts", F.unix_millis("ts")).orderBy("symbol", "ts")
+    for symbol, bars in groupby(rows.toLocalIterator(), key=lambda row: str(row.symbol)):
+        yield symbol, {moment(bar.ts): _figures(bar.asDict()) for bar in bars}
+
+
+def stored_bars(session: Session, settings: Settings, symbol: str, day: date) -> Bars:
+    """A symbol's bars of one minute as the table has them."""
+    names = ", ".join(FIGURES)
+    ask = session.prepare(f"SELECT ts, {names} FROM {settings.keyspace}.ohlcv_1m WHERE symbol = ? AND day = ?")
+    return {utc(row.ts): {name: getattr(row, name) for name in FIGURES} for row in session.execute(ask, (symbol, day))}
+
+
+class _Table:
+    def __init__(self, session: Session, settings: Settings, day: date, as_of_us: int) -> None:
+        self._session, self._settings, self._day, self._as_of_us = session, settings, day, as_of_us
+        names = ["symbol", "day", "ts", *FIGURES]
+        self._insert = session.prepare(
+            f"INSERT INTO {settings.keyspace}.ohlcv_1m ({', '.join(names)}) "
+            f"VALUES ({', '.join('?' * len(names))}) USING TIMESTAMP ?"
+        )
+        self._remove = session.prepare(
+            f"DELETE FROM {settings.keyspace}.ohlcv_1m USING TIMESTAMP ? WHERE symbol = ? AND day = ? AND ts = ?"
+        )
+
+    def correct(self, symbol: str, bars: Bars) -> tuple[int, int]:
+        """Make the table hold these bars; returns how many were missing or wrong and how many too many."""
+        stored = stored_bars(self._session, self._settings, symbol, self._day)
+        wrong = [at for at, bar in bars.items() if stored.get(at) != bar]
+        extra = sorted(stored.keys() - bars.keys())
+        key = (symbol, self._day)
+        self._run(self._insert, [(*key, at, *(bars[at][name] for name in FIGURES), self._as_of_us) for at in wrong])
+        self._run(self._remove, [(self._as_of_us, *key, at) for at in extra])
+        return len(wrong), len(extra)
+
+    def _run(self, statement: Any, arguments: Sequence[tuple[Any, ...]]) -> None:
+        execute_concurrent_with_args(self._session, statement, arguments, concurrency=CONCURRENT_STATEMENTS)
+
+
+def _figures(row: dict[str, Any]) -> dict[str, Any]:
+    return {n: Decimal(row[n]) if n != "trades" and row[n] is not None else row[n] for n in FIGURES}
+
+
+def _closes(bars: Bars, day: date) -> list[float | None]:
+    """A close for each minute of the day, None where nothing was traded."""
+    by_minute = {at.hour * 60 + at.minute: float(bar["close"]) for at, bar in bars.items()}
+    return [by_minute.get(minute) for minute in range(24 * 60)]

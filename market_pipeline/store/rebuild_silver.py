@@ -1,0 +1,130 @@
+"""Rebuilds a UTC day of ``trades_silver`` from bronze, beside the running stream.
+
+``as_of_us`` lies before bronze was brought up to date. So what the stream had written by then is in bronze too, and an
+older row that isn't should not be there. Every trade is written before anything is deleted: a reader never finds less
+than the day's trades.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from cassandra.cluster import Session
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from market_pipeline.settings import Settings
+from market_pipeline.store.archive import reading
+from market_pipeline.store.bronze_layout import day_start
+from market_pipeline.store.bronze_trades import moment, trades_of_day
+from market_pipeline.store.cluster import connect
+from market_pipeline.store.trades import epoch_ms, symbols
+from market_pipeline.stream.sinks import write_batch
+from market_pipeline.stream.transforms import to_silver
+
+COUNT_TIMEOUT_S = 300.0
+"""A partition may hold millions of rows, and Cassandra counts them one by one."""
+
+Partition = tuple[str, datetime]
+"""Symbol and bucket, the UTC hour."""
+
+
+class _Key(NamedTuple):
+    """Where a trade stands in its partition; the table has the newest first."""
+
+    ts: int
+    trade_id: str
+
+
+@dataclass
+class SilverDay:
+    """A rebuilt day: its rows, how many were deleted, the span of its trades, and its rows by UTC hour."""
+
+    rows: int = 0
+    removed: int = 0
+    first: datetime | None = None
+    last: datetime | None = None
+    by_hour: list[float] = field(default_factory=lambda: [0.0] * 24)
+    seconds: float = 0.0
+
+
+def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us: int) -> SilverDay:
+    """Write every trade of the day's bronze and delete the rows that bronze does not have.
+
+    Raises:
+        StoreUnreachableError: Cassandra does not answer.
+    """
+    began, done = time.monotonic(), SilverDay()
+    with reading(settings), connect(settings) as session:
+        trades = trades_of_day(spark, settings, day)
+        counts = {} if trades is None else _write(trades, settings, done)
+        for partition, held in stored_counts(session, settings, day, {symbol for symbol, _ in counts}):
+            if held > counts.get(partition, 0):
+                done.removed += _delete_extra(session, settings, trades, partition, as_of_us)
+    for (_, bucket), count in counts.items():
+        done.by_hour[bucket.hour] += count
+    done.rows = sum(counts.values())
+    done.seconds = time.monotonic() - began
+    return done
+
+
+def stored_counts(
+    session: Session, settings: Settings, day: date, more: set[str]
+) -> Iterator[tuple[Partition, int]]:  # fmt: skip
+    """How many rows each partition of the day has, over the symbols that ever had a price and ``more``."""
+    count = session.prepare(
+        f"SELECT count(*) AS n FROM {settings.keyspace}.trades_silver WHERE symbol = ? AND bucket = ?"
+    )
+    for symbol in sorted(more | set(symbols(session, settings))):
+        for hour in range(24):
+            bucket = day_start(day) + timedelta(hours=hour)
+            yield (symbol, bucket), session.execute(count, (symbol, bucket), timeout=COUNT_TIMEOUT_S).one().n
+
+
+def _write(trades: DataFrame, settings: Settings, done: SilverDay) -> dict[Partition, int]:
+    write_batch(to_silver(trades), settings, "trades_silver")
+    partitions = trades.groupBy("symbol", F.unix_millis(F.date_trunc("hour", "ts")).alias("bucket")).agg(
+        F.count("*").alias("rows"),
+        F.unix_millis(F.min("ts")).alias("first"),
+        F.unix_millis(F.max("ts")).alias("last"),
+    )
+    counts = {}
+    for symbol, bucket, rows, first, last in partitions.toLocalIterator():
+        counts[symbol, moment(bucket)] = rows
+        done.first = min(moment(first), done.first or moment(first))
+        done.last = max(moment(last), done.last or moment(last))
+    return counts
+
+
+def _delete_extra(
+    session: Session, settings: Settings, trades: DataFrame | None, partition: Partition, as_of_us: int
+) -> int:  # fmt: skip
+    """Walk a partition and bronze side by side, both newest first; memory is bounded by a page."""
+    symbol, bucket = partition
+    ask = session.prepare(
+        f"SELECT ts, trade_id, WRITETIME(price) AS written_us FROM {settings.keyspace}.trades_silver "
+        "WHERE symbol = ? AND bucket = ?"
+    )
+    remove = session.prepare(
+        f"DELETE FROM {settings.keyspace}.trades_silver USING TIMESTAMP ? "
+        "WHERE symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
+    )
+    wanted = iter(()) if trades is None else _keys(trades, symbol, bucket)
+    removed, next_wanted = 0, next(wanted, None)
+    for row in session.execute(ask, (symbol, bucket), timeout=COUNT_TIMEOUT_S):
+        here = _Key(epoch_ms(row.ts), row.trade_id)
+        while next_wanted is not None and next_wanted > here:
+            next_wanted = next(wanted, None)
+        if next_wanted != here and row.written_us < as_of_us:
+            session.execute(remove, (as_of_us, symbol, bucket, row.ts, row.trade_id))
+            removed += 1
+    return removed
+
+
+def _keys(trades: DataFrame, symbol: str, bucket: datetime) -> Iterator[_Key]:
+    within = (F.col("symbol") == symbol) & (F.date_trunc("hour", "ts") == F.lit(bucket))
+    rows = trades.where(within).select(F.unix_millis("ts").alias("ts"), "trade_id")
+    for ts, trade_id in rows.orderBy(F.desc("ts"), F.desc("trade_id")).toLocalIterator():
+        yield _Key(ts, trade_id)
