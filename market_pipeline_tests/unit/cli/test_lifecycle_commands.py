@@ -1,0 +1,164 @@
+"""``up``, ``logs``, ``restart``, ``status`` and ``doctor`` as a person types them, with nothing running."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from rich.console import Console
+
+from market_pipeline.cli import COMMANDS, main
+from market_pipeline.cli.foreground import line, news
+from market_pipeline.cli.start_display import what_next, where_flags
+from market_pipeline.cli.status import age, duration, screen
+from market_pipeline.local.supervisor_log import History
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.heartbeat import Beat
+from market_pipeline.supervision.processes import ProcessStatus
+from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
+from market_pipeline.supervision.snapshot import FeedStatus, Snapshot, StreamStatus
+
+OURS = ("up", "down", "init", "restart", "logs", "status", "doctor")
+
+
+@pytest.fixture
+def run(tmp_path: Path, free_port_base: object, monkeypatch: pytest.MonkeyPatch) -> object:
+    # both options become variables of this process: let them end with the test
+    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MARKET_PIPELINE_PORT_BASE", str(free_port_base()))  # type: ignore[operator]
+    monkeypatch.chdir(tmp_path)
+
+    def invoke(*arguments: str) -> Result:
+        return CliRunner().invoke(main, arguments)
+
+    return invoke
+
+
+@pytest.mark.parametrize("command", OURS)
+def test_every_command_has_help_with_examples(run: object, command: str) -> None:
+    result = run(command, "--help")  # type: ignore[operator]
+    assert result.exit_code == 0
+    assert "Examples:" in result.output
+    assert "--data-dir" in result.output
+    assert set(OURS) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("up", "--feed", "finnhub"), "needs a key"),
+        (("up", "--replay-file", "absent.jsonl"), "there is no file"),
+        (("up", "--feed", "replay"), "needs --replay-file"),
+        (("up", "--replay-file", "x", "--replay-speed", "fast"), "replay_speed"),
+        (("restart", "producer"), "nothing runs"),
+        (("logs", "stream"), "nothing has run"),
+        (("logs", "spark"), "there is no service 'spark'; there are kafka, cassandra"),
+        (("init",), "market-pipeline up"),
+    ],
+)
+def test_a_mistake_is_one_line_with_its_cure(run: object, arguments: tuple[str, ...], says: str) -> None:
+    result = run(*arguments)  # type: ignore[operator]
+    assert result.exit_code == 1
+    (error,) = (each for each in result.output.splitlines() if each.startswith("error: "))
+    assert says in error
+    assert "Traceback" not in result.output
+
+
+def test_an_unknown_feed_is_refused_with_the_known_ones(run: object) -> None:
+    result = run("up", "--feed", "bloomberg")  # type: ignore[operator]
+    assert result.exit_code == 2
+    assert "'finnhub', 'simulator', 'replay'" in result.output
+
+
+def test_status_of_nothing_has_its_own_exit_code(run: object) -> None:
+    result = run("status", "--json")  # type: ignore[operator]
+    assert result.exit_code == 3
+    assert json.loads(result.output)["running"] is False
+
+
+def test_down_of_nothing_says_so(run: object) -> None:
+    result = run("down")  # type: ignore[operator]
+    assert result.exit_code == 0
+    assert "nothing runs on" in result.output
+
+
+def test_logs_of_one_service_and_of_all(run: object, tmp_path: Path) -> None:
+    (tmp_path / "data" / "logs").mkdir(parents=True)
+    (tmp_path / "data" / "logs" / "stream.log").write_text("one\ntwo\n")
+    assert run("logs", "stream", "-n", "1").output == "two\n"  # type: ignore[operator]
+    assert "stream              | two" in run("logs").output  # type: ignore[operator]
+
+
+def test_doctor_tells_each_check_and_fails_with_one(run: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("market_pipeline.local.checkup.ask_vendor", lambda url: "no network")
+    healthy = run("doctor", "--json")  # type: ignore[operator]
+    assert healthy.exit_code == 0, healthy.output
+    assert json.loads(healthy.output)["healthy"] is True
+    monkeypatch.setenv("MARKET_PIPELINE_FEED", "finnhub")
+    sick = run("doctor")  # type: ignore[operator]
+    assert sick.exit_code == 1
+    assert "FAIL feed" in sick.output
+
+
+def a_snapshot() -> Snapshot:
+    process = ProcessStatus(42, "RUNNING", 3700.0, 2, "terminated by SIGKILL at 10:00", 812.0, 0.4)
+    return Snapshot(
+        at=0.0,
+        data_dir="/data",
+        supervisor=7,
+        processes={"producer": process, "stream": ProcessStatus(None, "FATAL", None, 8, "gave up", None, None)},
+        feed=FeedStatus("simulator", True, 8, 7, ["X"], 1234, 0.02),
+        kafka=KafkaStatus(True, {0: 0, 1: 5}, {0: 600, 1: 700}, 49.9),
+        stream=StreamStatus("real-time", "running", 3, 0.02, 50.0, 12.0),
+        cassandra=CassandraStatus(True, "5.0.9", 88.0),
+    )
+
+
+def test_the_screen_tells_it_all() -> None:
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(screen(a_snapshot()))
+    text = console.export_text()
+    for part in (
+        *("producer", "42", "running", "61 min", "812 MB", "terminated by SIGKILL", "fatal", "gave up"),
+        *("simulator connected", "7 of 8 symbols seen", "1,234 trades received", "last 0.02 s ago"),
+        *("1,300 records", "0:0–600 1:5–700", "49.9/s", "lag 3", "newest queryable trade 0.02 s old"),
+        *("answers, version 5.0.9", "88 MB on disk"),
+    ):
+        assert part in text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, "–"), (5, "5 s"), (119, "119 s"), (240, "4 min"), (12_000, "3 h 20 min"), (183_600, "2 d 3 h")],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_small_ages_have_fractions() -> None:
+    assert (age(0.021), age(11.0), age(None)) == ("0.02 s", "11 s", "–")
+
+
+def test_the_line_of_a_running_up() -> None:
+    producer = Beat("producer", 1, 0, 100.0, {"received": 1234, "connected": True})
+    stream = Beat("stream", 2, 0, 99.5, {"input_rate": 50.2, "lag": 0, "newest_event_age_s": 0.1})
+    text = line(producer, stream, 100.0)
+    assert text.startswith("1,234 trades received · 50/s · lag 0 · newest queryable 0.6 s old")
+    assert "not connected" in line(Beat("producer", 1, 0, 1.0, {"connected": False}), None, 2.0)
+
+
+def test_a_program_that_was_started_again_is_told_once() -> None:
+    before, after = {"stream": History()}, {"stream": History(1, "exit status 1 at 10:00")}
+    assert news(before, after) == ["stream ended (exit status 1 at 10:00) and is started again"]
+    assert news(after, after) == []
+
+
+def test_what_to_type_next_names_this_pipeline(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path / "a b", port_base=31_000)
+    assert where_flags(settings) == f" --data-dir '{tmp_path}/a b' --port-base 31000"
+    assert where_flags(Settings.load()) == ""
+    console = Console(width=60, record=True, file=io.StringIO())
+    what_next(settings, console, detached=True)
+    assert "http://127.0.0.1:31030" in console.export_text(clear=False)
+    assert "market-pipeline down --data-dir" in console.export_text()

@@ -1,0 +1,93 @@
+"""When a start has shown that trades can be queried."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from market_pipeline.local.first_trades import QUIET_AFTER_S, Watch
+from market_pipeline.model import trade_id
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.heartbeat import Heartbeat
+
+SINCE_US = 1_767_607_200_000_000
+NOW = SINCE_US / 1e6 + 60
+
+
+class Row(NamedTuple):
+    symbol: str
+    price: Decimal
+    volume: Decimal
+    ts: datetime
+    trade_id: str
+
+
+def row(symbol: str, received_us: int) -> Row:
+    return Row(symbol, Decimal(1), Decimal(1), datetime.now(UTC), trade_id(received_us, 0))
+
+
+class WatchOf(Watch):
+    """With given rows instead of Cassandra's."""
+
+    rows: tuple[Row, ...] = ()
+
+    def _latest_prices(self) -> list[Any]:
+        return list(self.rows)
+
+
+def watch(tmp_path: Path, *rows: Row, feed: str = "finnhub") -> WatchOf:
+    found = WatchOf(Settings.load(data_dir=tmp_path, feed=feed, finnhub_api_key="k"), SINCE_US, lambda: NOW)
+    found.rows = rows
+    return found
+
+
+@pytest.fixture
+def beat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    def write(name: str, **detail: object) -> None:
+        monkeypatch.setattr("market_pipeline.supervision.heartbeat.time.time", lambda: NOW)
+        path = Settings.load(data_dir=tmp_path).paths.heartbeat(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Heartbeat(path, name, lambda: detail).beat()
+
+    return write
+
+
+def test_trades_of_an_earlier_run_do_not_count(tmp_path: Path) -> None:
+    assert watch(tmp_path, row("AAPL", SINCE_US - 1)).look() is None
+
+
+def test_the_newest_come_first(tmp_path: Path) -> None:
+    seen = watch(tmp_path, row("OLD", SINCE_US - 5), row("A", SINCE_US + 1), row("B", SINCE_US + 2)).look()
+    assert seen is not None
+    assert [each.symbol for each in seen.rows] == ["B", "A", "OLD"]
+
+
+def test_a_replay_of_old_trades_is_seen_by_the_streams_word(tmp_path: Path, beat: Any) -> None:
+    old = row("BINANCE:BTCUSDT", SINCE_US - 1000)
+    beat("stream", phase="running", newest_event_age_s=3.0)
+    seen = watch(tmp_path, old, feed="replay").look()
+    assert seen is not None
+    assert seen.rows == [old]
+
+
+def test_a_market_that_is_closed_does_not_hold_up_a_start(tmp_path: Path, beat: Any) -> None:
+    beat("stream", phase="running")
+    beat("producer", connected=True, connected_since=NOW - QUIET_AFTER_S - 1, received=0)
+    seen = watch(tmp_path).look()
+    assert seen is not None
+    assert seen.quiet
+
+
+def test_a_silent_simulator_is_no_closed_market(tmp_path: Path, beat: Any) -> None:
+    beat("stream", phase="running")
+    beat("producer", connected=True, connected_since=NOW - QUIET_AFTER_S - 1, received=0)
+    assert watch(tmp_path, feed="simulator").look() is None
+
+
+def test_who_says_that_it_works(tmp_path: Path, beat: Any) -> None:
+    assert watch(tmp_path).working() == set()
+    beat("producer", connected=True)
+    beat("stream", phase="starting")
+    assert watch(tmp_path).working() == {"producer"}

@@ -1,0 +1,48 @@
+"""The ends of logs, and what is added to them."""
+
+from pathlib import Path
+
+from market_pipeline.local.logs import BLOCK_BYTES, Follower, log_files, services, tail
+from market_pipeline.settings import Settings
+
+
+def test_the_last_lines(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("".join(f"line {number}\n" for number in range(100)))
+    assert tail(log, 2) == "line 98\nline 99"
+    assert len(tail(log, 1000).splitlines()) == 100
+    assert tail(log, 0) == tail(tmp_path / "absent", 5) == ""
+
+
+def test_lines_longer_than_a_block(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("first\n" + "x" * (3 * BLOCK_BYTES) + "\nlast\n")
+    assert [len(line) for line in tail(log, 2).splitlines()] == [3 * BLOCK_BYTES, 4]
+
+
+def test_a_follower_tells_whole_lines_once(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("old\n")
+    follower = Follower(log).from_end()
+    assert follower.new_lines() == []
+    with log.open("a") as handle:
+        handle.write("new\nhal")
+    assert follower.new_lines() == ["new"]
+    with log.open("a") as handle:
+        handle.write("f\n")
+    assert follower.new_lines() == ["half"]
+
+
+def test_a_follower_goes_on_after_a_rotation(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.write_text("old\n")
+    follower = Follower(log).from_end()
+    log.rename(tmp_path / "a.log.1")
+    log.write_text("after\n")
+    assert follower.new_lines() == ["after"]
+
+
+def test_every_service_has_a_log(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path)
+    assert all(log_files(settings, name) for name in services())
+    assert [file.name for file in log_files(settings, "kafka")] == ["kafka.log", "kafka-server.log"]

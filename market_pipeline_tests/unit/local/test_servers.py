@@ -1,0 +1,60 @@
+"""The configuration of the embedded Kafka and Cassandra."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from market_pipeline.local import cassandra, kafka
+from market_pipeline.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.load(data_dir=tmp_path / "a data dir", port_base=21_000, kafka_retention_hours=5)
+
+
+def test_kafka_listens_on_its_ports_and_keeps_its_data_below_the_data_dir(settings: Settings) -> None:
+    values = dict(line.split("=", 1) for line in kafka.server_properties(settings).splitlines())
+    assert values["listeners"] == "PLAINTEXT://127.0.0.1:21092,CONTROLLER://127.0.0.1:21093"
+    assert values["log.dirs"] == str(settings.paths.kafka / "data")
+    assert values["log.retention.hours"] == "5"
+    assert values["auto.create.topics.enable"] == "false"
+
+
+def test_cassandra_listens_on_its_ports_and_keeps_its_data_below_the_data_dir(settings: Settings) -> None:
+    lines = (line.split(": ", 1) for line in cassandra.cassandra_yaml(settings).splitlines())
+    values = {name: json.loads(value) for name, value in lines}
+    assert values["native_transport_port"] == 21_042
+    assert values["seed_provider"][0]["parameters"] == [{"seeds": "127.0.0.1:21070"}]
+    home = str(settings.paths.cassandra)
+    assert values["data_file_directories"] == [f"{home}/data"]
+    assert all(values[name].startswith(home) for name in values if name.endswith("_directory"))
+
+
+def test_cassandra_opens_what_it_needs_and_no_module_that_a_jre_lacks() -> None:
+    flags = cassandra.module_flags()
+    assert "java.base/jdk.internal.misc=ALL-UNNAMED" in flags
+    assert not any("jdk.compiler" in flag for flag in flags)
+    assert all(flag.startswith("-") or "=ALL-UNNAMED" in flag for flag in flags)
+
+
+def test_a_prepared_cassandra_has_its_configuration(settings: Settings) -> None:
+    cassandra.prepare(settings)
+    assert (settings.paths.config / "cassandra.yaml").exists()
+    assert (settings.paths.cassandra / "tmp").is_dir()
+
+
+def test_the_command_is_short_and_its_arguments_are_in_a_file(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cassandra, "classpath", lambda name: [Path(f"/repository/{name}.jar")])
+    command = cassandra.start_command(settings)
+    assert command[0].endswith("bin/java")
+    assert command[1:] == [
+        f"@{settings.paths.config / 'cassandra.args'}",
+        "org.apache.cassandra.service.CassandraDaemon",
+    ]
+    arguments = (settings.paths.config / "cassandra.args").read_text()
+    assert '"-Xmx768m"' in arguments
+    assert '"-javaagent:/repository/jolokia.jar=port=21078,host=127.0.0.1"' in arguments

@@ -1,0 +1,121 @@
+"""The supervisor's configuration, and who gets to see the key."""
+
+import configparser
+import os
+import shlex
+from pathlib import Path
+
+import pytest
+
+from market_pipeline.local.programs import EVERY_NAME, Program, every_program, names, programs
+from market_pipeline.local.supervisord import (
+    SOCKET_PATH_LIMIT,
+    configuration,
+    environment_for,
+    socket_path,
+    write_configuration,
+)
+from market_pipeline.settings import Settings
+
+KEY = "secret-key-of-finnhub"
+
+
+def parsed(text: str) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser(inline_comment_prefixes=(" ;",))
+    parser.read_string(text)
+    return parser
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.load(data_dir=tmp_path / "100% of data", port_base=21_000, feed="simulator")
+
+
+def test_every_program_ends_with_its_children(settings: Settings) -> None:
+    found = parsed(configuration(settings, programs(settings), settings.data_dir))
+    sections = [name for name in found.sections() if name.startswith("program:")]
+    assert sections == [f"program:{name}" for name in EVERY_NAME]
+    for section in sections:
+        assert found[section]["stopasgroup"] == found[section]["killasgroup"] == "true"
+        assert found[section]["autostart"] == "false"
+        assert int(found[section]["stdout_logfile_backups"]) >= 1
+
+
+def test_a_program_that_ends_cleanly_stays_down_and_a_server_does_not(settings: Settings) -> None:
+    found = parsed(configuration(settings, programs(settings), settings.data_dir))
+    restart = {name: found[f"program:{name}"]["autorestart"] for name in EVERY_NAME}
+    assert restart["kafka"] == restart["cassandra"] == restart["dagster-daemon"] == "true"
+    assert restart["producer"] == restart["feed-server"] == restart["stream"] == "unexpected"
+
+
+def test_spaces_and_percents_survive(settings: Settings) -> None:
+    program = Program("stream", ("/a python/bin", "-m", "x"), stop_within_s=1, stop_stage=1)
+    found = parsed(configuration(settings, [program], settings.data_dir))["program:stream"]
+    assert shlex.split(found["command"]) == ["/a python/bin", "-m", "x"]
+    assert found["directory"] == str(settings.data_dir).replace("%", "%%")
+
+
+def test_no_file_of_ours_has_the_key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_key = settings.model_copy(update={"feed": "finnhub"})
+    write_configuration(with_key, programs(with_key), {"FINNHUB_API_KEY": KEY})
+    for file in settings.data_dir.rglob("*"):
+        assert file.is_dir() or KEY not in file.read_text()
+
+
+def test_only_the_producer_sees_the_key_of_the_environment(settings: Settings) -> None:
+    with_key = settings.model_copy(update={"feed": "finnhub"})
+    found = parsed(configuration(with_key, programs(with_key), with_key.data_dir))
+    for name in names(with_key):
+        blanked = 'FINNHUB_API_KEY=""' in found[f"program:{name}"]["environment"]
+        assert blanked == (name != "producer")
+
+
+@pytest.mark.parametrize("variable", ["FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY"])
+def test_the_supervisor_has_the_key_only_when_the_feed_needs_it(settings: Settings, variable: str) -> None:
+    own = {variable: KEY, "PATH": "/bin"}
+    simulated = environment_for(settings, own, Path("/java"))
+    live = environment_for(settings.model_copy(update={"feed": "finnhub"}), own, Path("/java"))
+    assert KEY not in simulated.values()
+    assert [name for name, value in live.items() if value == KEY] == ["FINNHUB_API_KEY"]
+
+
+def test_the_feed_is_decided_once(tmp_path: Path) -> None:
+    undecided = Settings.load(data_dir=tmp_path, finnhub_api_key=KEY)
+    assert environment_for(undecided, {}, Path("/java"))["MARKET_PIPELINE_FEED"] == "finnhub"
+
+
+def test_the_producer_runs_beside_the_env_file_that_has_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / ".env").write_text(f"FINNHUB_API_KEY={KEY}\n")
+    settings = Settings.load(data_dir=tmp_path / "data")
+    found = parsed(write_configuration(settings, programs(settings), {}).read_text())
+    assert found["program:producer"]["directory"] == str(tmp_path)
+    assert found["program:stream"]["directory"] == str(tmp_path / "data")
+
+
+def test_the_socket_is_in_the_data_dir_while_its_path_is_short() -> None:
+    settings = Settings.load(data_dir="/tmp/short")
+    assert socket_path(settings) == settings.paths.run / "supervisor.sock"
+
+
+def test_the_socket_of_a_deep_data_dir_is_elsewhere_and_ours_alone(tmp_path: Path) -> None:
+    deep, other = (Settings.load(data_dir=tmp_path / ("d" * 80) / name) for name in ("one", "two"))
+    assert len(os.fsencode(socket_path(deep))) <= SOCKET_PATH_LIMIT
+    assert socket_path(deep) != socket_path(other)
+    write_configuration(deep, programs(deep), {})
+    assert socket_path(deep).parent.stat().st_mode & 0o077 == 0
+
+
+def test_what_receives_stops_before_what_stores(settings: Settings) -> None:
+    stage = {program.name: program.stop_stage for program in every_program(settings)}
+    assert stage["producer"] < stage["stream"] < stage["kafka"] == stage["cassandra"]
+    assert stage["dagster-daemon"] <= stage["producer"]
+
+
+def test_what_runs_elsewhere_is_not_started() -> None:
+    settings = Settings.load(
+        feed="finnhub", kafka_bootstrap_servers="kafka:9092", cassandra_contact_points=("cassandra",)
+    )
+    assert not {"kafka", "cassandra", "feed-server"} & set(names(settings))

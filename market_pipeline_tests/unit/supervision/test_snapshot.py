@@ -1,0 +1,103 @@
+"""The figures of ``status``, from heartbeats, the supervisor and the locks."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from market_pipeline.local.supervisor_client import ProcessState, state_of
+from market_pipeline.local.supervisor_log import History
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.heartbeat import Beat
+from market_pipeline.supervision.lock import ProcessLock
+from market_pipeline.supervision.processes import process_status
+from market_pipeline.supervision.snapshot import feed_status, gather, stream_status, within
+
+NOW = 1_000_000.0
+
+
+def beat(age_s: float = 1.0, **detail: object) -> Beat:
+    return Beat("x", 1, NOW - 100, NOW - age_s, detail)
+
+
+def test_the_feed_from_a_producer_that_lives() -> None:
+    feed = feed_status(
+        beat(feed="simulator", connected=True, symbols=8, seen=3, received=70, last_received_at=NOW - 2), NOW
+    )
+    assert (feed.name, feed.connected, feed.symbols, feed.seen, feed.received) == ("simulator", True, 8, 3, 70)
+    assert feed.last_received_age_s == 2.0
+
+
+def test_a_producer_that_hangs_is_not_connected() -> None:
+    assert not feed_status(beat(60.0, feed="simulator", connected=True), NOW).connected
+
+
+def test_the_streams_freshness_ages_while_it_says_nothing() -> None:
+    stream = stream_status(beat(30.0, phase="running", newest_event_age_s=0.5, last_progress_at=NOW - 31, lag=4), NOW)
+    assert stream.newest_event_age_s == 30.5
+    assert stream.last_progress_age_s == 31.0
+    assert stream.lag == 4
+
+
+def test_no_word_from_anyone() -> None:
+    assert feed_status(None, NOW).received is None
+    assert stream_status(None, NOW).lag is None
+
+
+def test_a_running_process() -> None:
+    state = ProcessState("producer", "RUNNING", os.getpid(), NOW - 90, None)
+    found = process_status(state, History(2, "terminated by SIGKILL at …"), beat(0.5), None, NOW)
+    assert (found.pid, found.state, found.uptime_s, found.restarts) == (os.getpid(), "RUNNING", 90.0, 2)
+    assert found.last_error == "terminated by SIGKILL at …"
+    assert found.rss_mb is not None
+    assert found.rss_mb > 1
+    assert found.beat_age_s == 0.5
+
+
+def test_a_process_that_a_dead_supervisor_left() -> None:
+    found = process_status(None, History(), None, os.getpid(), time.time())
+    assert (found.state, found.pid) == ("UNSUPERVISED", os.getpid())
+    assert found.uptime_s is not None
+
+
+def test_the_supervisors_answer_for_a_fatal_program() -> None:
+    info = {"name": "stream", "statename": "FATAL", "pid": 0, "start": 5, "spawnerr": "Exited too quickly"}
+    assert state_of(info) == ProcessState("stream", "FATAL", None, None, "Exited too quickly")
+
+
+def test_what_does_not_answer_is_left_out() -> None:
+    began = time.monotonic()
+    answers = within(0.2, {"quick": lambda: 1, "hung": lambda: time.sleep(30)})
+    assert answers == {"quick": 1, "hung": None}
+    assert time.monotonic() - began < 5
+
+
+@pytest.fixture
+def settings(tmp_path: Path, free_port_base: object) -> Settings:
+    return Settings.load(data_dir=tmp_path, port_base=free_port_base(), feed="simulator")  # type: ignore[operator]
+
+
+def test_a_look_at_nothing_is_quick_and_says_so(settings: Settings) -> None:
+    began = time.monotonic()
+    snapshot = gather(settings)
+    assert time.monotonic() - began < 4
+    assert not snapshot.anything_runs
+    assert not snapshot.kafka.live
+    assert not snapshot.cassandra.live
+
+
+def test_the_json_has_what_is_promised(settings: Settings) -> None:
+    told = json.loads(json.dumps(gather(settings).as_json()))
+    for name in ("kafka", "cassandra", "producer", "stream", "dagster-webserver", "dagster-daemon"):
+        assert {"pid", "state", "restarts", "uptime_s"} <= set(told["processes"][name])
+    assert {"connected", "symbols", "seen", "received", "last_received_age_s"} <= set(told["feed"])
+    assert {"lag", "newest_event_age_s", "input_rate"} <= set(told["stream"])
+
+
+def test_a_program_without_a_supervisor_is_seen_by_its_lock(settings: Settings) -> None:
+    with ProcessLock(settings.paths.lock("producer")):
+        snapshot = gather(settings)
+    assert snapshot.anything_runs
+    assert snapshot.processes["producer"].pid == os.getpid()
