@@ -70,7 +70,7 @@ def up(
         replay_once=replay_once,
     )
     console = Console()
-    console.print(_headline(settings), highlight=False)
+    console.print(_headline(settings), highlight=False, soft_wrap=True)
     with _interruptible():
         display = StartDisplay(console)
         start = Start(settings, display)
@@ -117,7 +117,7 @@ def _give_up(settings: Settings, console: Console, error: Exception, *, begun: b
 def _stop(settings: Settings, console: Console) -> list[Stopped]:
     def told(stopped: Stopped) -> None:
         mark = "[yellow]![/]" if stopped.killed else "[green]✓[/]"
-        console.print(f"  {mark} {stopped.sentence()}", highlight=False)
+        console.print(f"  {mark} {stopped.sentence()}", highlight=False, soft_wrap=True)
 
     console.print("stopping")
     with _deaf():

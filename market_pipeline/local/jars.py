@@ -247,51 +247,17 @@ def _brief(error: Exception | None) -> str:
     return f"{type(error).__name__}: {text[:160]}"
 
 
-def resolve_lock() -> list[Jar]:
-    """Walk the dependency graph from ``ROOTS`` and download everything: the content of a new lock file."""
-    import jgo
-
-    shipped = _artifacts_in_pyspark()
-    jars = []
-    for name, roots in ROOTS.items():
-        for artifact in _resolved(jgo, roots, alone=name in ALONE):
-            if name == "spark" and artifact.artifactId in shipped:
-                continue
-            classifier = f":{artifact.classifier}" if artifact.classifier else ""
-            coordinate = f"{artifact.groupId}:{artifact.artifactId}:{artifact.version}{classifier}"
-            content = artifact.resolve().read_bytes()
-            jars.append(Jar(name, coordinate, hashlib.sha256(content).hexdigest(), len(content)))
-    return jars
-
-
-def _resolved(jgo: Any, roots: tuple[str, ...], alone: bool) -> list[Any]:
-    """The files of the roots, each resolved by itself: together, the managed versions of one would rule the others."""
-    by_name: dict[tuple[str, str, str], Any] = {}
-    for root in roots:
-        files = [each for each in jgo.resolve(root) if each.packaging == "jar"]
-        for each in files[: 1 if alone else None]:
-            by_name.setdefault((each.groupId, each.artifactId, each.classifier), each)
-    return list(by_name.values())
-
-
-def _artifacts_in_pyspark() -> set[str]:
-    """Names, without versions, of the jars that PySpark ships: two versions of one library break in odd ways."""
-    import re
-
-    import pyspark
-
-    jars = (Path(pyspark.__file__).parent / "jars").glob("*.jar")
-    return {re.sub(r"-\d[\w.\-]*$", "", jar.stem) for jar in jars}
-
-
 def main(arguments: list[str]) -> int:
     """The developer's command: ``lock`` writes the lock file anew."""
     if arguments != ["lock"]:
         sys.stderr.write("usage: python -m market_pipeline.local.jars lock\n")
         return 2
+    # imported here: only a developer walks the graph
+    from market_pipeline.local.jar_resolution import resolve
+
     lines = [
         "# set group:artifact:version[:classifier] sha256 size; made by `python -m market_pipeline.local.jars lock`",
-        *(jar.line() for jar in resolve_lock()),
+        *(jar.line() for jar in resolve(ROOTS, ALONE)),
     ]
     target = Path(__file__).with_name(LOCK_FILE)
     scratch = target.with_suffix(".tmp")

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from market_pipeline.settings import LOOPBACK, Settings
 
+EX_USAGE, EX_NOPERM = 2, 77
+
 CODE_LOCATION = "market_pipeline"
 DEFINITIONS = "market_pipeline.definitions"
 
@@ -20,6 +22,8 @@ class Program:
         command: what the supervisor starts; it ends up holding the lock of that name.
         stop_within_s: seconds between the polite signal and SIGKILL.
         stop_stage: programs of one stage are stopped together, lower stages first.
+        up_after_s: seconds that it must live to count as started. One that ends sooner is tried again with a back-off
+            and then given up; a later end is followed by a new start at once.
         always: start it again even after a clean exit that nobody asked for.
         environment: variables of its own, besides those that all have.
     """
@@ -28,6 +32,7 @@ class Program:
     command: tuple[str, ...]
     stop_within_s: int
     stop_stage: int
+    up_after_s: int = 5
     always: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
@@ -45,6 +50,10 @@ def programs(settings: Settings) -> list[Program]:
 def names(settings: Settings) -> list[str]:
     return [program.name for program in programs(settings)]
 
+
+FINAL_EXITS = (0, EX_USAGE, EX_NOPERM)
+"""Exit codes after which a program is not started again: done (a replay that plays once), told to do what cannot be
+done, or refused by the vendor, whose patience a loop of new starts would only try."""
 
 EVERY_NAME = (
     "kafka",
@@ -74,8 +83,9 @@ def every_program(settings: Settings) -> list[Program]:
     return [
         Program("kafka", _launch("kafka"), stop_within_s=30, stop_stage=4, always=True),
         Program("cassandra", _launch("cassandra"), stop_within_s=30, stop_stage=4, always=True),
-        Program("feed-server", _module("market_pipeline.feed.server"), stop_within_s=5, stop_stage=1),
-        Program("producer", _module("market_pipeline.feed.producer"), stop_within_s=20, stop_stage=1),
+        # these two have ends that a new start cannot mend, and reach them within seconds
+        Program("feed-server", _module("market_pipeline.feed.server"), stop_within_s=5, stop_stage=1, up_after_s=1),
+        Program("producer", _module("market_pipeline.feed.producer"), stop_within_s=20, stop_stage=1, up_after_s=1),
         Program("stream", _module("market_pipeline.stream.application"), stop_within_s=30, stop_stage=2),
         *(
             Program(

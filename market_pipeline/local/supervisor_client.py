@@ -24,13 +24,15 @@ class SupervisorAway(Exception):
 
 @dataclass(frozen=True)
 class ProcessState:
-    """What the supervisor says of one program. ``started_at`` is epoch seconds, of its last start."""
+    """What the supervisor says of one program. ``started_at`` is epoch seconds, of its last start; ``exit_status`` is
+    None while it runs."""
 
     name: str
     state: str
     pid: int | None
     started_at: float | None
     error: str | None
+    exit_status: int | None = None
 
     @property
     def is_up(self) -> bool:
@@ -120,4 +122,5 @@ def state_of(info: dict[str, Any]) -> ProcessState:
         pid=info["pid"] or None,
         started_at=float(info["start"]) if up and info["start"] else None,
         error=info["spawnerr"] or None,
+        exit_status=None if up else info["exitstatus"],
     )

@@ -10,14 +10,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from market_pipeline.local.jvm import write_if_changed
-from market_pipeline.local.programs import Program, workspace_yaml
+from market_pipeline.local.programs import FINAL_EXITS, Program, workspace_yaml
 from market_pipeline.settings import Settings
 
 NAME = "supervisord"
 KEY_VARIABLES = ("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY")
-
-START_SECONDS = 5
-"""A program that ends sooner did not start: it is tried again with a back-off instead of at once."""
 
 START_RETRIES = 8
 """With a back-off of 1, 2, 3 … seconds this is FATAL after about a minute."""
@@ -82,8 +79,8 @@ directory={_plain(producer_directory if producer else settings.data_dir)}
 environment={environment}
 autostart=false
 autorestart={"true" if program.always else "unexpected"}
-exitcodes=0
-startsecs={START_SECONDS}
+exitcodes={",".join(map(str, FINAL_EXITS))}
+startsecs={program.up_after_s}
 startretries={START_RETRIES}
 stopsignal=TERM
 stopwaitsecs={program.stop_within_s}

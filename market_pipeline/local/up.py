@@ -16,7 +16,7 @@ from market_pipeline.local.first_trades import Seen
 from market_pipeline.local.java import java_home
 from market_pipeline.local.logs import tail
 from market_pipeline.local.preflight import StartError
-from market_pipeline.local.programs import DAGSTER, names, programs
+from market_pipeline.local.programs import DAGSTER, FINAL_EXITS, names, programs
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisor_log import read_histories
 from market_pipeline.local.webserver import wait_for_page, wait_for_port
@@ -210,8 +210,11 @@ class Start:
             return
         history = read_histories(settings).get(name)
         restarts = history.restarts if history else 0
+        last = (history.last_exit if history else None) or state.error
+        if state.state == "EXITED" and state.exit_status in FINAL_EXITS and state.exit_status != 0:
+            raise self._blame(name, f"{last}, which a new start cannot mend")
         if state.state == "FATAL" or restarts >= GIVEN_UP_AFTER_RESTARTS:
-            raise self._blame(name, f"it ended {restarts + 1} times, {history.last_exit if history else state.error}")
+            raise self._blame(name, f"it ended {restarts + 1} times, {last}")
 
     def _blame(self, name: str, why: str) -> StartError:
         return StartError(f"{name} does not start: {why}", tail(self._settings.paths.log(name)))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from market_pipeline.feed.producer import EXIT_KEY_REFUSED
+from market_pipeline.feed.program import EXIT_USAGE
 from market_pipeline.local.programs import EVERY_NAME, Program, every_program, names, programs
 from market_pipeline.local.supervisord import (
     SOCKET_PATH_LIMIT,
@@ -46,6 +48,11 @@ def test_a_program_that_ends_cleanly_stays_down_and_a_server_does_not(settings: 
     restart = {name: found[f"program:{name}"]["autorestart"] for name in EVERY_NAME}
     assert restart["kafka"] == restart["cassandra"] == restart["dagster-daemon"] == "true"
     assert restart["producer"] == restart["feed-server"] == restart["stream"] == "unexpected"
+
+
+def test_some_ends_are_final(settings: Settings) -> None:
+    found = parsed(configuration(settings, programs(settings), settings.data_dir))
+    assert found["program:producer"]["exitcodes"].split(",") == ["0", str(EXIT_USAGE), str(EXIT_KEY_REFUSED)]
 
 
 def test_spaces_and_percents_survive(settings: Settings) -> None:

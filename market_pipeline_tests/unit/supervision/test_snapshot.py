@@ -63,8 +63,15 @@ def test_a_process_that_a_dead_supervisor_left() -> None:
 
 
 def test_the_supervisors_answer_for_a_fatal_program() -> None:
-    info = {"name": "stream", "statename": "FATAL", "pid": 0, "start": 5, "spawnerr": "Exited too quickly"}
-    assert state_of(info) == ProcessState("stream", "FATAL", None, None, "Exited too quickly")
+    info = {
+        "name": "stream",
+        "statename": "FATAL",
+        "pid": 0,
+        "start": 5,
+        "spawnerr": "Exited too quickly",
+        "exitstatus": 1,
+    }
+    assert state_of(info) == ProcessState("stream", "FATAL", None, None, "Exited too quickly", 1)
 
 
 def test_what_does_not_answer_is_left_out() -> None:
