@@ -51,7 +51,7 @@ DEPLOY  = market_pipeline/deploy
 
 lock: install ## after a change of dependencies in pyproject.toml
 	$(COMPILE) --group dev pyproject.toml --output-file requirements.lock
-	$(COMPILE) --extra containers --constraint requirements.lock pyproject.toml --output-file $(DEPLOY)/pipeline.lock
+	$(COMPILE) --no-strip-extras --extra containers --constraint requirements.lock pyproject.toml --output-file $(DEPLOY)/pipeline.lock
 	$(COMPILE) --group servers --constraint requirements.lock --output-file $(DEPLOY)/servers.lock
 
 clean:

@@ -201,11 +201,15 @@ class Settings(BaseSettings):
     server_log: ServerLog = Field("file", description="Where Kafka and Cassandra log: their own file or the console")
 
     spark_master: str = Field("local[8,4]", validation_alias=AliasChoices("spark_master", "SPARK_MASTER"))
+    spark_driver_host: str = Field(LOOPBACK, description="Name under which a cluster's executors reach the driver")
     spark_driver_memory_mb: int = Field(768, ge=512)
     stream_mode: StreamMode = Field("real-time", description="micro-batch: no start-up check of Spark is switched off")
     commit_interval_s: int = Field(30, ge=5, description="Real-time mode: how often offsets are committed")
     watermark_minutes: int = Field(10, ge=1, description="How late a trade may be and still correct its bar")
     catch_up_above: int = Field(50_000, ge=0, description="Records behind above which the stream starts in batches")
+    accept_lost_offsets: bool = Field(
+        False, description="Start the stream although Kafka no longer has its next records, and skip what is lost"
+    )
 
     @field_validator("symbols", "cassandra_contact_points", mode="before")
     @classmethod

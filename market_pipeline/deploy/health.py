@@ -1,0 +1,149 @@
+"""The containers' health probes: each asks the service itself, in the fewest bytes, and starts in a few milliseconds.
+
+    python -m market_pipeline.deploy.health kafka 127.0.0.1:9092
+    python -m market_pipeline.deploy.health heartbeat /var/lib/market-pipeline/run/producer.heartbeat.json
+
+A probe runs every few seconds for ever, so it loads no client library: the two protocols are spoken by hand.
+"""
+
+import http.client
+import socket
+import struct
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from market_pipeline.supervision.heartbeat import read_heartbeat
+
+TIMEOUT_S = 4.0
+STALE_AFTER_S = 15.0
+"""A program writes its heartbeat every second; one so old belongs to a process that hangs or is gone."""
+
+API_VERSIONS, NO_CLIENT_ID = 18, -1
+CORRELATION_ID = 7
+"""Of our one request to Kafka: any number that it sends back."""
+
+CQL_OPTIONS, CQL_SUPPORTED = 0x05, 0x06
+CQL_REQUEST_V4, CQL_RESPONSE_V4 = 0x04, 0x84
+
+
+class Unhealthy(Exception):
+    """The service does not do what it is there for; one line that ``docker inspect`` shows."""
+
+
+def kafka(address: str) -> str:
+    """Kafka answers an ApiVersions request (version 0, of Kafka's protocol guide).
+
+    Raises:
+        Unhealthy: it answered something else.
+        OSError: nobody answers.
+    """
+    request = struct.pack(">hhih", API_VERSIONS, 0, CORRELATION_ID, NO_CLIENT_ID)
+    with _connect(address) as connection:
+        connection.sendall(struct.pack(">i", len(request)) + request)
+        _, correlation, error = struct.unpack(">iih", _exactly(connection, 10))
+    if (correlation, error) != (CORRELATION_ID, 0):
+        raise Unhealthy(f"Kafka answered request {correlation} with error {error}")
+    return "answers"
+
+
+def cassandra(address: str) -> str:
+    """Cassandra answers OPTIONS with SUPPORTED (frames of the CQL binary protocol, version 4).
+
+    Raises:
+        Unhealthy: it answered something else.
+        OSError: nobody answers.
+    """
+    with _connect(address) as connection:
+        connection.sendall(struct.pack(">BBhBi", CQL_REQUEST_V4, 0, 0, CQL_OPTIONS, 0))
+        version, _, _, opcode, _ = struct.unpack(">BBhBi", _exactly(connection, 9))
+    if (version, opcode) != (CQL_RESPONSE_V4, CQL_SUPPORTED):
+        raise Unhealthy(f"Cassandra answered with opcode {opcode:#x} of version {version:#x}")
+    return "answers"
+
+
+def listens(address: str) -> str:
+    """Somebody accepts a connection there.
+
+    Raises:
+        OSError: nobody does.
+    """
+    _connect(address).close()
+    return "listens"
+
+
+def web(url: str) -> str:
+    """A page of ``HOST:PORT/PATH`` is served.
+
+    Raises:
+        Unhealthy: with another status than 200.
+        OSError: nobody answers.
+    """
+    address, _, path = url.partition("/")
+    connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
+    try:
+        connection.request("GET", f"/{path}")
+        status = connection.getresponse().status
+    finally:
+        connection.close()
+    if status != http.client.OK:
+        raise Unhealthy(f"{url} answered {status}")
+    return "serves"
+
+
+def heartbeat(path: str, now: Callable[[], float] = time.time) -> str:
+    """A program of ours wrote its heartbeat a moment ago.
+
+    Raises:
+        Unhealthy: there is none, or it is old.
+    """
+    beat = read_heartbeat(Path(path))
+    if beat is None:
+        raise Unhealthy(f"there is no heartbeat in {path}")
+    age = beat.age_s(now())
+    if age > STALE_AFTER_S:
+        raise Unhealthy(f"the last heartbeat is {age:.0f} s old")
+    return f"{beat.service} beat {age:.1f} s ago"
+
+
+PROBES: Mapping[str, Callable[[str], str]] = {
+    "kafka": kafka,
+    "cassandra": cassandra,
+    "listens": listens,
+    "web": web,
+    "heartbeat": heartbeat,
+}
+
+
+def _connect(address: str) -> socket.socket:
+    host, _, port = address.rpartition(":")
+    connection = socket.create_connection((host, int(port)), TIMEOUT_S)
+    connection.settimeout(TIMEOUT_S)
+    return connection
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    received = b""
+    while len(received) < count:
+        part = connection.recv(count - len(received))
+        if not part:
+            raise Unhealthy("the connection was closed before the answer was whole")
+        received += part
+    return received
+
+
+def main(arguments: Sequence[str]) -> int:
+    if len(arguments) != 2 or arguments[0] not in PROBES:
+        sys.stderr.write(f"usage: python -m market_pipeline.deploy.health {'|'.join(PROBES)} WHERE\n")
+        return 2
+    try:
+        sys.stdout.write(PROBES[arguments[0]](arguments[1]) + "\n")
+    except (Unhealthy, OSError, http.client.HTTPException) as error:
+        sys.stderr.write(f"{error or type(error).__name__}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,319 @@
+"""The compose file, its Dockerfile and .env.example: read as text, so that no container engine is needed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from compose_spec import PyCompose
+
+from market_pipeline.deploy.kafka_tools import TOOLS
+from market_pipeline.settings import Paths, Ports, Settings, _variable
+
+ROOT = Path(__file__).parents[2]
+DEPLOY = ROOT / "market_pipeline" / "deploy"
+COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+SECRETS = ("FINNHUB_API_KEY", "POSTGRES_PASSWORD")
+ENVIRONMENT = {"POSTGRES_PASSWORD": "for-this-test"}
+REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<word>[^}]*))?\}")
+SERVICES = {
+    "kafka",
+    "cassandra",
+    "init",
+    "feed-server",
+    "producer",
+    "spark-master",
+    "spark-worker",
+    "stream",
+    "postgres",
+    "code-location",
+    "dagster-webserver",
+    "dagster-daemon",
+}
+RUNBOOK = [
+    ("kafka", "kafka-topics"),
+    ("kafka", "kafka-console-consumer"),
+    ("kafka", "kafka-consumer-groups"),
+    ("kafka", "kafka-metadata-quorum"),
+    ("cassandra", "nodetool"),
+    ("cassandra", "cqlsh"),
+    ("spark-master", "spark-submit"),
+]
+
+
+def interpolated(text: str, environment: dict[str, str]) -> str:
+    """The text with its variables put in, as Compose does it."""
+
+    def value(match: re.Match[str]) -> str:
+        name, kind, word = match["name"], match["kind"], match["word"]
+        assert kind == "-" or environment.get(name), f"{name}: {word}"
+        return environment.get(name) or word
+
+    return REFERENCE.sub(value, text)
+
+
+def document(**environment: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(interpolated(COMPOSE, ENVIRONMENT | environment))
+    return loaded
+
+
+def services(**environment: str) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = document(**environment)["services"]
+    return found
+
+
+def stages() -> dict[str, str]:
+    """The instructions of each stage of the Dockerfile."""
+    parts = re.split(r"^FROM \S+ AS (\S+)$", DOCKERFILE, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_the_file_follows_the_compose_specification() -> None:
+    # the checker knows no merge keys: give it what YAML makes of them
+    assert PyCompose.from_yaml(yaml.safe_dump(document())) is not None
+
+
+def test_a_misspelt_key_would_be_noticed() -> None:
+    wrong = document()
+    wrong["services"]["kafka"]["restrat"] = "always"
+    with pytest.raises(ValueError, match="restrat"):
+        PyCompose.from_yaml(yaml.safe_dump(wrong))
+
+
+@pytest.mark.parametrize("command", [["docker-compose"], ["docker", "compose"]], ids=" ".join)
+def test_every_compose_on_this_machine_takes_the_file(command: list[str]) -> None:
+    if not _installed(command):
+        return
+    checked = subprocess.run(
+        [*command, "-f", ROOT / "docker-compose.yml", "--project-directory", ROOT, "config", "-q"],
+        env=os.environ | ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert checked.returncode == 0, checked.stderr
+
+
+def _installed(command: list[str]) -> bool:
+    if shutil.which(command[0]) is None:
+        return False
+    asked = subprocess.run([*command, "version"], capture_output=True, timeout=60, check=False)
+    return asked.returncode == 0
+
+
+def test_old_and_new_compose_are_asked_for_nothing_that_one_of_them_lacks() -> None:
+    assert set(document()) <= {"services", "volumes"} | {key for key in document() if key.startswith("x-")}
+    assert "start_interval" not in re.sub(r"#.*", "", COMPOSE)
+
+
+def test_all_services_are_there() -> None:
+    assert set(services()) == SERVICES
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_tells_its_health_and_is_started_again_or_runs_once(name: str) -> None:
+    service = services()[name]
+    if name == "init":
+        assert service["restart"] == "no"
+        assert "healthcheck" not in service
+        return
+    assert service["restart"] == "unless-stopped"
+    assert service["healthcheck"]["test"][0] == "CMD"
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
+def test_a_service_reaps_its_dead_children_lives_in_utc_and_has_bounded_logs(name: str) -> None:
+    service = services()[name]
+    assert service["init"] is True
+    assert service["environment"]["TZ"] == "UTC"
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+
+
+def test_the_order_of_starting_waits_for_health() -> None:
+    found = services()
+    for name, service in found.items():
+        for needed, how in service.get("depends_on", {}).items():
+            expected = {"init": "service_completed_successfully", "feed-server": "service_started"}
+            assert how == {"condition": expected.get(needed, "service_healthy")}, f"{name} → {needed}"
+    assert set(found["producer"]["depends_on"]) == {"init", "feed-server"}
+    assert set(found["stream"]["depends_on"]) == {"init", "spark-master", "spark-worker"}
+    assert set(found["init"]["depends_on"]) == {"kafka", "cassandra"}
+
+
+def test_no_secret_has_a_value_in_a_file() -> None:
+    for match in REFERENCE.finditer(COMPOSE):
+        if re.search("KEY|PASSWORD|SECRET|TOKEN", match["name"]):
+            assert match["name"] in SECRETS
+            assert match["kind"] == "?" or match["word"] == ""
+    for name, value in examples().items():
+        assert name not in SECRETS or value == ""
+
+
+def test_compose_refuses_to_start_without_a_password() -> None:
+    with pytest.raises(AssertionError, match=r"put POSTGRES_PASSWORD into \.env"):
+        interpolated(COMPOSE, {})
+
+
+def test_only_the_producer_gets_the_key() -> None:
+    holders = {
+        name for name, service in services(FINNHUB_API_KEY="xyzzy").items() if "xyzzy" in yaml.safe_dump(service)
+    }
+    assert holders == {"producer"}
+
+
+def test_every_image_is_pinned() -> None:
+    version = PROJECT["project"]["version"]
+    for name, service in services().items():
+        repository, _, tag = service["image"].partition(":")
+        assert re.fullmatch(r"\d[\w.\-]*", tag), f"{name}: {service['image']}"
+        assert not repository.startswith("market-pipeline") or tag == version
+    (base,) = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    assert services()["kafka"]["build"]["args"]["BASE"] == base
+
+
+def test_an_image_of_ours_is_built_from_its_stage() -> None:
+    for name, service in services().items():
+        if not service["image"].startswith("market-pipeline"):
+            assert "build" not in service
+            continue
+        target = service["build"]["target"]
+        assert target in stages(), name
+        assert service["image"].split(":")[0] == (
+            "market-pipeline" if target == "pipeline" else f"market-pipeline-{target}"
+        )
+
+
+def test_the_variables_given_to_the_containers_are_settings() -> None:
+    ours = re.compile("MARKET_PIPELINE_|FINNHUB_|KAFKA_|CASSANDRA_|SPARK_MASTER")
+    known = {_variable(name) for name in Settings.model_fields} | {"FINNHUB_API_KEY"}
+    given = {name for service in services().values() for name in service["environment"] if ours.match(name)}
+    given |= {name for name in re.findall(r"\b([A-Z_]+)=", DOCKERFILE) if ours.match(name)}
+    assert given <= known, given - known
+
+
+def test_the_example_names_exactly_what_can_be_set() -> None:
+    asked = {match["name"]: match["word"] for match in REFERENCE.finditer(COMPOSE) if match["kind"] == "-"}
+    assert set(examples()) == set(asked) | {"POSTGRES_PASSWORD"}
+    # feed-server alone takes an unset feed for the simulator's
+    for name in set(asked) - {"MARKET_PIPELINE_FEED"}:
+        assert examples()[name] == asked[name], name
+
+
+def examples() -> dict[str, str]:
+    lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_ports_and_heartbeats_are_where_the_settings_have_them() -> None:
+    (base,) = re.findall(r"MARKET_PIPELINE_PORT_BASE=(\d+)", DOCKERFILE)
+    (data_dir,) = re.findall(r"MARKET_PIPELINE_DATA_DIR=(\S+)", DOCKERFILE)
+    ports, paths, found = Ports(int(base)), Paths(Path(data_dir)), services()
+    assert (ports.kafka, ports.cassandra) == (9092, 9042)  # as every client and the runbook expect them
+    assert found["kafka"]["healthcheck"]["test"][-1] == f"127.0.0.1:{ports.kafka}"
+    assert found["cassandra"]["healthcheck"]["test"][-1] == f"127.0.0.1:{ports.cassandra}"
+    assert f"--port={ports.webserver}" in found["dagster-webserver"]["command"]
+    assert f"--port={ports.dagster_code}" in found["code-location"]["command"]
+    (server,) = yaml.safe_load((DEPLOY / "workspace.yaml").read_text(encoding="utf-8"))["load_from"]
+    assert server["grpc_server"] == {
+        "host": "code-location",
+        "port": ports.dagster_code,
+        "location_name": PROJECT["tool"]["dg"]["project"]["code_location_name"],
+    }
+    for name in ("feed-server", "producer", "stream"):
+        assert found[name]["healthcheck"]["test"][-2:] == ["heartbeat", str(paths.heartbeat(name))]
+
+
+def test_nothing_is_published_beyond_this_machine() -> None:
+    for service in services().values():
+        assert all(port.startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_workers_can_be_scaled() -> None:
+    worker = services()["spark-worker"]
+    assert not {"container_name", "hostname", "ports"} & set(worker)
+
+
+@pytest.mark.parametrize(("service", "tool"), RUNBOOK)
+def test_the_runbooks_tools_are_on_the_path_of_their_container(service: str, tool: str) -> None:
+    stage = stages()[services()[service]["build"]["target"]]
+    assert "USER 10001" in stage
+    if service == "kafka":
+        assert tool in TOOLS
+        assert "bin/kafka-tool /usr/local/bin/" in stage
+    else:
+        assert re.search(rf"^COPY .*bin/{tool}\b.* /usr/local/bin/$", stage, re.MULTILINE)
+
+
+def test_each_of_kafkas_tools_has_its_name_in_the_image() -> None:
+    (listed,) = re.findall(r"^RUN for tool in ([\w\- ]+); do", stages()["kafka"], re.MULTILINE)
+    assert {f"kafka-{name}" for name in listed.split()} == set(TOOLS)
+
+
+@pytest.mark.parametrize("script", sorted((DEPLOY / "bin").iterdir()), ids=lambda path: path.name)
+def test_a_script_can_be_started_and_is_a_shells(script: Path) -> None:
+    assert os.access(script, os.X_OK)
+    subprocess.run(["sh", "-n", script], check=True, timeout=10)
+
+
+@pytest.mark.parametrize("file", sorted(DEPLOY.glob("Dockerfile*")), ids=lambda path: path.name)
+def test_hadolint_has_nothing_to_say(file: Path) -> None:
+    hadolint = Path(sys.executable).with_name("hadolint")
+    said = subprocess.run([hadolint, "--no-color", file], capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 0, said.stdout
+
+
+def test_a_rule_is_ignored_with_a_reason_only() -> None:
+    ignored = re.findall(r"# hadolint ignore=(\S+)", DOCKERFILE)
+    assert set(ignored) == {"DL3008"}
+    assert "a pinned one can't be installed a month later" in DOCKERFILE
+
+
+def test_the_build_sees_no_secret_and_no_history() -> None:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    rules = [line for line in lines if not line.startswith("#")]
+    assert rules[0] == "*"
+    assert {rule for rule in rules if rule.startswith("!")} == {
+        "!LICENSE",
+        "!README.md",
+        "!market_pipeline",
+        "!pyproject.toml",
+    }
+
+
+def pins(file: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([\w.\-]+)(?:\[[\w,]+\])?==(\S+)", file.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+@pytest.mark.parametrize("lock", ["pipeline.lock", "servers.lock"])
+def test_an_image_has_the_versions_that_the_tests_ran_on(lock: str) -> None:
+    tested, deployed = pins(ROOT / "requirements.lock"), pins(DEPLOY / lock)
+    only_in_containers = {"dagster-postgres", "psycopg2-binary"}
+    assert {
+        name: version for name, version in deployed.items() if name not in only_in_containers
+    }.items() <= tested.items()
+
+
+def test_what_the_servers_images_install_are_dependencies_of_ours() -> None:
+    names = {re.split(r"[<>=]", each)[0] for each in PROJECT["project"]["dependencies"]}
+    assert set(PROJECT["dependency-groups"]["servers"]) <= names
+
+
+def test_dagsters_instance_differs_from_the_embedded_one_in_its_storage_only() -> None:
+    embedded = yaml.safe_load((ROOT / "market_pipeline" / "dagster.yaml").read_text(encoding="utf-8"))
+    containers = yaml.safe_load((DEPLOY / "dagster.yaml").read_text(encoding="utf-8"))
+    stored = {"storage", "local_artifact_storage", "compute_logs"}
+    assert {k: v for k, v in containers.items() if k not in stored} == {
+        k: v for k, v in embedded.items() if k not in stored
+    }
+    password = containers["storage"]["postgres"]["postgres_db"]["password"]
+    assert password == {"env": "DAGSTER_POSTGRES_PASSWORD"}
