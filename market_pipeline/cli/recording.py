@@ -1,0 +1,104 @@
+"""``record`` and ``replay``: what was received, as a file that can be played again."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.feed.journal import Frame, read_frames
+from market_pipeline.feed.recording import RecordingError, recorded_line
+from market_pipeline.feed.server import serve_in_foreground
+from market_pipeline.supervision.lock import AlreadyRunning
+
+TIMES = "ISO 8601, such as 2026-11-24T14:30:00Z; UTC unless it tells a zone."
+
+
+class Moment(click.ParamType):
+    """A time as epoch microseconds."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if isinstance(value, int):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time: {TIMES}", param, ctx)
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return round(moment.timestamp() * 1_000_000)
+
+
+@click.command()
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path, dir_okay=False), help="Where to; standard output if unset."
+)
+@click.option("--since", type=Moment(), default=0, help=f"Received at or after: {TIMES}")
+@click.option("--until", type=Moment(), help="Received before.")
+def record(out: Path | None, since: int, until: int | None) -> None:
+    """Write what the feed sent to a file: its messages, one a line, each with its receive time.
+
+    It reads the journal, running pipeline or not, and needs no server.
+
+    \b
+    Examples:
+      market-pipeline record --out today.jsonl
+      market-pipeline record --since 2026-11-24T14:30:00Z --until 2026-11-24T21:00:00Z --out session.jsonl
+      market-pipeline record | head -1
+    """
+    settings = load_settings()
+    frames = _between(read_frames(settings.paths.journal, since), until)
+    if out is None:
+        _write(frames, sys.stdout.buffer)
+        return
+    try:
+        with out.open("wb") as file:
+            count = _write(frames, file)
+    except OSError as error:
+        raise PipelineError(f"{out} can't be written: {error.strerror}") from None
+    click.echo(f"{count:,} messages written to {out}; play them with `market-pipeline replay {out}`", err=True)
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--speed", default="1", help="Times real time, or 'max': as fast as it is taken.  [default: 1]")
+@click.option("--once", is_flag=True, help="Stop after the last message instead of starting over.")
+def replay(file: Path, speed: str, once: bool) -> None:
+    """Serve FILE as a feed, in the foreground, in Finnhub's protocol over a websocket.
+
+    FILE holds messages, one a line (see `record`), or is a segment or directory of a journal. Its trades keep their
+    identity: played twice, they are the same trades. `up --feed replay --replay-file FILE` does the same as part of
+    the pipeline.
+
+    \b
+    Examples:
+      market-pipeline replay today.jsonl --speed 10
+      market-pipeline replay today.jsonl --speed max --once --port-base 31000
+    """
+    settings = load_settings(feed="replay", replay_file=file, replay_speed=speed, replay_once=once or None)
+    try:
+        serve_in_foreground(settings, click.echo)
+    except (RecordingError, AlreadyRunning) as error:
+        raise PipelineError(str(error)) from None
+    except OSError as error:
+        where = f"{settings.feed_host}:{settings.ports.feed}"
+        raise PipelineError(f"can't listen on {where}: {error.strerror} (--port-base chooses others)") from None
+
+
+def _between(frames: Iterator[Frame], until: int | None) -> Iterator[Frame]:
+    for frame in frames:
+        if until is not None and frame.received_at >= until:
+            return
+        yield frame
+
+
+def _write(frames: Iterator[Frame], file: BinaryIO) -> int:
+    count = 0
+    for frame in frames:
+        file.write(recorded_line(frame.payload, frame.source, frame.received_at) + b"\n")
+        count += 1
+    return count

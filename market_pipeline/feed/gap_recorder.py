@@ -1,0 +1,102 @@
+"""Brings down-times into Cassandra from a thread of its own: no slow or absent database holds up the feed."""
+
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from market_pipeline.feed.gaps import Gap, GapBook, rows_of
+from market_pipeline.settings import Settings
+
+logger = logging.getLogger(__name__)
+RETRY_EVERY_S = 10.0
+FILE_NAME = "gaps.json"
+
+Store = Callable[[list[Gap]], None]
+
+
+class GapRecorder:
+    """Takes down-times from the receiver and keeps them until they are stored.
+
+    Args:
+        path: where they are kept meanwhile.
+        store: writes gaps to the database; raises when it can't.
+        retry_every_s: seconds between tries.
+    """
+
+    def __init__(self, path: Path, store: Store, retry_every_s: float = RETRY_EVERY_S) -> None:
+        self._book = GapBook(path)
+        self._store = store
+        self._retry_every_s = retry_every_s
+        self._lock = threading.Lock()
+        self._due = threading.Event()
+        self._last_error = ""
+        if self._book.closed:
+            self._due.set()
+
+    @property
+    def waiting(self) -> int:
+        """Gaps that are over and not yet stored."""
+        with self._lock:
+            return len(self._book.closed)
+
+    def down(self, gap: Gap) -> None:
+        """The feed went down."""
+        self._keep(lambda: self._book.begin(gap))
+
+    def up(self, at: int) -> None:
+        """The feed is subscribed again at ``at`` (epoch µs)."""
+        self._keep(lambda: self._book.end(at))
+        self._due.set()
+
+    def store_due(self) -> bool:
+        """Try to store what is over; True when nothing is left."""
+        with self._lock:
+            gaps = self._book.closed
+        if not gaps:
+            return True
+        try:
+            self._store(gaps)
+        except Exception as error:  # whatever the driver raises: the gaps are safe in their file
+            text = f"{type(error).__name__}: {error}"
+            if text != self._last_error:
+                logger.warning("%d gaps of the feed wait for Cassandra: %s", len(gaps), text)
+            self._last_error = text
+            return False
+        self._last_error = ""
+        self._keep(lambda: self._book.forget(gaps))
+        return True
+
+    def run(self, stopped: threading.Event) -> None:
+        """Store whenever something is due, until stopped."""
+        while not stopped.is_set():
+            if self._due.wait(0.5):
+                self._due.clear()
+                if not self.store_due():
+                    stopped.wait(self._retry_every_s)
+                    self._due.set()
+
+    def _keep(self, change: Callable[[], None]) -> None:
+        with self._lock:
+            try:
+                change()
+            except OSError as error:
+                logger.error("gaps of the feed can't be written to their file: %s", error)
+
+
+def cassandra_store(settings: Settings) -> Store:
+    """Writes gaps to ``feed_gaps``; the same gap twice is the same rows."""
+
+    def store(gaps: list[Gap]) -> None:
+        from market_pipeline.store.cluster import connect  # the driver is only needed when the feed was down
+
+        insert = (
+            f"INSERT INTO {settings.keyspace}.feed_gaps (symbol, day, started_at, ended_at, reason) "
+            "VALUES (%s, %s, %s, %s, %s)"
+        )
+        with connect(settings) as session:
+            for gap in gaps:
+                for row in rows_of(gap):
+                    session.execute(insert, row)
+
+    return store

@@ -1,0 +1,60 @@
+"""Reads a journal from outside its writer's process: while it grows, is compressed, and loses old segments."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from market_pipeline.feed.journal.frame import Frame, Parsed
+from market_pipeline.feed.journal.segment import (
+    COMPRESSED_SUFFIX,
+    Segment,
+    from_time_on,
+    list_segments,
+    read_segment,
+    segment_of,
+)
+
+
+def read_frames(where: Path, since: int = 0) -> Iterator[Frame]:
+    """The journal's frames, in order of receipt, from ``since`` (epoch µs) on.
+
+    A torn tail, which a crash or a writer in mid-write leaves, is passed over.
+
+    Args:
+        where: a journal's directory, or one segment file.
+        since: frames received earlier are left out.
+
+    Raises:
+        OSError: a segment can't be read.
+    """
+    for segment in from_time_on(_segments(where), since):
+        for frame in _parsed(segment).frames:
+            if frame.received_at >= since:
+                yield frame
+
+
+def read_backwards(directory: Path) -> Iterator[Frame]:
+    """The journal's frames from the newest to the oldest, a segment at a time in memory.
+
+    Raises:
+        OSError: a segment can't be read.
+    """
+    for segment in reversed(list_segments(directory)):
+        yield from reversed(_parsed(segment).frames)
+
+
+def _segments(where: Path) -> list[Segment]:
+    if where.is_dir():
+        return list_segments(where)
+    segment = segment_of(where)
+    return [segment] if segment else []
+
+
+def _parsed(segment: Segment) -> Parsed:
+    try:
+        return read_segment(segment.path)
+    except FileNotFoundError:
+        compressed = segment.path.with_name(f"{segment.first:016d}{COMPRESSED_SUFFIX}")
+    try:  # compressed since it was listed
+        return read_segment(compressed)
+    except FileNotFoundError:  # or deleted, being old
+        return Parsed([], 0, 0)

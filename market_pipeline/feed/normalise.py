@@ -1,0 +1,179 @@
+"""From a frame to trades: pure, and the same wherever trades are counted, produced or compared.
+
+Frames look like ``{"type":"trade","data":[{"s","p","t","v","c"}, …]}``: symbol, price, epoch milliseconds, volume and
+condition codes (absent or null when there are none). One message mixes symbols, and its times may run backwards.
+Every element stands alone: one that isn't a trade becomes a dead letter and costs no other.
+"""
+
+from collections import Counter, OrderedDict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from market_pipeline.feed.elements import original_elements
+from market_pipeline.feed.journal.frame import Frame
+from market_pipeline.feed.recorded import identity_time
+from market_pipeline.model import (
+    MAX_SEQ,
+    RejectedTrade,
+    Rejection,
+    Trade,
+    check_conditions,
+    check_price,
+    check_symbol,
+    check_ts,
+    check_volume,
+    parse_json,
+    trade_id,
+)
+
+MAX_ELEMENTS = 100_000
+"""What the fixed width of ``trade_id`` can tell apart within a frame."""
+WHOLE_FRAME = -1
+"""The index of a dead letter that is a whole frame."""
+_TYPES_TOLD = 20
+_SYMBOLS_REMEMBERED = 1024
+_MILLISECONDS_REMEMBERED = 512
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """Something received that is not a trade.
+
+    Attributes:
+        reason: for counting.
+        detail: for a person.
+        value: the original bytes, of the element or of the whole frame.
+        received_at: the frame's receive time, epoch microseconds.
+        index: the element's place in the frame, ``WHOLE_FRAME`` for a frame.
+    """
+
+    reason: Rejection
+    detail: str
+    value: bytes
+    received_at: int
+    index: int
+
+
+class Sequence:
+    """Counts the trades of a symbol within one millisecond, as ``latest_prices`` needs it to order them.
+
+    It remembers the milliseconds touched last, so many of each symbol and so many symbols: memory is bounded, and what
+    a few minutes of the journal hold is enough to go on after a restart as if there had been none.
+    """
+
+    def __init__(self) -> None:
+        self._seen: OrderedDict[str, OrderedDict[int, int]] = OrderedDict()
+
+    def next(self, symbol: str, ts: int) -> int:
+        """How many trades of ``symbol`` at ``ts`` were asked for before, at most ``MAX_SEQ``."""
+        milliseconds = self._seen.get(symbol)
+        if milliseconds is None:
+            milliseconds = self._seen[symbol] = OrderedDict()
+            if len(self._seen) > _SYMBOLS_REMEMBERED:
+                self._seen.popitem(last=False)
+        else:
+            self._seen.move_to_end(symbol)
+        seq = milliseconds.pop(ts, -1) + 1
+        milliseconds[ts] = seq
+        if len(milliseconds) > _MILLISECONDS_REMEMBERED:
+            milliseconds.popitem(last=False)
+        return min(seq, MAX_SEQ)
+
+
+class Normaliser:
+    """Turns frames, given in order of receipt, into trades and dead letters, and counts them.
+
+    Args:
+        source: the feed, for frames that don't tell it themselves.
+
+    Attributes:
+        kinds: frames by type: trade, empty, ping, error, the names of unknown types (a few; then ``other``).
+        rejected: dead letters by reason.
+        trades: trades and price updates together.
+        price_updates: those with volume 0.
+        newest_ts: newest event time, epoch milliseconds; None before the first trade.
+    """
+
+    def __init__(self, source: str) -> None:
+        self.kinds: Counter[str] = Counter()
+        self.rejected: Counter[str] = Counter()
+        self.trades = 0
+        self.price_updates = 0
+        self.newest_ts: int | None = None
+        self._source = source
+        self._sequence = Sequence()
+
+    def items(self, frame: Frame) -> list[Trade | DeadLetter]:
+        """What a frame holds, in order; never raises, whatever the bytes are."""
+        try:
+            message = parse_json(frame.payload)
+            if not isinstance(message, dict):
+                raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"the frame is a {type(message).__name__}")
+            kind = message.get("type")
+            if kind != "trade":
+                self._count_kind(kind)
+                return []
+            data = message.get("data")
+            if data is not None and not isinstance(data, list):
+                raise RejectedTrade(Rejection.WRONG_TYPE, f"data is a {type(data).__name__}, not a list")
+        except RejectedTrade as rejected:
+            self.rejected[rejected.reason] += 1
+            return [DeadLetter(rejected.reason, rejected.detail, frame.payload, frame.received_at, WHOLE_FRAME)]
+        self.kinds["trade" if data else "empty"] += 1
+        return self._elements(frame, message, data or [])
+
+    def remember(self, frames: Iterable[Frame]) -> None:
+        """Count within milliseconds as if just these frames had been given before; nothing else is counted."""
+        earlier = Normaliser(self._source)
+        for frame in frames:
+            earlier.items(frame)
+        self._sequence = earlier._sequence
+
+    def _elements(self, frame: Frame, message: dict[str, Any], data: list[Any]) -> list[Trade | DeadLetter]:
+        source = frame.source or self._source
+        identity = identity_time(message, source, frame.received_at)
+        items: list[Trade | DeadLetter] = []
+        originals: list[bytes] | None = None
+        for index, element in enumerate(data):
+            try:
+                if index >= MAX_ELEMENTS:
+                    raise RejectedTrade(Rejection.TOO_LARGE, f"more than {MAX_ELEMENTS} elements in a frame")
+                items.append(self._trade(element, frame.received_at, source, trade_id(identity, index)))
+            except RejectedTrade as rejected:
+                self.rejected[rejected.reason] += 1
+                originals = original_elements(frame.payload) if originals is None else originals
+                items.append(
+                    DeadLetter(rejected.reason, rejected.detail, originals[index], frame.received_at, index)
+                )  # fmt: skip
+        return items
+
+    def _trade(self, element: Any, received_at: int, source: str, identity: str) -> Trade:
+        if not isinstance(element, dict):
+            raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"the element is a {type(element).__name__}")
+        get = element.get
+        symbol, ts = check_symbol(get("s")), check_ts(get("t"), received_at)
+        price, volume = check_price(get("p")), check_volume(get("v"))
+        conditions = check_conditions(get("c"))
+        self.trades += 1
+        self.price_updates += not volume
+        if self.newest_ts is None or ts > self.newest_ts:
+            self.newest_ts = ts
+        seq = self._sequence.next(symbol, ts)
+        return Trade(symbol, price, volume, ts, identity, seq, source, received_at, conditions)
+
+    def _count_kind(self, kind: object) -> None:
+        name = kind[:40] if isinstance(kind, str) else type(kind).__name__
+        self.kinds[name if name in self.kinds or len(self.kinds) < _TYPES_TOLD else "other"] += 1
+
+
+def trades_of(frames: Iterable[Frame], source: str) -> Iterator[Trade | DeadLetter]:
+    """What a stretch of the journal holds, by the very code that the producer uses.
+
+    Args:
+        frames: in order of receipt.
+        source: the feed, for frames that don't tell it themselves.
+    """
+    normaliser = Normaliser(source)
+    for frame in frames:
+        yield from normaliser.items(frame)

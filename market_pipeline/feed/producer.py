@@ -1,0 +1,181 @@
+"""The program ``producer``: feed → journal → Kafka. ``python -m market_pipeline.feed.producer``."""
+
+import logging
+import random
+import signal
+import sys
+import threading
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+from market_pipeline.feed.backoff import Backoff
+from market_pipeline.feed.finnhub import Protocol
+from market_pipeline.feed.forwarder import Forwarder
+from market_pipeline.feed.gap_recorder import FILE_NAME, GapRecorder, cassandra_store
+from market_pipeline.feed.journal import Journal, read_backwards
+from market_pipeline.feed.journal.writer import epoch_us
+from market_pipeline.feed.keeper import keep, limits
+from market_pipeline.feed.outbox import Outbox
+from market_pipeline.feed.program import EXIT_FAILED, EXIT_USAGE, Threads, log_to_stderr, settings_or_exit
+from market_pipeline.feed.receiver import KeyRefused, Receiver
+from market_pipeline.feed.recorded import REPLAY, last_mark
+from market_pipeline.feed.recording import RecordingError, symbols_in
+from market_pipeline.feed.secrecy import Secrecy
+from market_pipeline.feed.transport import connect
+from market_pipeline.sessions import is_open
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.heartbeat import Heartbeat
+from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
+
+logger = logging.getLogger("market_pipeline.feed.producer")
+NAME = "producer"
+EXIT_KEY_REFUSED = 77
+"""EX_NOPERM of sysexits.h: starting again with the same key would change nothing."""
+DRAIN_S = 10.0
+"""How long a stop waits for Kafka; what is left is in the journal and goes out at the next start."""
+
+
+class Producer:
+    """Everything of one producer, put together.
+
+    Args:
+        settings: of the pipeline.
+        symbols: those to subscribe.
+        key: of the feed; None when it needs none.
+        secrecy: hides it.
+
+    Raises:
+        OSError: the journal can't be opened.
+    """
+
+    def __init__(self, settings: Settings, symbols: tuple[str, ...], key: str | None, secrecy: Secrecy) -> None:
+        feed = settings.active_feed
+        self.feed = feed
+        limit = settings.symbol_limit if feed == "finnhub" else len(symbols)
+        self.journal = Journal(settings.paths.journal, feed, settings.journal_segment_mb << 20)
+        self.gaps = GapRecorder(settings.paths.journal / FILE_NAME, cassandra_store(settings))
+        self.protocol = Protocol(symbols, limit, settings.mute_after_s, _open_now)
+        if feed == REPLAY:
+            self.protocol.mark = last_mark(read_backwards(settings.paths.journal))
+        self.receiver = Receiver(
+            partial(connect, settings.ws_url, key, secrecy),
+            self.protocol,
+            self.journal,
+            self.gaps,
+            Backoff(random.random),
+            replaying=feed == REPLAY,
+        )
+        self.forwarder = Forwarder(self.journal, feed, partial(Outbox.to_kafka, settings))
+        self._limits = limits(settings)
+
+    def run(self, stopped: threading.Event) -> int:
+        """Run until ``stopped`` is set or a part fails; returns the exit code."""
+        if self.protocol.left_out:
+            logger.warning(
+                "the plan allows %d symbols, left out: %s",
+                len(self.protocol.symbols),
+                ", ".join(self.protocol.left_out),
+            )
+        background = threading.Event()
+        threads = Threads(stopped)
+        threads.start("receiver", lambda: self.receiver.run(stopped))
+        threads.start("forwarder", self.forwarder.run)
+        threads.start("journal", lambda: keep(self.journal, self._limits, background))
+        threads.start("gaps", lambda: self.gaps.run(background))
+        stopped.wait()
+        threads.join("receiver", DRAIN_S)
+        self.forwarder.finish(DRAIN_S)
+        threads.join("forwarder", DRAIN_S + 1)
+        background.set()
+        threads.join("journal", 1.0)
+        self.journal.close()
+        left = self.journal.unconfirmed_frames
+        if left:
+            logger.warning("%d frames are not in Kafka yet: they are in the journal and go out at the next start", left)
+        for name, error in threads.failures.items():
+            expected = isinstance(error, KeyRefused | OSError)
+            logger.critical("%s: %s", name, error, exc_info=None if expected else error)
+        if any(isinstance(error, KeyRefused) for error in threads.failures.values()):
+            return EXIT_KEY_REFUSED
+        return EXIT_FAILED if threads.failures else 0
+
+    def detail(self) -> dict[str, Any]:
+        """For the heartbeat."""
+        state, sent, counted = self.receiver.state, self.forwarder.state, self.forwarder.normaliser
+        return {
+            "feed": self.feed,
+            "connected": state.connected_since is not None,
+            "connected_since": state.connected_since,
+            "symbols": len(self.protocol.symbols),
+            "left_out": list(self.protocol.left_out),
+            "seen": len(self.protocol.seen),
+            "unseen": self.protocol.unseen,
+            "received": self.protocol.received,
+            "frames": state.frames,
+            "repeated_frames": self.protocol.repeated,
+            "kinds": dict(self.protocol.kinds),
+            "price_updates": counted.price_updates,
+            "rejected": dict(counted.rejected),
+            "produced": sent.produced,
+            "confirmed": sent.confirmed,
+            "dead_letters": sent.dead_letters,
+            "last_received_at": state.last_received_at,
+            "last_trade_ts": counted.newest_ts,
+            "reconnects": state.reconnects,
+            "last_disconnect": state.last_disconnect,
+            "kafka_error": sent.kafka_error,
+            "journal_error": state.journal_error,
+            "gaps_waiting": self.gaps.waiting,
+            "journal": self.journal.figures(epoch_us()),
+        }
+
+
+def _open_now(symbol: str) -> bool:
+    return is_open(symbol, datetime.now(UTC))
+
+
+def _wanted_symbols(settings: Settings) -> tuple[str, ...]:
+    """What to subscribe: in a replay, what the recording holds.
+
+    Raises:
+        RecordingError: there is no recording to look into.
+    """
+    return symbols_in(settings.replay_file) if settings.active_feed == REPLAY else settings.symbols
+
+
+def main() -> int:
+    """Run the producer; the exit code is 0 after a clean stop."""
+    settings = settings_or_exit()
+    key = settings.finnhub_api_key.get_secret_value() if settings.finnhub_api_key else None
+    key = key if settings.active_feed == "finnhub" else None
+    secrecy = Secrecy(key)
+    log_to_stderr(secrecy)
+    if settings.active_feed == "finnhub" and key is None:
+        logger.critical("the feed finnhub needs a key: put FINNHUB_API_KEY=… into .env, or use --feed simulator")
+        return EXIT_USAGE
+    try:
+        symbols = _wanted_symbols(settings)
+        with ProcessLock(settings.paths.lock(NAME)):
+            stopped = threading.Event()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: stopped.set())
+            producer = Producer(settings, symbols, key, secrecy)
+            heartbeat = Heartbeat(settings.paths.heartbeat(NAME), NAME, producer.detail).start()
+            try:
+                return producer.run(stopped)
+            finally:
+                heartbeat.stop()
+    except AlreadyRunning as error:
+        logger.critical("%s", error)
+        return EXIT_ALREADY_RUNNING
+    except RecordingError as error:
+        logger.critical("%s", error)
+        return EXIT_USAGE
+    except OSError as error:
+        logger.critical("the journal can't be opened: %s", error)
+        return EXIT_FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main())

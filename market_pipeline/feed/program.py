@@ -1,0 +1,67 @@
+"""What the feed's two programs have in common at their edge: settings, the log, and threads whose death is seen."""
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable
+
+from market_pipeline.feed.secrecy import Secrecy
+from market_pipeline.settings import Settings, SettingsError
+
+EXIT_FAILED = 70
+"""EX_SOFTWARE of sysexits.h."""
+EXIT_USAGE = 2
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def settings_or_exit() -> Settings:
+    """The settings; a wrong one ends the program with one line."""
+    try:
+        return Settings.load()
+    except SettingsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(EXIT_USAGE) from None
+
+
+def log_to_stderr(secrecy: Secrecy) -> None:
+    """Log in UTC to stderr, with the key taken out of every record, whoever logged it."""
+    handler = logging.StreamHandler()
+    formatter = logging.Formatter(_FORMAT, "%Y-%m-%dT%H:%M:%SZ")
+    formatter.converter = time.gmtime
+    handler.setFormatter(formatter)
+    handler.addFilter(secrecy)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    for noisy in ("cassandra", "websockets"):  # what they tell is told by us, in one line
+        logging.getLogger(noisy).setLevel(logging.CRITICAL)
+
+
+class Threads:
+    """Threads of which none dies unseen: the first failure is kept and stops the program.
+
+    Args:
+        stopped: set when one ends with an exception.
+
+    Attributes:
+        failures: by the thread's name.
+    """
+
+    def __init__(self, stopped: threading.Event) -> None:
+        self.failures: dict[str, BaseException] = {}
+        self._stopped = stopped
+        self._threads: dict[str, threading.Thread] = {}
+
+    def start(self, name: str, work: Callable[[], None]) -> None:
+        thread = threading.Thread(target=self._guarded, args=(name, work), name=name, daemon=True)
+        self._threads[name] = thread
+        thread.start()
+
+    def join(self, name: str, within_s: float) -> None:
+        self._threads[name].join(within_s)
+
+    def _guarded(self, name: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except BaseException as error:
+            self.failures[name] = error
+            self._stopped.set()
