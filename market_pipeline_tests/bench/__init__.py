@@ -1,0 +1,1 @@
+"""``make bench``: latency, catch-up and cost on this machine, beside what one would write instead."""
