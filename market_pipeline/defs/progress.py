@@ -1,0 +1,81 @@
+"""Reports what the producer and the stream do on the assets that they keep.
+
+The sensors read two small files and nothing else. New data is a materialisation, because Dagster's freshness counts
+only those; the state of the program is an observation.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+
+from market_pipeline.defs.partitions import FIRST_DAY
+from market_pipeline.defs.resources import PipelineResource
+from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
+from market_pipeline.supervision.progress import (
+    Report,
+    Told,
+    decode_told,
+    encode_told,
+    producer_report,
+    stream_report,
+)
+
+LOOK_EVERY_S = 30
+ASSETS = {"producer": ("trades_raw",), "stream": ("trades_silver", "latest_prices", "ohlcv_1m")}
+"""Each program and the assets that it keeps."""
+
+Judge = Callable[[Beat | None, Told, float], Report]
+
+
+@dg.sensor(
+    minimum_interval_seconds=LOOK_EVERY_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Reports the producer's progress on trades_raw, from its heartbeat.",
+)
+def producer_progress(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> dg.SensorResult:
+    return look(context, pipeline, "producer", producer_report)
+
+
+@dg.sensor(
+    minimum_interval_seconds=LOOK_EVERY_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Reports the stream's progress on trades_silver, latest_prices and ohlcv_1m, from its heartbeat.",
+)
+def stream_progress(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> dg.SensorResult:
+    return look(context, pipeline, "stream", stream_report)
+
+
+def look(
+    context: dg.SensorEvaluationContext,
+    pipeline: PipelineResource,
+    program: str,
+    judge: Judge,
+    now: Callable[[], float] = time.time,
+) -> dg.SensorResult:
+    """One look at a program; the cursor keeps what was told."""
+    told = decode_told(context.cursor).get(program, Told())
+    report = judge(read_heartbeat(pipeline.settings().paths.heartbeat(program)), told, now())
+    events: list[dg.AssetMaterialization | dg.AssetObservation] = []
+    for key in ASSETS[program]:
+        if report.advanced:
+            events.append(_materialization(key, report))
+        if report.observed:
+            events.append(dg.AssetObservation(key, metadata={"state": report.state, **report.figures}))
+    said = [f"{program}: {report.state}"]
+    if report.newest is not None:
+        said.append(f"newest trade {report.newest.isoformat(timespec='milliseconds')}")
+    if report.advanced:
+        said.append("new data reported")
+    return dg.SensorResult(
+        asset_events=events, cursor=encode_told({program: report.told}), skip_reason=dg.SkipReason(", ".join(said))
+    )
+
+
+def _materialization(key: str, report: Report) -> dg.AssetMaterialization:
+    metadata: dict[str, Any] = {"state": report.state, **report.figures}
+    if report.newest is not None:
+        metadata["last trade"] = dg.MetadataValue.timestamp(report.newest)
+    within = report.day is not None and report.day >= FIRST_DAY
+    return dg.AssetMaterialization(key, metadata=metadata, partition=str(report.day) if within else None)

@@ -1,0 +1,103 @@
+"""What runs by the clock: archiving, the checks and the gold of the day before, and the compaction of bronze."""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from market_pipeline.defs.failures import told_in_one_line
+from market_pipeline.defs.partitions import DAILY
+from market_pipeline.defs.resources import PipelineResource
+
+MAX_RUNTIME = "dagster/max_runtime"
+"""Seconds after which the run is ended: one that hangs must not hold its pool."""
+SETTLED = timedelta(hours=2)
+"""How long an hour has been over before its files are compacted."""
+
+archive = dg.define_asset_job(
+    "archive",
+    selection=dg.AssetSelection.assets("trades_raw")
+    | dg.AssetSelection.checks(
+        dg.AssetCheckKey(dg.AssetKey("trades_raw"), "no_offsets_lost"),
+        dg.AssetCheckKey(dg.AssetKey("latest_prices"), "fresh_in_trading_hours"),
+    ),
+    partitions_def=DAILY,
+    tags={MAX_RUNTIME: "3600"},
+    description="Archive what is new on Kafka, and see whether prices are fresh where markets are open.",
+)
+daily_checks = dg.define_asset_job(
+    "daily_checks",
+    selection=dg.AssetSelection.checks_for_assets("trades_silver", "ohlcv_1m"),
+    partitions_def=DAILY,
+    tags={MAX_RUNTIME: "7200"},
+    description="Judge the day before as the stream left it, before the batch repairs anything.",
+)
+daily_gold = dg.define_asset_job(
+    "daily_gold",
+    selection=dg.AssetSelection.assets("ohlcv_1m", "ohlcv_1d", "symbol_daily_stats"),
+    partitions_def=DAILY,
+    tags={MAX_RUNTIME: "7200"},
+    description="Repair the day's minute bars where late trades missed them, then build its daily bars and statistics.",
+)
+
+
+@dg.schedule(
+    job=archive,
+    cron_schedule="*/10 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every 10 minutes: Kafka keeps hours, the archive keeps everything.",
+)
+def archive_every_10_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    at = context.scheduled_execution_time.astimezone(UTC)
+    return dg.RunRequest(run_key=f"{at:%Y-%m-%dT%H:%M}", partition_key=f"{at:%Y-%m-%d}")
+
+
+@dg.schedule(
+    job=daily_checks,
+    cron_schedule="20 0 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="At 00:20 UTC: the day before is settled.",
+)
+def daily_checks_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return _day_before(context)
+
+
+@dg.schedule(
+    job=daily_gold,
+    cron_schedule="40 0 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="At 00:40 UTC, after the checks.",
+)
+def daily_gold_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    return _day_before(context)
+
+
+@dg.op(pool="bronze_archive", description="One Parquet file for each UTC hour that is over.")
+def compact_hours(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
+    from market_pipeline.store.archive import compact
+
+    with told_in_one_line():
+        done = compact(pipeline.settings(), datetime.now(UTC) - SETTLED)
+    context.log.info(f"{done.hours} hours compacted, {done.postponed} are being read and wait")
+    context.add_output_metadata(vars(done))
+
+
+@dg.job(tags={MAX_RUNTIME: "3600"}, description="Make one file of each closed hour of the bronze archive.")
+def compact_bronze() -> None:
+    compact_hours()
+
+
+compact_bronze_hourly = dg.ScheduleDefinition(
+    job=compact_bronze,
+    cron_schedule="25 * * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="At 25 past each hour: an hour is left alone until two hours after its end.",
+)
+
+
+def _day_before(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    day = (context.scheduled_execution_time.astimezone(UTC) - timedelta(days=1)).date()
+    return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())

@@ -1,0 +1,62 @@
+"""Whether prices are as new as they should be, given that their markets are open.
+
+One quiet symbol is no fault; a whole market without a trade in its session is. So each kind of market is judged by the
+newest price of its symbols.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from market_pipeline.sessions import MarketKind, Session, kind_of, session_of
+
+QUIET_LIMIT = timedelta(minutes=10)
+"""The runbook's: zero trades for ten minutes."""
+BUSY = (Session.REGULAR, Session.CONTINUOUS)
+"""Outside the regular session few stocks trade, and those seldom: silence there is no fault."""
+
+
+@dataclass(frozen=True)
+class MarketFreshness:
+    """A kind of market at one moment.
+
+    Attributes:
+        kind: of its symbols.
+        session: what the market does.
+        expected: it has been in a busy session for ``QUIET_LIMIT``, so that there must be trades.
+        age: that of its newest price, None when it never had one.
+    """
+
+    kind: MarketKind
+    session: Session
+    expected: bool
+    age: timedelta | None
+
+    @property
+    def stale(self) -> bool:
+        return self.expected and (self.age is None or self.age > QUIET_LIMIT)
+
+    def __str__(self) -> str:
+        if self.session is Session.CLOSED:
+            return f"{self.kind}: closed"
+        age = "never traded" if self.age is None else f"newest price {self.age.total_seconds():.0f} s old"
+        return f"{self.kind}: {self.session}, {age}"
+
+
+def judge(newest: Mapping[str, datetime | None], now: datetime) -> list[MarketFreshness]:
+    """Each kind of market among the symbols.
+
+    Args:
+        newest: event time of each symbol's newest price.
+        now: the moment to judge, with a zone.
+    """
+    by_kind: dict[MarketKind, list[str]] = {}
+    for symbol in newest:
+        by_kind.setdefault(kind_of(symbol), []).append(symbol)
+    judged = []
+    for kind, symbols in sorted(by_kind.items()):
+        session = session_of(symbols[0], now)
+        expected = session in BUSY and session_of(symbols[0], now - QUIET_LIMIT) is session
+        times = [at for symbol in symbols if (at := newest[symbol]) is not None]
+        judged.append(MarketFreshness(kind, session, expected, now - max(times) if times else None))
+    return judged

@@ -1,0 +1,169 @@
+"""What the asset checks read of a UTC day: sums and counts made in Cassandra and Spark, and bounded samples.
+
+Hours that may still change (they ended less than ``SETTLED_AFTER`` ago) are left out: the stream is ahead of the
+archive, and silver is a second ahead of the bars.
+"""
+
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import islice
+
+from cassandra.cluster import Session
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from market_pipeline.quality.bars import (
+    BarDifference,
+    BarFault,
+    VolumeFault,
+    differences,
+    faults_of,
+    hourly_volume,
+    merged,
+)
+from market_pipeline.quality.bars import volume_faults as differing_volumes
+from market_pipeline.quality.doubles import Accounts, Double, Placed, doubles
+from market_pipeline.settings import Settings
+from market_pipeline.store.archive import reading
+from market_pipeline.store.bronze_layout import day_start
+from market_pipeline.store.bronze_trades import moment, records_of_day, utc
+from market_pipeline.store.cluster import connect
+from market_pipeline.store.daily_tables import symbols_of_day
+from market_pipeline.store.rebuild_bars import FIGURES, batch_bars, stored_bars
+from market_pipeline.store.trades import silver_day, symbols
+from market_pipeline.stream.parsing import parse
+
+SETTLED_AFTER = timedelta(minutes=15)
+SAMPLE_ROWS = 200_000
+"""Rows of silver that are looked at one by one; all are counted."""
+AGGREGATE_TIMEOUT_S = 300.0
+
+
+def settled_until(settings: Settings, now: datetime) -> datetime:
+    """Hours that ended by this do not change any more: the watermark has passed them."""
+    return now.astimezone(UTC) - max(SETTLED_AFTER, timedelta(minutes=settings.watermark_minutes + 5))
+
+
+def settled_hours(settings: Settings, day: date, now: datetime) -> list[datetime]:
+    """The starts of the day's hours that do not change any more."""
+    hours = [day_start(day) + timedelta(hours=hour) for hour in range(24)]
+    return [hour for hour in hours if hour + timedelta(hours=1) <= settled_until(settings, now)]
+
+
+def bar_faults(settings: Settings, day: date) -> tuple[int, list[BarFault]]:
+    """The day's bars of one minute that can't be true, and how many bars there are."""
+    count, faults = 0, []
+    with connect(settings) as session:
+        for symbol in symbols(session, settings):
+            bars = stored_bars(session, settings, symbol, day)
+            count += len(bars)
+            faults += list(faults_of(symbol, bars))
+    return count, faults
+
+
+def bar_volume_faults(settings: Settings, day: date, now: datetime) -> tuple[int, list[VolumeFault]]:
+    """Settled hours in which the bars' volume is not the sum over silver, and how many were compared."""
+    hours = settled_hours(settings, day, now)
+    in_bars: dict[tuple[str, datetime], Decimal] = {}
+    in_silver: dict[tuple[str, datetime], Decimal] = {}
+    with connect(settings) as session:
+        add = session.prepare(
+            f"SELECT sum(volume) AS volume FROM {settings.keyspace}.trades_silver WHERE symbol = ? AND bucket = ?"
+        )
+        for symbol in symbols(session, settings):
+            bars = stored_bars(session, settings, symbol, day)
+            in_bars |= {key: v for key, v in hourly_volume(symbol, bars).items() if key[1] in hours}
+            for hour in hours:
+                summed = session.execute(add, (symbol, hour), timeout=AGGREGATE_TIMEOUT_S).one().volume
+                in_silver[symbol, hour] = summed or Decimal(0)
+    return len(in_silver), differing_volumes(in_bars, in_silver)
+
+
+def silver_doubles(settings: Settings, day: date) -> tuple[int, list[Double]]:
+    """Trades that silver has twice, among the first ``SAMPLE_ROWS`` rows, and how many rows were looked at."""
+    with connect(settings) as session:
+        sampled = islice(silver_day(session, settings, day), SAMPLE_ROWS)
+        rows = [Placed(sighting.trade_id, sighting.symbol, sighting.ts) for sighting in sampled]
+    return len(rows), doubles(rows)
+
+
+def accounts(spark: SparkSession | None, settings: Settings, day: date, now: datetime) -> Accounts:
+    """Where the day's records went. Bronze must have been brought up to date before."""
+    hours = settled_hours(settings, day, now)
+    with reading(settings), connect(settings) as session:
+        records = None if spark is None else records_of_day(spark, settings, day)
+        total = rejected = trades = 0
+        wanted: dict[tuple[str, datetime], int] = {}
+        if records is not None:
+            parsed = parse(records)
+            at = F.unix_millis(F.date_trunc("hour", F.timestamp_millis("trade.ts"))).alias("hour")
+            valid = F.col("reason").isNull()
+            symbol = F.when(valid, F.col("trade.symbol")).alias("symbol")
+            identity = F.when(valid, F.col("trade.trade_id"))
+            by_hour = parsed.groupBy(symbol, F.when(valid, at).alias("hour")).agg(
+                F.count("*").alias("records"), F.count_distinct(identity).alias("trades")
+            )
+            for row in by_hour.toLocalIterator():
+                if row.symbol is None:
+                    total, rejected = total + row.records, rejected + row.records
+                elif (hour := moment(row.hour)) in hours:
+                    total, trades = total + row.records, trades + row.trades
+                    wanted[row.symbol, hour] = row.trades
+        silver = _silver_rows(session, settings, hours, {symbol for symbol, _ in wanted})
+    return Accounts(total, rejected, total - rejected - trades, silver)
+
+
+def bar_differences(
+    spark: SparkSession | None, settings: Settings, day: date, now: datetime
+) -> tuple[int, list[BarDifference]]:
+    """Where the stored bars and the batch's differ, over settled minutes, and how many bars the batch has."""
+    until, count = settled_until(settings, now), 0
+    found: list[BarDifference] = []
+    with reading(settings), connect(settings) as session:
+        left = set(symbols(session, settings))
+        for symbol, bars in batch_bars(spark, settings, day):
+            left.discard(symbol)
+            count += len(bars)
+            found += differences(symbol, stored_bars(session, settings, symbol, day), bars, until)
+        for symbol in sorted(left):
+            found += differences(symbol, stored_bars(session, settings, symbol, day), {}, until)
+    return count, found
+
+
+def daily_bar_faults(settings: Settings, day: date, now: datetime) -> tuple[int, list[BarFault]]:
+    """The day's bars of one day that can't be true or, once the day is settled, aren't made of their minutes."""
+    names = ", ".join(FIGURES)
+    count, faults = 0, []
+    settled = len(settled_hours(settings, day, now)) == 24
+    with connect(settings) as session:
+        ask = session.prepare(f"SELECT {names} FROM {settings.keyspace}.ohlcv_1d WHERE symbol = ? AND day = ?")
+        for symbol in sorted(symbols_of_day(session, settings, "ohlcv_1d", day)):
+            row = session.execute(ask, (symbol, day)).one()
+            bar = {name: getattr(row, name) for name in FIGURES}
+            count += 1
+            faults += list(faults_of(symbol, {day_start(day): bar}))
+            minutes = stored_bars(session, settings, symbol, day)
+            whole = merged(minutes[at] for at in sorted(minutes))
+            if settled and (whole is None or any(whole[name] != bar[name] for name in whole)):
+                faults.append(BarFault(symbol, day_start(day), f"{bar} is not the sum of its minutes, {whole}"))
+    return count, faults
+
+
+def newest_prices(settings: Settings) -> dict[str, datetime | None]:
+    """Event time of each symbol's newest price; a subscribed symbol that never had one has None."""
+    newest: dict[str, datetime | None] = dict.fromkeys(settings.symbols)
+    with connect(settings) as session:
+        for row in session.execute(f"SELECT symbol, ts FROM {settings.keyspace}.latest_prices"):
+            newest[row.symbol] = utc(row.ts) if row.ts else None
+    return newest
+
+
+def _silver_rows(session: Session, settings: Settings, hours: list[datetime], more: set[str]) -> int:
+    count = session.prepare(
+        f"SELECT count(*) AS n FROM {settings.keyspace}.trades_silver WHERE symbol = ? AND bucket = ?"
+    )
+    return sum(
+        session.execute(count, (symbol, hour), timeout=AGGREGATE_TIMEOUT_S).one().n
+        for symbol in sorted(more | set(symbols(session, settings)))
+        for hour in hours
+    )
