@@ -1,0 +1,271 @@
+"""The program ``stream``: Kafka's trades into Cassandra's tables, for good.
+
+It ends by itself when something is wrong that a restart mends (a query failed, nothing moves, the JVM died) or that a
+person must see (offsets that Kafka no longer has), with one line and a status other than 0. The checkpoints have all
+that the next start needs.
+"""
+
+import faulthandler
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.broker.offsets import begin_offsets, end_offsets
+from market_pipeline.broker.topics import TopicError, wait_for_kafka
+from market_pipeline.local.jars import JarError
+from market_pipeline.local.java import NoJava
+from market_pipeline.settings import Settings, SettingsError
+from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
+from market_pipeline.stream import bars, checkpoints, dead_letters, queries
+from market_pipeline.stream.failure import one_line
+from market_pipeline.stream.gateway import GatewayError
+from market_pipeline.stream.oldest import oldest_ts
+from market_pipeline.stream.parsing import valid
+from market_pipeline.stream.progress import Progress, ProgressListener
+from market_pipeline.stream.session import Session, open_session
+from market_pipeline.stream.source import read_trades
+from market_pipeline.stream.stall import StallWatch
+from market_pipeline.stream.visibility import Visibility
+from market_pipeline.supervision.heartbeat import Heartbeat
+from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
+
+NAME = "stream"
+SERVERS_TIMEOUT_S = 120.0
+LOOK_EVERY_S = 1.0
+EXIT_FAILED = 1
+EXIT_STALLED = 70
+"""EX_SOFTWARE of sysexits.h: nothing moved, the stacks are in the log."""
+MENDABLE = (BrokerUnreachableError, TopicError, StoreUnreachableError, GatewayError, JarError, NoJava, SettingsError)
+logger = logging.getLogger(NAME)
+
+
+class StreamError(Exception):
+    """The stream can't go on; the message is one line for a person."""
+
+
+class Stopped(Exception):
+    """Somebody asked the program to end."""
+
+
+class Application:
+    """One run of the stream."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._phase = "starting"
+        self._wake = threading.Event()
+        self._stopping = False
+        self._progress = Progress()
+        self._session: Session | None = None
+        self._visibility: Visibility | None = None
+
+    def stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
+        self._stopping = True
+        self._wake.set()
+
+    def run(self) -> None:
+        """Run until ``stop``.
+
+        Raises:
+            StreamError: it can't go on.
+            any of ``MENDABLE``: something that it needs isn't there.
+        """
+        settings = self._settings
+        with ThreadPoolExecutor(1, "servers") as pool:
+            servers = pool.submit(self._wait_for_servers)
+            self._session = open_session(settings, settings.paths.run / "spark-stream")
+            servers.result()
+        threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
+        self._check_offsets()
+        spark = self._session.spark
+        spark.streams.addListener(ProgressListener(self._progress, self._wake.set))
+        with connect(settings) as cassandra:
+            committed = lambda: self._progress.offsets(queries.SILVER)  # noqa: E731
+            with Visibility(settings, cassandra, committed) as self._visibility:
+                micro_batches = read_trades(spark, settings)
+                always = [
+                    bars.start_bars(valid(micro_batches), settings, self._complete_from()),
+                    dead_letters.start_dead_letters(micro_batches, settings),
+                ]
+                if settings.stream_mode == "real-time":
+                    self._catch_up(always)
+                always += queries.start_running(spark, settings)
+                self._phase = "running"
+                logger.info("running in %s mode", settings.stream_mode)
+                self._watch(always, until_ended=[])
+
+    def detail(self) -> dict[str, Any]:
+        """The figures of the heartbeat."""
+        visibility, progress = self._visibility, self._progress
+        view = visibility.view if visibility else None
+        found = progress.queries()
+        return {
+            "mode": self._settings.stream_mode,
+            "phase": self._phase,
+            "lag": view.lag if view else None,
+            "newest_event_ts": view.newest_ts if view else None,
+            "newest_event_age_s": view.newest_age_s(time.time()) if view else None,
+            "input_rate": view.input_rate if view else 0.0,
+            "last_progress_at": max((query["at"] for query in found.values()), default=None),
+            "late_dropped": progress.late_dropped,
+            "rejected": progress.rejected,
+            "offsets": dict(view.offsets or {}) if view else {},
+            "queries": found,
+        }
+
+    def end_jvm(self) -> None:
+        """Kill the JVM: stopping the queries first would cut their batches short all the same, only slower. The next
+        start does them again from the checkpoints."""
+        if self._session is not None:
+            self._session.jvm.kill()
+
+    def _wait_for_servers(self) -> None:
+        wait_for_kafka(self._settings, SERVERS_TIMEOUT_S)
+        wait_for_cql(self._settings, SERVERS_TIMEOUT_S)
+
+    def _watch_jvm(self) -> None:
+        assert self._session is not None
+        self._session.jvm.process.wait()
+        self._wake.set()
+
+    def _checkpoint(self, query: str) -> Path:
+        return self._settings.paths.checkpoints / query
+
+    def _check_offsets(self) -> None:
+        """Compare what the checkpoints want next with what Kafka has."""
+        settings, topic = self._settings, self._settings.topic
+        oldest = begin_offsets(settings, topic)
+        for query in (*queries.TABLES, bars.QUERY, dead_letters.QUERY):
+            wanted = checkpoints.next_offsets(self._checkpoint(query), topic)
+            if wanted is None:
+                logger.info("%s has no checkpoint yet: it starts at Kafka's oldest record", query)
+                continue
+            missing = checkpoints.lost(topic, wanted, oldest)
+            for each in missing:
+                logger.error("%s: %s", query, each)
+            if missing and not settings.accept_lost_offsets:
+                raise StreamError(f"{query}: {missing[0]}; {checkpoints.CURE}")
+
+    def _complete_from(self) -> Any:
+        """Since when bars are complete: a lost checkpoint must not overwrite whole bars by parts of them."""
+        folder = self._checkpoint(bars.QUERY)
+        if checkpoints.next_offsets(folder, self._settings.topic) is not None:
+            return bars.remembered(folder)
+        moment = bars.first_complete_minute(oldest_ts(self._settings))
+        if moment is not None:
+            logger.warning("Kafka's oldest records are gone: bars before %s are left as they are", moment)
+        bars.remember(folder, moment)
+        return moment
+
+    def _behind(self) -> int:
+        settings, topic = self._settings, self._settings.topic
+        done = checkpoints.next_offsets(self._checkpoint(queries.SILVER), topic) or begin_offsets(settings, topic)
+        return sum(end - done.get(partition, 0) for partition, end in end_offsets(settings, topic).items())
+
+    def _catch_up(self, always: list[StreamingQuery]) -> None:
+        assert self._session is not None
+        while (behind := self._behind()) > self._settings.catch_up_above:
+            self._phase = "catching-up"
+            logger.info("%d records behind: catching up in batches", behind)
+            passing = queries.start_catching_up(self._session.spark, self._settings)
+            self._watch(always, until_ended=passing)
+            if self._stopping:
+                raise Stopped
+
+    def _watch(self, running: list[StreamingQuery], until_ended: list[StreamingQuery]) -> None:
+        """Return when all of ``until_ended`` have ended well, or when the program is to stop."""
+        assert self._session is not None
+        assert self._visibility is not None
+        watch = StallWatch(self._settings.commit_interval_s, time.monotonic())
+        while not self._stopping:
+            self._wake.wait(LOOK_EVERY_S)
+            self._wake.clear()
+            if self._stopping:
+                return
+            if self._session.jvm.process.poll() is not None:
+                raise StreamError(f"Spark's JVM died with status {self._session.jvm.process.returncode}")
+            heard = self._progress.heard()
+            for query in (*running, *until_ended):
+                if query.name not in heard:
+                    self._check_ended(query, may_end=query in until_ended)
+            if until_ended and not any(query.isActive for query in until_ended):
+                return
+            if not self._visibility.alive:
+                raise StreamError("the thread that watches visibility died")
+            stalled = watch.verdict(time.monotonic(), self._visibility.view.lag, self._visibility.advanced_at, heard)
+            if stalled is not None:
+                self._give_up(stalled)
+
+    def _check_ended(self, query: StreamingQuery, *, may_end: bool) -> None:
+        if query.isActive:
+            return
+        error = query.exception()
+        if error is not None:
+            raise StreamError(f"query {query.name} failed: {one_line(str(error))}")
+        if not may_end:
+            raise StreamError(f"query {query.name} ended")
+
+    def _give_up(self, why: str) -> NoReturn:
+        logger.critical("stalled: %s; the stacks of all threads follow", why)
+        faulthandler.dump_traceback(sys.stderr, all_threads=True)
+        if self._session is not None:
+            self._session.jvm.process.send_signal(signal.SIGQUIT)
+            time.sleep(2)
+        os._exit(EXIT_STALLED)
+
+
+def main() -> NoReturn:
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for quiet in ("py4j", "cassandra", "market_pipeline.broker.librdkafka", "market_pipeline.stream.librdkafka"):
+        logging.getLogger(quiet).setLevel(logging.CRITICAL)
+    faulthandler.register(signal.SIGUSR1)
+    status = _run()
+    logging.shutdown()
+    # not sys.exit: threads of py4j and of the drivers would be waited for
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _run() -> int:
+    try:
+        settings = Settings.load()
+        lock = ProcessLock(settings.paths.lock(NAME)).acquire()
+    except SettingsError as error:
+        logger.error("%s", error)
+        return EXIT_FAILED
+    except AlreadyRunning as error:
+        logger.error("%s", error)
+        return EXIT_ALREADY_RUNNING
+    application = Application(settings)
+    signal.signal(signal.SIGTERM, application.stop)
+    signal.signal(signal.SIGINT, application.stop)
+    heartbeat = Heartbeat(settings.paths.heartbeat(NAME), NAME, application.detail).start()
+    try:
+        application.run()
+    except Stopped:
+        logger.info("stopped")
+    except (StreamError, *MENDABLE) as error:
+        logger.error("%s", one_line(str(error)))
+        return EXIT_FAILED
+    except Exception:
+        logger.exception("the stream failed")
+        return EXIT_FAILED
+    finally:
+        application.end_jvm()
+        heartbeat.stop()
+        lock.release()
+    return 0
+
+
+if __name__ == "__main__":
+    main()

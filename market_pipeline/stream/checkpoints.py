@@ -1,0 +1,68 @@
+"""What Spark's checkpoints say: where each query will read on, and whether Kafka still has it.
+
+The format is Spark's: ``offsets/N`` holds, one JSON document a line after the version, the metadata and then the end
+offsets of batch N for each source; ``commits/N`` says that the batch is done.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+CURE = (
+    "the records are gone from Kafka: start once with MARKET_PIPELINE_ACCEPT_LOST_OFFSETS=true to skip them, then "
+    "rebuild the day from the bronze archive (dagster asset materialize --select trades_silver --partition DAY)"
+)
+
+
+@dataclass(frozen=True)
+class LostOffsets:
+    """Kafka's oldest record of a partition is newer than what the checkpoint wants next."""
+
+    topic: str
+    partition: int
+    wanted: int
+    oldest: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.topic} partition {self.partition}: the checkpoint goes on at offset {self.wanted}, "
+            f"Kafka's oldest is {self.oldest}, {self.oldest - self.wanted} records are lost"
+        )
+
+
+def next_offsets(checkpoint: Path, topic: str) -> dict[int, int] | None:
+    """The next offset by partition of the newest finished batch; None when no batch was ever finished."""
+    for batch in sorted(_batches(checkpoint / "commits"), reverse=True):
+        found = _read(checkpoint / "offsets" / str(batch), topic)
+        if found is not None:
+            return found
+    return None
+
+
+def lost(topic: str, wanted: Mapping[int, int], oldest: Mapping[int, int]) -> list[LostOffsets]:
+    """The partitions of which Kafka has dropped what is ``wanted`` next."""
+    return [
+        LostOffsets(topic, partition, offset, oldest[partition])
+        for partition, offset in sorted(wanted.items())
+        if offset < oldest.get(partition, 0)
+    ]
+
+
+def _batches(folder: Path) -> list[int]:
+    try:
+        return [int(file.name) for file in folder.iterdir() if file.name.isdigit()]
+    except FileNotFoundError:
+        return []
+
+
+def _read(file: Path, topic: str) -> dict[int, int] | None:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+        for line in lines[2:]:
+            offsets = json.loads(line)
+            if isinstance(offsets, dict) and topic in offsets:
+                return {int(partition): int(offset) for partition, offset in offsets[topic].items()}
+    except (OSError, ValueError):
+        return None
+    return None

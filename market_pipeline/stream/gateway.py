@@ -1,0 +1,126 @@
+"""Spark's JVM as a child that lives and dies with this process.
+
+PySpark's own launcher starts a shell that starts a JVM that starts the JVM, and a SIGKILL of Python leaves the last
+one to find a closed pipe when it next looks. Here the JVM is started directly: one process, known by its pid, with the
+kernel's promise (PR_SET_PDEATHSIG) that it is killed when its parent is gone.
+"""
+
+import ctypes
+import os
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pyspark
+from pyspark.java_gateway import launch_gateway
+
+START_TIMEOUT_S = 120.0
+PR_SET_PDEATHSIG = 1
+
+MODULE_OPTIONS = (
+    "-XX:+IgnoreUnrecognizedVMOptions",
+    "--add-opens=java.base/java.lang=ALL-UNNAMED",
+    "--add-opens=java.base/java.lang.invoke=ALL-UNNAMED",
+    "--add-opens=java.base/java.lang.reflect=ALL-UNNAMED",
+    "--add-opens=java.base/java.io=ALL-UNNAMED",
+    "--add-opens=java.base/java.net=ALL-UNNAMED",
+    "--add-opens=java.base/java.nio=ALL-UNNAMED",
+    "--add-opens=java.base/java.util=ALL-UNNAMED",
+    "--add-opens=java.base/java.util.concurrent=ALL-UNNAMED",
+    "--add-opens=java.base/java.util.concurrent.atomic=ALL-UNNAMED",
+    "--add-opens=java.base/jdk.internal.ref=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.ch=ALL-UNNAMED",
+    "--add-opens=java.base/sun.nio.cs=ALL-UNNAMED",
+    "--add-opens=java.base/sun.security.action=ALL-UNNAMED",
+    "--add-opens=java.base/sun.util.calendar=ALL-UNNAMED",
+    "-Djdk.reflect.useDirectMethodHandle=false",
+    "-Dio.netty.tryReflectionSetAccessible=true",
+    "-Dio.netty.allocator.type=pooled",
+    "-Dio.netty.handler.ssl.defaultEndpointVerificationAlgorithm=NONE",
+)
+"""What Spark 4.2 opens of the JDK (its JavaModuleOptions), less the vector module, which only MLlib would use."""
+
+
+class GatewayError(Exception):
+    """Spark's JVM did not come up; the message is one line."""
+
+
+class Jvm:
+    """A running JVM with a gateway to it.
+
+    Attributes:
+        process: the JVM itself; its death is the death of the session.
+        gateway: for ``SparkContext(gateway=…)``.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes]", gateway: Any) -> None:
+        self.process = process
+        self.gateway = gateway
+
+    def kill(self) -> None:
+        """End it at once; there is nothing in it that a checkpoint doesn't have."""
+        self.process.kill()
+        self.process.wait()
+
+
+def start_jvm(java_home: Path, options: list[str], classpath: list[Path], configuration: Mapping[str, str]) -> Jvm:
+    """Start the JVM and connect to it. Call it from the main thread: the kernel's promise is bound to the thread.
+
+    Raises:
+        GatewayError: it ended, or did not answer within ``START_TIMEOUT_S``.
+    """
+    jars = [str(Path(pyspark.__file__).parent / "jars" / "*"), *map(str, classpath)]
+    command = [str(java_home / "bin" / "java"), *options, *MODULE_OPTIONS, "-cp", ":".join(jars)]
+    command.append("org.apache.spark.deploy.SparkSubmit")
+    for name, value in configuration.items():
+        command += ["--conf", f"{name}={value}"]
+    with tempfile.TemporaryDirectory(prefix="market-pipeline-") as folder:
+        told = Path(folder) / "gateway"
+        environment = os.environ | {"_PYSPARK_DRIVER_CONN_INFO_PATH": str(told), "SPARK_CONNECT_MODE": "0"}
+        process = subprocess.Popen(
+            [*command, "pyspark-shell"], stdin=subprocess.PIPE, env=environment, preexec_fn=_die_with(os.getpid())
+        )
+        _wait_for(told, process)
+        with told.open("rb") as info:
+            port = int.from_bytes(info.read(4), "big")
+            secret = info.read(int.from_bytes(info.read(4), "big")).decode()
+    return Jvm(process, _connect(port, secret))
+
+
+def _connect(port: int, secret: str) -> Any:
+    variables = {"PYSPARK_GATEWAY_PORT": str(port), "PYSPARK_GATEWAY_SECRET": secret}
+    os.environ.update(variables)
+    try:
+        return launch_gateway()  # type: ignore[no-untyped-call]
+    finally:
+        for name in variables:
+            del os.environ[name]
+
+
+def _wait_for(told: Path, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while not told.exists():
+        if process.poll() is not None:
+            raise GatewayError(
+                f"Spark's JVM ended with status {process.returncode} before it was up (its log is above)"
+            )
+        if time.monotonic() > deadline:
+            process.kill()
+            raise GatewayError(f"Spark's JVM was not up after {START_TIMEOUT_S:.0f} s")
+        time.sleep(0.05)
+
+
+def _die_with(parent: int) -> Callable[[], None]:
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def in_child() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return in_child

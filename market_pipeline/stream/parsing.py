@@ -1,0 +1,56 @@
+"""Kafka records to trades, in Spark's own expressions: the same rules as ``model.decode``."""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from market_pipeline.model import EARLIEST_TS_MS, MAX_AHEAD_MS, TRADE_RECORD, spark_ddl
+from market_pipeline.stream.grammar import RECORD
+from market_pipeline.stream.rejection import rejection
+
+LATEST_RECEIPT_US = 253_402_300_799_999_999
+"""The last microsecond of the year 9999: what is later can't be a timestamp in Spark."""
+
+_DDL = spark_ddl(TRADE_RECORD)
+
+
+def parse(records: DataFrame) -> DataFrame:
+    """``records`` (any columns, among them ``value``: binary or text) with ``trade`` and ``is_trade``.
+
+    ``trade`` is a struct of ``model.TRADE_RECORD``, of use only where ``is_trade`` is true.
+    """
+    text = F.col("value").cast("string")
+    # only what has the right form meets the parser: it would write out a number such as 1e999999999 digit by digit
+    formed = F.when(F.is_valid_utf8(text) & text.rlike(RECORD), text)
+    trade = F.col("trade")
+    sound = (
+        (trade.price > 0)
+        & (trade.volume >= 0)
+        & (trade.seq.isNotNull())
+        & (trade.received_at <= LATEST_RECEIPT_US)
+        & (trade.ts >= EARLIEST_TS_MS)
+        & (trade.ts <= F.call_function("div", trade.received_at, F.lit(1000)) + MAX_AHEAD_MS)
+    )
+    return records.withColumn("trade", F.from_json(formed, _DDL)).withColumn(
+        "is_trade", F.coalesce(sound, F.lit(False))
+    )
+
+
+def valid(parsed: DataFrame) -> DataFrame:
+    """The trades in what ``parse`` gave: the columns of ``model.TRADE_RECORD``, both times as timestamps."""
+    return (
+        parsed.where("is_trade")
+        .select("trade.*")
+        .withColumns({"ts": F.timestamp_millis("ts"), "received_at": F.timestamp_micros("received_at")})
+    )
+
+
+def rejected(parsed: DataFrame) -> DataFrame:
+    """The records that are no trades, as they came, with ``reason`` (a ``model.Rejection``) and ``detail``."""
+    failure: Column = rejection(F.col("value").cast("string"))
+    return (
+        parsed.where(~F.col("is_trade"))
+        .drop("trade", "is_trade")
+        .withColumn("_failure", failure)
+        .withColumns({"reason": F.col("_failure.reason"), "detail": F.col("_failure.detail")})
+        .drop("_failure")
+    )

@@ -1,0 +1,132 @@
+"""What Spark tells about its batches, gathered for the heartbeat."""
+
+import json
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from pyspark.sql.streaming.listener import (
+    QueryIdleEvent,
+    QueryProgressEvent,
+    QueryStartedEvent,
+    QueryTerminatedEvent,
+    StreamingQueryListener,
+)
+
+RATE_OVER_S = 60.0
+logger = logging.getLogger(__name__)
+
+
+class Progress:
+    """Figures of all queries since the start; may be read from any thread.
+
+    Attributes:
+        late_dropped: trades that were later than the watermark and are missing in the stream's bars.
+        rejected: records that became dead letters.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._queries: dict[str, dict[str, Any]] = {}
+        self._offsets: dict[str, dict[int, int]] = {}
+        self._heard: dict[str, float] = {}
+        self.late_dropped = 0
+        self.rejected = 0
+
+    def queries(self) -> dict[str, dict[str, Any]]:
+        """The newest batch of each query that had records: batch_id, input_rows, at (epoch seconds)."""
+        with self._lock:
+            return dict(self._queries)
+
+    def offsets(self, query: str) -> dict[int, int]:
+        """The next offset of each partition after the query's newest batch."""
+        with self._lock:
+            return dict(self._offsets.get(query, {}))
+
+    def heard(self) -> dict[str, float]:
+        """When each running query was last heard of, busy or idle (monotonic seconds)."""
+        with self._lock:
+            return dict(self._heard)
+
+    def hear(self, name: str) -> None:
+        with self._lock:
+            self._heard[name] = self._clock()
+
+    def forget(self, name: str) -> None:
+        """The query has ended."""
+        with self._lock:
+            self._heard.pop(name, None)
+
+    def record(self, name: str, progress: dict[str, Any]) -> None:
+        """Take in one progress report, as Spark writes it in JSON."""
+        self.hear(name)
+        rows = int(progress.get("numInputRows", 0))
+        metrics = progress.get("observedMetrics") or {}
+        with self._lock:
+            if rows or name not in self._queries:
+                self._queries[name] = {"batch_id": progress["batchId"], "input_rows": rows, "at": time.time()}
+            for operator in progress.get("stateOperators", []):
+                self.late_dropped += int(operator.get("numRowsDroppedByWatermark", 0))
+            self.rejected += int((metrics.get("rejected") or {}).get("records", 0))
+            for source in progress.get("sources", []):
+                for offsets in (source.get("endOffset") or {}).values():
+                    self._offsets[name] = {int(partition): int(offset) for partition, offset in offsets.items()}
+
+
+class ProgressListener(StreamingQueryListener):
+    """Hands Spark's events to a ``Progress``, and calls ``ended`` when a query has ended, for whatever reason.
+
+    Nothing that goes wrong here may reach Spark.
+    """
+
+    def __init__(self, progress: Progress, ended: Callable[[], None]) -> None:
+        self._progress = progress
+        self._ended = ended
+        self._names: dict[str, str] = {}
+
+    def onQueryStarted(self, event: QueryStartedEvent) -> None:  # noqa: N802
+        self._names[str(event.runId)] = event.name or "unnamed"
+        self._progress.hear(event.name or "unnamed")
+
+    def onQueryProgress(self, event: QueryProgressEvent) -> None:  # noqa: N802
+        try:
+            self._progress.record(event.progress.name or "unnamed", json.loads(event.progress.json))
+        except Exception:
+            logger.exception("a progress report could not be read")
+
+    def onQueryIdle(self, event: QueryIdleEvent) -> None:  # noqa: N802
+        name = self._names.get(str(event.runId))
+        if name is not None:
+            self._progress.hear(name)
+
+    def onQueryTerminated(self, event: QueryTerminatedEvent) -> None:  # noqa: N802
+        name = self._names.pop(str(event.runId), None)
+        if name is not None:
+            self._progress.forget(name)
+        self._ended()
+
+
+class Rate:
+    """Records a second over the last minute, from a counter that only grows."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic, over_s: float = RATE_OVER_S) -> None:
+        self._clock = clock
+        self._over_s = over_s
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def add(self, total: int) -> None:
+        now = self._clock()
+        self._seen.append((now, total))
+        while len(self._seen) > 2 and now - self._seen[0][0] > self._over_s:
+            self._seen.popleft()
+
+    @property
+    def per_second(self) -> float:
+        if len(self._seen) < 2:
+            return 0.0
+        (start, first), (end, last) = self._seen[0], self._seen[-1]
+        return max(0.0, (last - first) / (end - start)) if end > start else 0.0

@@ -1,0 +1,32 @@
+"""The topic ``trades_raw`` as a stream of parsed records."""
+
+from pyspark.sql import DataFrame, SparkSession
+
+from market_pipeline.settings import Settings
+from market_pipeline.stream.parsing import parse
+
+RECORDS_A_BATCH = 200_000
+"""The most that one micro-batch takes, so that a backlog needs bounded memory."""
+
+
+def read_trades(spark: SparkSession, settings: Settings, *, real_time: bool = False) -> DataFrame:
+    """``trades_raw`` from the checkpoint on, or from the oldest record where there is no checkpoint, parsed.
+
+    Offsets that Kafka no longer has end the query, unless ``settings.accept_lost_offsets`` says otherwise. A
+    micro-batch reads all partitions in one task: a task costs more than the rows of a second.
+    """
+    reader = (
+        spark.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", settings.bootstrap_servers)
+        .option("subscribe", settings.topic)
+        .option("startingOffsets", "earliest")
+        .option("failOnDataLoss", str(not settings.accept_lost_offsets).lower())
+        .option("kafka.client.dns.lookup", "use_all_dns_ips")
+        .option("kafka.fetch.max.wait.ms", "500")
+        .option("kafka.fetch.min.bytes", "1")
+        .option("kafka.max.partition.fetch.bytes", str(1024 * 1024))
+        .option("kafka.receive.buffer.bytes", str(256 * 1024))
+    )
+    if real_time:
+        return parse(reader.load())
+    return parse(reader.option("maxOffsetsPerTrigger", str(RECORDS_A_BATCH)).load().coalesce(1))

@@ -1,0 +1,121 @@
+"""From trades to the rows of each table: pure functions, DataFrame to DataFrame, used by stream and batch alike.
+
+``trades`` is what ``parsing.valid`` gives. No row's value depends on the order in which trades come.
+"""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from market_pipeline.model import MAX_SEQ
+
+WRITETIME = "write_us"
+"""The column of ``to_latest`` that becomes Cassandra's write time, in epoch microseconds."""
+
+
+def unique(trades: DataFrame) -> DataFrame:
+    """Each trade once, for batches: a producer that was killed sends again what was not confirmed."""
+    return trades.dropDuplicates(["trade_id"])
+
+
+def to_silver(trades: DataFrame) -> DataFrame:
+    """Rows of ``trades_silver``. ``ingested_at`` is the moment at which the row itself passes."""
+    return trades.select(
+        "symbol",
+        F.date_trunc("hour", "ts").alias("bucket"),
+        "ts",
+        "trade_id",
+        plain(F.col("price")).alias("price"),
+        plain(F.col("volume")).alias("volume"),
+        "conditions",
+        "received_at",
+        F.timestamp_millis(_clock_ms()).alias("ingested_at"),
+    )
+
+
+def to_latest(trades: DataFrame) -> DataFrame:
+    """Rows of ``latest_prices`` with ``WRITETIME``: the trade's own time, so that an older trade can't win.
+
+    Cassandra settles a tie of write times cell by cell, which would mix two trades of one millisecond; the sequence
+    within the millisecond breaks it.
+    """
+    return trades.select(
+        "symbol",
+        "ts",
+        plain(F.col("price")).alias("price"),
+        plain(F.col("volume")).alias("volume"),
+        "trade_id",
+        (F.unix_micros("ts") + F.least(F.greatest("seq", F.lit(0)), F.lit(MAX_SEQ))).alias(WRITETIME),
+    )
+
+
+def to_bars(trades: DataFrame, width: str = "1 minute") -> DataFrame:
+    """OHLCV bars with columns symbol, ts (start of the bar, UTC) and those of ``model``'s bar figures.
+
+    ``width`` is a Spark interval that divides a day. Price updates (volume 0) move the prices, not volume, vwap or
+    the number of trades. A sum that outgrows its type is null instead of the end of a stream.
+    """
+    order = F.struct("ts", "trade_id")
+    traded = F.col("volume") > 0
+    return (
+        trades.groupBy("symbol", F.window("ts", width).alias("span"))
+        .agg(
+            F.min_by("price", order).alias("open"),
+            F.max("price").alias("high"),
+            F.min("price").alias("low"),
+            F.max_by("price", order).alias("close"),
+            F.try_sum("volume").alias("volume"),
+            F.try_sum(F.col("price") * F.col("volume")).alias("notional"),
+            F.count(F.when(traded, True)).alias("trades"),
+        )
+        .select(
+            "symbol",
+            F.col("span.start").alias("ts"),
+            "open",
+            "high",
+            "low",
+            "close",
+            "volume",
+            vwap(F.col("notional"), F.col("volume")).alias("vwap"),
+            "trades",
+        )
+    )
+
+
+def to_minute_rows(bars: DataFrame) -> DataFrame:
+    """Rows of ``ohlcv_1m`` from bars of one minute."""
+    return _rows(bars.withColumn("day", F.to_date("ts")), "symbol", "day", "ts")
+
+
+def to_day_rows(bars: DataFrame) -> DataFrame:
+    """Rows of ``ohlcv_1d`` from bars of one day."""
+    return _rows(bars.withColumn("day", F.to_date("ts")), "symbol", "day")
+
+
+def vwap(notional: Column, volume: Column) -> Column:
+    """notional / volume as DECIMAL(28,10), rounded half up; null when volume is 0 or either is null.
+
+    Spark divides exactly but gives the quotient of two wide decimals six places only. So the notional is taken 10,000
+    times (exact, up to 10^19) and the point is moved back afterwards. A notional beyond that has six places.
+    """
+    shifted = notional.try_cast("DECIMAL(32,13)") * F.lit(10_000).cast("DECIMAL(5,0)")
+    fine = F.try_divide(shifted, volume).try_cast("DECIMAL(24,6)") * F.lit("0.0001").cast("DECIMAL(4,4)")
+    return F.coalesce(fine.try_cast("DECIMAL(28,10)"), F.try_divide(notional, volume).try_cast("DECIMAL(28,10)"))
+
+
+def plain(number: Column) -> Column:
+    """A decimal as text with the digits it has and no more: 39432.48, not 39432.480000000000000000 and not 3.9E+4.
+
+    Cassandra's decimal keeps the digits that it is given, and the connector makes it from text.
+    """
+    text = number.cast("string")
+    return F.when(text.contains("."), F.rtrim(F.rtrim(text, F.lit("0")), F.lit("."))).otherwise(text)
+
+
+def _rows(bars: DataFrame, *key: str) -> DataFrame:
+    figures = ("open", "high", "low", "close", "volume", "vwap")
+    return bars.select(*key, *(plain(F.col(name)).alias(name) for name in figures), "trades")
+
+
+def _clock_ms() -> Column:
+    """Now, for each row: ``current_timestamp`` is the start of the batch, and a real-time batch lasts long."""
+    return F.reflect(F.lit("java.lang.System"), F.lit("currentTimeMillis")).cast("BIGINT")

@@ -1,0 +1,160 @@
+"""True lag: about once a second, is the newest trade that Kafka has queryable yet?
+
+In real-time mode Spark tells its offsets once a commit, half a minute apart, while rows are queryable milliseconds
+after they came. So the newest record of each partition is looked up in ``trades_silver`` by its primary key. When it is
+there, the partition's end as it was then is the offset up to which everything is queryable, and is mirrored to the
+consumer group that Kafka's own tools show. A display: nothing reads its position back from there.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from cassandra import DriverException
+from cassandra.cluster import NoHostAvailable, Session
+from confluent_kafka import Consumer, KafkaException, TopicPartition
+
+from market_pipeline.broker.client import BrokerUnreachableError, client_config
+from market_pipeline.broker.offsets import commit_group_offsets, end_offsets, group_offsets
+from market_pipeline.broker.topics import TopicError
+from market_pipeline.model import RejectedTrade, Trade, decode
+from market_pipeline.settings import Settings
+from market_pipeline.stream.queryable import Awaited, Queryable, View
+
+LOOK_EVERY_S = 1.0
+LOOK_BACK = 100
+"""Records before the end among which a trade is looked for; when all of them are dead letters, they count as seen."""
+FETCH_TIMEOUT_S = 2.0
+HOUR_MS = 3_600_000
+logger = logging.getLogger(__name__)
+
+
+class Visibility:
+    """The thread that looks. ``committed`` gives the offsets that Spark itself has told of ``trades_silver``."""
+
+    def __init__(self, settings: Settings, session: Session, committed: Callable[[], Mapping[int, int]]) -> None:
+        self._settings = settings
+        self._session = session
+        self._committed = committed
+        self._queryable = Queryable()
+        self._mirrored: dict[int, int] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="visibility", daemon=True)
+        self._consumer = Consumer(
+            client_config(settings)
+            | {
+                "group.id": "market-pipeline-visibility",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "latest",
+                # a record or two is all that is wanted of each look
+                "queued.min.messages": 1,
+                "queued.max.messages.kbytes": 1024,
+                "fetch.message.max.bytes": 65_536,
+            },
+            logger=logging.getLogger("market_pipeline.stream.librdkafka"),
+        )
+        self._query = session.prepare(
+            f"SELECT trade_id FROM {settings.keyspace}.trades_silver "
+            "WHERE symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
+        )
+        self.view = View()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopped.set()
+        self._thread.join(timeout=5)
+
+    @property
+    def advanced_at(self) -> float:
+        """When something new became queryable, or when nothing was waiting any more (monotonic seconds)."""
+        return self._queryable.advanced_at
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive()
+
+    def look(self) -> None:
+        """One look at both ends.
+
+        Raises:
+            BrokerUnreachableError, TopicError, KafkaException: Kafka does not answer.
+            DriverException, NoHostAvailable: Cassandra does not answer.
+        """
+        wanted = self._queryable.ends(end_offsets(self._settings, self._settings.topic))
+        self._queryable.reached(self._committed())
+        for partition in wanted:
+            self._queryable.wait_for(partition, self._newest_trade(partition, self._queryable.end(partition)))
+        for partition, awaited in self._queryable.awaited.items():
+            if awaited.trade is None or self._is_queryable(awaited.trade):
+                self._queryable.found(partition)
+        self.view = self._queryable.view()
+        self._mirror()
+
+    def _run(self) -> None:
+        self._start_from_group()
+        while not self._stopped.wait(LOOK_EVERY_S):
+            try:
+                self.look()
+            except (BrokerUnreachableError, TopicError, KafkaException, DriverException, NoHostAvailable) as error:
+                # both have watchers of their own; here it only means that lag is not known
+                logger.debug("lag is unknown: %s", error)
+                self.view = View()
+            except Exception:
+                logger.exception("visibility")
+        self._consumer.close()
+
+    def _start_from_group(self) -> None:
+        try:
+            known = group_offsets(self._settings, self._settings.consumer_group, self._settings.topic)
+            self._queryable.reached({p: offset for p, offset in known.items() if offset is not None})
+        except (BrokerUnreachableError, TopicError) as error:
+            logger.debug("no earlier offsets: %s", error)
+
+    def _newest_trade(self, partition: int, end: int) -> Awaited:
+        for back in (1, LOOK_BACK):
+            for value in self._last_records(partition, end, back):
+                try:
+                    return Awaited(end, decode(value))
+                except RejectedTrade:
+                    continue
+        return Awaited(end, None)
+
+    def _last_records(self, partition: int, end: int, count: int) -> list[bytes]:
+        """The values of up to ``count`` records below ``end``, newest first."""
+        start = max(0, end - count)
+        self._consumer.assign([TopicPartition(self._settings.topic, partition, start)])
+        values: list[bytes] = []
+        deadline = time.monotonic() + FETCH_TIMEOUT_S
+        try:
+            while time.monotonic() < deadline:
+                for message in self._consumer.consume(count, timeout=0.2):
+                    offset = message.offset()
+                    if message.error() is not None or offset is None:
+                        continue
+                    if offset < end:
+                        values.append(message.value() or b"")
+                    if offset >= end - 1:
+                        return values[::-1]
+        finally:
+            self._consumer.unassign()
+        return values[::-1]
+
+    def _is_queryable(self, trade: Trade) -> bool:
+        ts = datetime.fromtimestamp(trade.ts / 1000, UTC)
+        hour = datetime.fromtimestamp(trade.ts // HOUR_MS * HOUR_MS / 1000, UTC)
+        return self._session.execute(self._query, (trade.symbol, hour, ts, trade.trade_id)).one() is not None
+
+    def _mirror(self) -> None:
+        changed = {p: offset for p, offset in self._queryable.visible.items() if self._mirrored.get(p) != offset}
+        if changed:
+            commit_group_offsets(self._settings, self._settings.consumer_group, self._settings.topic, changed)
+            self._mirrored |= changed
