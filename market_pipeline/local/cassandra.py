@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from market_pipeline.local.jars import classpath
-from market_pipeline.local.jvm import check_path, command, joined, write_if_changed
+from market_pipeline.local.jvm import LATE_OPTIMISATION, check_path, command, joined, write_if_changed
 from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
 from market_pipeline.store.cluster import wait_for_cql
 
@@ -149,6 +149,7 @@ def start_command(settings: Settings) -> list[str]:
         "-Xss256k",
         "-XX:+UseSerialGC",
         "-XX:+ExitOnOutOfMemoryError",
+        *LATE_OPTIMISATION,
         *module_flags(),
         "-Djava.net.preferIPv4Stack=true",
         "-Djava.awt.headless=true",

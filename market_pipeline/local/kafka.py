@@ -8,7 +8,7 @@ from pathlib import Path
 
 from market_pipeline.broker.topics import wait_for_kafka
 from market_pipeline.local.jars import classpath
-from market_pipeline.local.jvm import check_path, command, joined, properties, write_if_changed
+from market_pipeline.local.jvm import LATE_OPTIMISATION, check_path, command, joined, properties, write_if_changed
 from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
 
 logger = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def prepare(settings: Settings) -> None:
 
 def start_command(settings: Settings) -> list[str]:
     """The command of the server, to be run by a supervisor as it is."""
-    flags = [f"-Xmx{HEAP_MB}m", "-Xms128m", "-XX:+ExitOnOutOfMemoryError", "-Djava.awt.headless=true"]
+    flags = [f"-Xmx{HEAP_MB}m", "-Xms128m", "-XX:+ExitOnOutOfMemoryError", *LATE_OPTIMISATION]
     return _java(settings, "kafka.args", flags, ["kafka.Kafka", str(_server_properties(settings))])
 
 
@@ -138,6 +138,7 @@ def _java(settings: Settings, arguments_file: str, flags: list[str], main: list[
     arguments = [
         *flags,
         "-XX:+UseSerialGC",
+        "-Djava.awt.headless=true",
         "-Djava.net.preferIPv4Stack=true",
         f"-Dkafka.logs.dir={settings.paths.logs}",
         f"-Dlog4j2.configurationFile={(settings.paths.config / 'kafka-log4j2.properties').as_uri()}",

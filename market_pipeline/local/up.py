@@ -26,7 +26,7 @@ from market_pipeline.store.migrate import migrate
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock, holder
 
 SERVER_WITHIN_S = 120.0
-TRADES_WITHIN_S = 180.0
+TRADES_WITHIN_S = 300.0
 DAGSTER_WITHIN_S = 120.0
 GIVEN_UP_AFTER_RESTARTS = 3
 POLL_S = 0.1
@@ -69,8 +69,7 @@ class Start:
             self._began = self._clock()
             since_us = time.time_ns() // 1000
             self._start_supervisor()
-            self._start_servers()
-            self._start("feed-server", "producer", "stream")
+            self._start_path_of_trades()
             self._wait_for_trades(since_us)
             self._start_dagster()
         finally:
@@ -121,9 +120,14 @@ class Start:
         for name in run_here:
             client.start(name)
 
-    def _start_servers(self) -> None:
-        """Kafka and Cassandra at once; each is given its topics or tables as soon as it answers."""
-        self._start("kafka", "cassandra")
+    def _start_path_of_trades(self) -> None:
+        """Kafka and Cassandra at once, each given its topics or tables as soon as it answers; then what needs them.
+
+        The stream takes as long to start as they do and waits for them itself, so it is started with them, except
+        the very first time, when its topics and tables are still to be made.
+        """
+        settled = self._settings.paths.checkpoints.exists()
+        self._start("kafka", "cassandra", *(["stream"] if settled else []))
         with ThreadPoolExecutor(2) as pool:
             steps = [pool.submit(self._kafka), pool.submit(self._cassandra)]
             try:
@@ -131,11 +135,14 @@ class Start:
             except BaseException:
                 self._abandoned.set()  # the other one need not be waited for
                 raise
+        if not settled:
+            self._start("stream")
 
     def _kafka(self) -> None:
         self._wait_for("kafka", lambda: kafka.wait_ready(self._settings, 1.0), self._settings.embedded_kafka)
         if not self._abandoned.is_set():
             ensure_topics(self._settings)
+            self._start("feed-server", "producer")
 
     def _cassandra(self) -> None:
         self._wait_for(

@@ -1,0 +1,154 @@
+"""The life of a pipeline, through its command line: start, look, hurt, stop, and a second, warm start."""
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from market_pipeline.local.ports import is_free, needed
+from market_pipeline.local.programs import names
+from market_pipeline.settings import LOOPBACK
+from market_pipeline.supervision.lock import holder
+from market_pipeline_tests.running import RunningPipeline, wait_for
+
+pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(600)]
+
+WARM_START_S = 90
+"""Generous, for a machine that runs other tests; the aim on an idle one is 35."""
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]) -> Iterator[RunningPipeline]:
+    found = RunningPipeline(tmp_path_factory.mktemp("life") / "a data dir", free_port_base())
+    found.settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        found.up("--feed", "simulator", "--rate", "40")
+        yield found
+    finally:
+        found.stop()
+
+
+def test_up_returns_when_trades_can_be_queried(pipeline: RunningPipeline) -> None:
+    assert pipeline.rows("SELECT symbol, price FROM market_data.latest_prices")
+
+
+def test_status_tells_of_every_part(pipeline: RunningPipeline) -> None:
+    def settled() -> dict[str, object]:
+        told = pipeline.status()
+        return told if all(each["state"] == "RUNNING" for each in told["processes"].values()) else {}
+
+    told = wait_for(settled, "every program to run")
+    processes = told["processes"]
+    assert set(processes) == set(names(pipeline.settings))
+    assert all(each["pid"] and each["restarts"] == 0 and each["uptime_s"] > 0 for each in processes.values())
+    assert told["feed"]["connected"] is True
+    assert told["feed"]["received"] > 0
+    assert told["feed"]["last_received_age_s"] < 5
+    assert told["stream"]["newest_event_age_s"] < 10
+    assert told["kafka"]["rate"] > 0
+    assert told["cassandra"]["live"] is True
+
+
+def test_a_second_up_is_refused_in_one_line(pipeline: RunningPipeline) -> None:
+    done = pipeline.run("up", check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("error: already running on ")
+    assert "market-pipeline status" in line
+
+
+def test_another_pipeline_on_the_same_ports_is_told_who_holds_them(pipeline: RunningPipeline, tmp_path: Path) -> None:
+    other = RunningPipeline(tmp_path / "other", pipeline.settings.port_base)
+    done = other.run("up", check=False)
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert f"port {pipeline.settings.ports.webserver} (dagster-webserver) is taken by " in line
+    assert f"(pid {pipeline.pid('dagster-webserver')})" in line
+
+
+def test_a_killed_producer_is_back_and_counted(pipeline: RunningPipeline) -> None:
+    pipeline.killed_and_back("producer")
+    wait_for(lambda: pipeline.status()["feed"]["connected"], "the feed to be connected again")
+    producer = pipeline.status()["processes"]["producer"]
+    assert producer["restarts"] == 1
+    assert producer["last_error"].startswith("terminated by SIGKILL at ")
+
+
+def test_a_killed_server_is_back_under_a_new_pid(pipeline: RunningPipeline) -> None:
+    pipeline.killed_and_back("kafka")
+    wait_for(lambda: pipeline.status()["kafka"]["live"], "Kafka to answer again")
+
+
+def test_restart_gives_a_new_process_and_is_no_failure(pipeline: RunningPipeline) -> None:
+    before = pipeline.status()["processes"]["producer"]
+    assert pipeline.run("restart", "producer").stdout.startswith("producer restarted: pid ")
+    after = pipeline.status()["processes"]["producer"]
+    assert after["pid"] != before["pid"]
+    assert after["restarts"] == before["restarts"]
+
+
+def test_restart_of_an_unknown_service_lists_the_known_ones(pipeline: RunningPipeline) -> None:
+    done = pipeline.run("restart", "spark", check=False)
+    assert done.returncode == 1
+    assert "there is no service 'spark'; there are " in done.stderr
+    assert "producer" in done.stderr
+
+
+def test_logs_show_each_service(pipeline: RunningPipeline) -> None:
+    assert "started (kafka.server.KafkaRaftServer)" in pipeline.run("logs", "kafka", "-n", "5000").stdout
+    assert pipeline.run("logs", "-n", "3").stdout.count("|") > 5
+
+
+def test_the_key_is_seen_by_no_process(pipeline: RunningPipeline) -> None:
+    for each in pipeline.status()["processes"].values():
+        variables = psutil.Process(each["pid"]).environ()
+        assert not variables.get("FINNHUB_API_KEY")
+
+
+def test_down_leaves_nothing_and_a_warm_start_is_quick(pipeline: RunningPipeline) -> None:
+    count = pipeline.count("trades_silver")
+    pids = [each["pid"] for each in pipeline.status()["processes"].values()]
+    said = pipeline.run("down", timeout_s=120).stdout
+    assert "killed" not in said
+    assert_nothing_left(pipeline, pids)
+
+    began = time.monotonic()
+    pipeline.up()
+    assert time.monotonic() - began < WARM_START_S
+    assert pipeline.count("trades_silver") > count
+
+
+def test_down_ends_what_a_dead_supervisor_and_a_hung_program_left(pipeline: RunningPipeline) -> None:
+    told = pipeline.status()
+    pids = [each["pid"] for each in told["processes"].values()]
+    os.kill(told["supervisor"], signal.SIGKILL)
+    os.kill(told["processes"]["feed-server"]["pid"], signal.SIGSTOP)
+    wait_for(lambda: pipeline.status()["supervisor"] is None, "the supervisor to be gone")
+    assert pipeline.status()["processes"]["kafka"]["state"] == "UNSUPERVISED"
+    refused = pipeline.run("up", check=False)
+    assert "still running on " in refused.stderr
+    assert "feed-server did not end by itself and was killed" in pipeline.run("down").stdout.replace(
+        f" (pid {told['processes']['feed-server']['pid']})", ""
+    )
+    assert_nothing_left(pipeline, pids)
+    assert pipeline.run("status", check=False).returncode == 3
+
+
+def assert_nothing_left(pipeline: RunningPipeline, pids: list[int]) -> None:
+    def gone(pid: int) -> bool:
+        try:
+            return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True
+
+    assert [pid for pid in pids if not gone(pid)] == []
+    settings = pipeline.settings
+    assert [name for name in names(settings) if holder(settings.paths.lock(name)) is not None] == []
+    assert [port for port in needed(settings).values() if not is_free(port)] == []
+    with socket.create_server((LOOPBACK, settings.ports.kafka)):
+        pass
