@@ -209,6 +209,12 @@ def test_the_example_names_exactly_what_can_be_set() -> None:
         assert examples()[name] == asked[name], name
 
 
+def test_a_copied_example_changes_nothing_for_the_embedded_default() -> None:
+    plain = Settings(_env_file=None)
+    copied = Settings(_env_file=ROOT / ".env.example")
+    assert copied.model_dump() == plain.model_dump()
+
+
 def examples() -> dict[str, str]:
     lines = (ROOT / ".env.example").read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
@@ -308,12 +314,9 @@ def test_what_the_servers_images_install_are_dependencies_of_ours() -> None:
     assert set(PROJECT["dependency-groups"]["servers"]) <= names
 
 
-def test_dagsters_instance_differs_from_the_embedded_one_in_its_storage_only() -> None:
-    embedded = yaml.safe_load((ROOT / "market_pipeline" / "dagster.yaml").read_text(encoding="utf-8"))
-    containers = yaml.safe_load((DEPLOY / "dagster.yaml").read_text(encoding="utf-8"))
-    stored = {"storage", "local_artifact_storage", "compute_logs"}
-    assert {k: v for k, v in containers.items() if k not in stored} == {
-        k: v for k, v in embedded.items() if k not in stored
-    }
-    password = containers["storage"]["postgres"]["postgres_db"]["password"]
-    assert password == {"env": "DAGSTER_POSTGRES_PASSWORD"}
+def test_dagsters_instance_is_the_embedded_one_with_other_storage() -> None:
+    files = ("market_pipeline/dagster.yaml", "market_pipeline/deploy/dagster-storage.yaml")
+    assert f'cat {" ".join(files)} > "$DAGSTER_HOME/dagster.yaml"' in stages()["pipeline"]
+    embedded, storage = (yaml.safe_load((ROOT / file).read_text(encoding="utf-8")) for file in files)
+    assert not set(embedded) & set(storage)  # the second of two equal keys would silently win
+    assert storage["storage"]["postgres"]["postgres_db"]["password"] == {"env": "DAGSTER_POSTGRES_PASSWORD"}
