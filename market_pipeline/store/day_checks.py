@@ -97,7 +97,7 @@ def accounts(spark: SparkSession | None, settings: Settings, day: date, now: dat
         if records is not None:
             parsed = parse(records)
             at = F.unix_millis(F.date_trunc("hour", F.timestamp_millis("trade.ts"))).alias("hour")
-            valid = F.col("reason").isNull()
+            valid = F.col("is_trade")
             symbol = F.when(valid, F.col("trade.symbol")).alias("symbol")
             identity = F.when(valid, F.col("trade.trade_id"))
             by_hour = parsed.groupBy(symbol, F.when(valid, at).alias("hour")).agg(
