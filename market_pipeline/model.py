@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Context, Decimal
 from enum import Enum, StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 
@@ -308,10 +309,16 @@ def check_conditions(value: object) -> tuple[str, ...]:
 def encode(trade: Trade) -> bytes:
     """A trade as the JSON value of its Kafka record; numbers keep the feed's own digits, written without exponent."""
     return (
-        f'{{"symbol":{json.dumps(trade.symbol)},"price":{trade.price:f},"volume":{trade.volume:f},"ts":{trade.ts},'
-        f'"conditions":{json.dumps(list(trade.conditions), separators=(",", ":"))},"trade_id":"{trade.trade_id}",'
-        f'"seq":{trade.seq},"source":{json.dumps(trade.source)},"received_at":{trade.received_at}}}'
+        f'{{"symbol":{_json_text(trade.symbol)},"price":{trade.price:f},"volume":{trade.volume:f},"ts":{trade.ts},'
+        f'"conditions":{_json_text(trade.conditions)},"trade_id":"{trade.trade_id}",'
+        f'"seq":{trade.seq},"source":{_json_text(trade.source)},"received_at":{trade.received_at}}}'
     ).encode()
+
+
+@lru_cache(maxsize=4096)
+def _json_text(value: str | tuple[str, ...]) -> str:
+    """Symbols and condition codes come again and again, and turning them into JSON is half the cost of a record."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def parse_json(text: str | bytes) -> Any:

@@ -17,7 +17,7 @@ from market_pipeline.supervision.lock import AlreadyRunning
 TIMES = "ISO 8601, such as 2026-11-24T14:30:00Z; UTC unless it tells a zone."
 
 
-class Moment(click.ParamType):
+class Moment(click.ParamType[int]):
     """A time as epoch microseconds."""
 
     name = "time"

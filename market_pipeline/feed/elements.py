@@ -1,10 +1,14 @@
 """Finds the original bytes of a message's elements, for dead letters. Only bad messages pay for it."""
 
 import json
+import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
+from json.scanner import make_scanner
 
-_DECODER = json.JSONDecoder(parse_float=str, parse_int=str)  # values aren't wanted, and a huge integer is no error
-_WHITE = " \t\n\r"
+_scan = make_scanner(
+    json.JSONDecoder(parse_float=str, parse_int=str)
+)  # values are not wanted; a huge integer is no error
+_white = re.compile(r"[ \t\n\r]*").match
 
 
 def original_elements(payload: bytes) -> list[bytes]:
@@ -22,7 +26,7 @@ def original_elements(payload: bytes) -> list[bytes]:
         if key == "data" and text[position] == "[":
             elements, position = _split(text, position)  # of a key that comes twice the last one counts, as in JSON
         else:
-            _, position = _DECODER.raw_decode(text, position)
+            _, position = _scan(text, position)
         position = _skip(text, position)
         if text[position] == ",":
             position = _skip(text, position + 1)
@@ -34,7 +38,7 @@ def _split(text: str, position: int) -> tuple[list[bytes], int]:
     elements: list[bytes] = []
     position = _skip(text, position + 1)
     while text[position] != "]":
-        _, end = _DECODER.raw_decode(text, position)
+        _, end = _scan(text, position)
         elements.append(text[position:end].encode("utf-8", "surrogatepass"))
         position = _skip(text, end)
         if text[position] == ",":
@@ -43,6 +47,7 @@ def _split(text: str, position: int) -> tuple[list[bytes], int]:
 
 
 def _skip(text: str, position: int) -> int:
-    while position < len(text) and text[position] in _WHITE:
-        position += 1
-    return position
+    if text[position] not in " \t\n\r":
+        return position
+    found = _white(text, position)
+    return found.end() if found else position

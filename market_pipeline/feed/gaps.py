@@ -5,7 +5,7 @@ A trade of a down-time is gone for good, and the vendor numbers nothing, so thes
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -121,7 +121,7 @@ class GapBook:
 
     def _save(self) -> None:
         scratch = self._path.with_suffix(".tmp")
-        scratch.write_text(json.dumps([asdict(gap) for gap in self._gaps]), encoding="utf-8")
+        scratch.write_text(json.dumps([vars(gap) for gap in self._gaps]), encoding="utf-8")
         scratch.replace(self._path)
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 
 from market_pipeline.feed.journal import Journal
 from market_pipeline.feed.journal.retention import Limits, tidy
@@ -9,6 +10,8 @@ from market_pipeline.feed.journal.writer import epoch_us
 from market_pipeline.settings import Settings
 
 logger = logging.getLogger(__name__)
+SAVE_EVERY_S = 0.1
+"""A crash makes the producer send again what was confirmed since: the same records, but records."""
 SYNC_EVERY_S = 1.0
 TIDY_EVERY_S = 30.0
 
@@ -19,16 +22,19 @@ def limits(settings: Settings) -> Limits:
 
 
 def keep(journal: Journal, what: Limits, stopped: threading.Event) -> None:
-    """Sync about once a second and tidy up now and then, until stopped."""
+    """Sync about once a second, save the position more often, and tidy up now and then, until stopped."""
     journal.count_backlog()
-    until_tidy = TIDY_EVERY_S
+    next_sync = next_tidy = 0.0
     trouble = ""
-    while not stopped.wait(SYNC_EVERY_S):
+    while not stopped.wait(SAVE_EVERY_S):
+        now = time.monotonic()
         try:
-            journal.sync()
-            until_tidy -= SYNC_EVERY_S
-            if until_tidy <= 0:
-                until_tidy = TIDY_EVERY_S
+            journal.save_position()
+            if now >= next_sync:
+                next_sync = now + SYNC_EVERY_S
+                journal.sync()
+            if now >= next_tidy:
+                next_tidy = now + TIDY_EVERY_S
                 tidy(journal.directory, journal.confirmed, epoch_us(), what)
             trouble = ""
         except OSError as error:  # a full disk: appending says so too, and goes on when there is room

@@ -29,6 +29,8 @@ from market_pipeline.model import (
 
 MAX_ELEMENTS = 100_000
 """What the fixed width of ``trade_id`` can tell apart within a frame."""
+MAX_SYMBOL_CHARACTERS = 1_000
+"""No vendor's symbol comes near; Cassandra takes keys of up to 64 KiB."""
 WHOLE_FRAME = -1
 """The index of a dead letter that is a whole frame."""
 _TYPES_TOLD = 20
@@ -152,7 +154,7 @@ class Normaliser:
         if not isinstance(element, dict):
             raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"the element is a {type(element).__name__}")
         get = element.get
-        symbol, ts = check_symbol(get("s")), check_ts(get("t"), received_at)
+        symbol, ts = _check_key(check_symbol(get("s"))), check_ts(get("t"), received_at)
         price, volume = check_price(get("p")), check_volume(get("v"))
         conditions = check_conditions(get("c"))
         self.trades += 1
@@ -165,6 +167,22 @@ class Normaliser:
     def _count_kind(self, kind: object) -> None:
         name = kind[:40] if isinstance(kind, str) else type(kind).__name__
         self.kinds[name if name in self.kinds or len(self.kinds) < _TYPES_TOLD else "other"] += 1
+
+
+def _check_key(symbol: str) -> str:
+    """A symbol is also a key in Kafka and Cassandra: valid Unicode, and not without end.
+
+    Raises:
+        RejectedTrade: it can't be a key.
+    """
+    if len(symbol) > MAX_SYMBOL_CHARACTERS:
+        raise RejectedTrade(Rejection.TOO_LARGE, f"a symbol of {len(symbol)} characters")
+    if not symbol.isascii():
+        try:
+            symbol.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair: JSON can write it, UTF-8 can't
+            raise RejectedTrade(Rejection.WRONG_TYPE, f"symbol {symbol!a:.40} is not Unicode text") from None
+    return symbol
 
 
 def trades_of(frames: Iterable[Frame], source: str) -> Iterator[Trade | DeadLetter]:

@@ -134,7 +134,7 @@ class Journal:
         return self._backlog
 
     def sync(self) -> None:
-        """Bring what was appended to the disk itself, and the confirmed position into its file.
+        """Bring what was appended to the disk itself.
 
         Raises:
             OSError: the disk is full or broken.
@@ -148,6 +148,13 @@ class Journal:
                     os.fdatasync(descriptor)
                 finally:
                     os.close(descriptor)
+
+    def save_position(self) -> None:
+        """Bring the confirmed position into its file: what it doesn't tell is delivered again after a crash.
+
+        Raises:
+            OSError: the disk is full or broken.
+        """
         position = self.confirmed
         if position != self._saved:
             save_position(self.directory, position)
@@ -161,6 +168,7 @@ class Journal:
         """
         try:
             self.sync()
+            self.save_position()
         finally:
             with self._grown:
                 if self._descriptor >= 0:

@@ -1,0 +1,64 @@
+"""What is compressed and deleted, and what never is."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from market_pipeline.feed.journal import Journal, read_frames
+from market_pipeline.feed.journal.retention import Limits, compress, plan, tidy
+from market_pipeline.feed.journal.segment import Segment, list_segments
+
+SEGMENTS = [Segment(first, Path(f"{first}.frames"), False) for first in (100, 200, 300, 400)]
+SIZES = [10, 10, 10, 10]
+WIDE = Limits(keep_us=10**9, max_bytes=10**9)
+
+
+def firsts(segments: tuple[Segment, ...]) -> list[int]:
+    return [segment.first for segment in segments]
+
+
+def test_confirmed_segments_are_compressed_the_newest_is_not() -> None:
+    assert firsts(plan(SEGMENTS, SIZES, confirmed=450, now=500, limits=WIDE).compress) == [100, 200, 300]
+
+
+def test_a_segment_with_an_unconfirmed_frame_is_left_alone() -> None:
+    todo = plan(SEGMENTS, SIZES, confirmed=299, now=500, limits=WIDE)
+    assert firsts(todo.compress) == [100]
+    assert plan(SEGMENTS, SIZES, confirmed=0, now=500, limits=WIDE) == plan([], [], 0, 0, WIDE)
+
+
+def test_old_confirmed_segments_are_deleted() -> None:
+    todo = plan(SEGMENTS, SIZES, confirmed=450, now=550, limits=Limits(keep_us=250, max_bytes=10**9))
+    assert (firsts(todo.delete), firsts(todo.compress)) == ([100], [200, 300])
+
+
+def test_over_the_size_the_oldest_confirmed_go_first_and_no_more_than_needed() -> None:
+    todo = plan(SEGMENTS, SIZES, confirmed=450, now=500, limits=Limits(keep_us=10**9, max_bytes=25))
+    assert firsts(todo.delete) == [100, 200]
+
+
+def test_no_limit_deletes_an_unconfirmed_segment() -> None:
+    todo = plan(SEGMENTS, SIZES, confirmed=250, now=10**12, limits=Limits(keep_us=0, max_bytes=0))
+    assert firsts(todo.delete) == [100]
+
+
+def test_compressing_keeps_every_frame_and_a_crash_leaves_a_copy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, "finnhub", segment_bytes=100)
+    written = [journal.append(b"payload %d" % n) for n in range(20)]
+    first = list_segments(tmp_path)[0]
+
+    def crash(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gzip.GzipFile, "write", crash)
+        with pytest.raises(OSError, match="No space"):
+            compress(first)
+    assert list(read_frames(tmp_path)) == written
+    assert not list(tmp_path.glob("*.tmp"))
+    tidy(tmp_path, written[-1].received_at, 0, WIDE)
+    assert list(read_frames(tmp_path)) == written
+    assert [segment.compressed for segment in list_segments(tmp_path)].count(False) == 1
