@@ -77,8 +77,11 @@ def up(
         try:
             with display:
                 start.run()
+                without_dagster = _dagster(start)
             what_next(settings, console, detached=detach)
             if detach:
+                if without_dagster:
+                    raise PipelineError(without_dagster)
                 return
             ended = watch(settings, console)
         except KeyboardInterrupt:
@@ -92,6 +95,17 @@ def up(
     _stop(settings, console)
     if ended:
         raise PipelineError(ended)
+
+
+def _dagster(start: Start) -> str | None:
+    """Start Dagster; what to tell when it does not start, which is no reason to stop receiving trades."""
+    try:
+        start.start_dagster()
+    except StartError as error:
+        click.echo(error.log, err=True)
+        click.secho(f"warning: {error}", fg="yellow", err=True)
+        return f"{error}. Trades are received and can be queried all the same; try `market-pipeline restart SERVICE`"
+    return None
 
 
 def _headline(settings: Settings) -> str:

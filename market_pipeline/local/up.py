@@ -16,10 +16,10 @@ from market_pipeline.local.first_trades import Seen
 from market_pipeline.local.java import java_home
 from market_pipeline.local.logs import tail
 from market_pipeline.local.preflight import StartError
-from market_pipeline.local.programs import DAGSTER, FINAL_EXITS, names, programs
+from market_pipeline.local.programs import FINAL_EXITS, names, programs
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisor_log import read_histories
-from market_pipeline.local.webserver import wait_for_page, wait_for_port
+from market_pipeline.local.webserver import accepts, serves_page
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import StoreUnreachableError
 from market_pipeline.store.migrate import migrate
@@ -27,7 +27,7 @@ from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock, holder
 
 SERVER_WITHIN_S = 120.0
 TRADES_WITHIN_S = 300.0
-DAGSTER_WITHIN_S = 120.0
+DAGSTER_WITHIN_S = 180.0
 GIVEN_UP_AFTER_RESTARTS = 3
 POLL_S = 0.1
 
@@ -54,7 +54,7 @@ class Start:
         """Whether anything was started, so that a start that fails has something to stop."""
 
     def run(self) -> None:
-        """Start everything and return when trades can be queried and Dagster's page answers.
+        """Start the path of the trades and return when they can be queried.
 
         Raises:
             StartError: something does not start; what did is still running.
@@ -71,7 +71,6 @@ class Start:
             self._start_supervisor()
             self._start_path_of_trades()
             self._wait_for_trades(since_us)
-            self._start_dagster()
         finally:
             lock.release()
 
@@ -184,21 +183,28 @@ class Start:
                     raise self._blame(guilty, f"no trade could be queried within {TRADES_WITHIN_S:.0f} s")
                 time.sleep(POLL_S)
 
-    def _start_dagster(self) -> None:
-        settings = self._settings
-        deadline = self._clock() + DAGSTER_WITHIN_S
+    def start_dagster(self) -> None:
+        """One program of Dagster after the other: each makes the storage's tables where they are missing, and two that
+        do so at once leave a storage that neither can open again.
 
-        def given_up() -> None:
-            for name in DAGSTER:
+        Raises:
+            StartError: Dagster does not start. Everything else goes on: trades don't wait for it.
+        """
+        ports = self._settings.ports
+        answers: tuple[tuple[str, Callable[[], bool]], ...] = (
+            ("dagster-code-server", lambda: accepts(ports.dagster_code)),
+            ("dagster-webserver", lambda: serves_page(ports.webserver)),
+            ("dagster-daemon", lambda: True),
+        )
+        for name, answer in answers:
+            self._start(name)
+            deadline = self._clock() + DAGSTER_WITHIN_S
+            while not answer():
                 self._raise_if_given_up(name)
-            if self._clock() > deadline:
-                raise self._blame("dagster-webserver", f"Dagster does not answer within {DAGSTER_WITHIN_S:.0f} s")
-
-        self._start(*DAGSTER)
-        wait_for_port(settings.ports.dagster_code, given_up)
-        self._progress.ready("dagster-code-server", self._seconds())
-        wait_for_page(settings.ports.webserver, given_up)
-        self._progress.ready("dagster-webserver", self._seconds())
+                if self._clock() > deadline:
+                    raise self._blame(name, f"it does not answer within {DAGSTER_WITHIN_S:.0f} s")
+                time.sleep(POLL_S)
+            self._progress.ready(name, self._seconds())
 
     def _raise_if_given_up(self, name: str) -> None:
         """A program that keeps ending will not become ready by waiting.

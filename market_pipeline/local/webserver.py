@@ -1,32 +1,25 @@
-"""Waits until Dagster's servers answer."""
+"""Whether Dagster's servers answer."""
 
 import http.client
 import socket
-import time
-from collections.abc import Callable
 
 from market_pipeline.settings import LOOPBACK
 
-POLL_S = 0.2
+ANSWER_WITHIN_S = 2.0
 
 
-def wait_for_port(port: int, give_up: Callable[[], None]) -> None:
-    """Return when something accepts connections; ``give_up`` is called between tries and may raise."""
-    while not _accepts(port):
-        give_up()
-        time.sleep(POLL_S)
+def accepts(port: int) -> bool:
+    """Whether something accepts connections on the port."""
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=ANSWER_WITHIN_S).close()
+    except OSError:
+        return False
+    return True
 
 
-def wait_for_page(port: int, give_up: Callable[[], None]) -> None:
-    """Return when Dagster's webserver says who it is; ``give_up`` is called between tries and may raise."""
-    while not answers(port):
-        give_up()
-        time.sleep(POLL_S)
-
-
-def answers(port: int, timeout_s: float = 2.0) -> bool:
-    """Whether the webserver answers a request now."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=timeout_s)
+def serves_page(port: int) -> bool:
+    """Whether Dagster's webserver answers a request there."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_WITHIN_S)
     try:
         connection.request("GET", "/server_info")
         return connection.getresponse().status == http.client.OK
@@ -34,11 +27,3 @@ def answers(port: int, timeout_s: float = 2.0) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection((LOOPBACK, port), timeout=1).close()
-    except OSError:
-        return False
-    return True
