@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +116,3 @@ def load_settings(**given: object) -> Settings:
         return Settings.load(**given)
     except SettingsError as error:
         raise PipelineError(str(error)) from None
-
-
-if __name__ == "__main__":
-    sys.exit(main())
