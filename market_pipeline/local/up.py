@@ -14,7 +14,7 @@ from market_pipeline.broker.topics import ensure_topics
 from market_pipeline.local import cassandra, first_trades, jars, kafka, preflight, supervisord
 from market_pipeline.local.first_trades import Seen
 from market_pipeline.local.java import java_home
-from market_pipeline.local.logs import tail
+from market_pipeline.local.logs import log_files, tail
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.programs import FINAL_EXITS, names, programs
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
@@ -25,9 +25,9 @@ from market_pipeline.store.cluster import StoreUnreachableError
 from market_pipeline.store.migrate import migrate
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock, holder
 
-SERVER_WITHIN_S = 120.0
+SERVER_WITHIN_S = 300.0
 TRADES_WITHIN_S = 300.0
-DAGSTER_WITHIN_S = 180.0
+DAGSTER_WITHIN_S = 300.0
 GIVEN_UP_AFTER_RESTARTS = 3
 POLL_S = 0.1
 
@@ -159,7 +159,8 @@ class Start:
                 if ours:
                     self._raise_if_given_up(name)
                 if self._clock() > deadline:
-                    raise self._blame(name, str(error)) from None
+                    why = f"it does not answer within {SERVER_WITHIN_S:.0f} s" if ours else str(error)
+                    raise self._blame(name, why) from None
             else:
                 self._progress.ready(name, self._seconds())
                 return
@@ -230,7 +231,8 @@ class Start:
             raise self._blame(name, f"it ended {restarts + 1} times, {last}")
 
     def _blame(self, name: str, why: str) -> StartError:
-        return StartError(f"{name} does not start: {why}", tail(self._settings.paths.log(name)))
+        logs = [tail(file) for file in log_files(self._settings, name)]
+        return StartError(f"{name} does not start: {why}", "\n".join(log for log in logs if log))
 
 
 def _start_lock(settings: Settings) -> ProcessLock:
