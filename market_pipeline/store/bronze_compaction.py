@@ -6,6 +6,7 @@ those out (see ``bronze_layout``), and they can be deleted at any time. A run th
 
 import logging
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ def compact_hours(root: Path, before: datetime, exclusive: Exclusive) -> Compact
         for hour, files in sorted(by_hour.items()):
             if hour < last_hour and len(files) > 1:
                 _compact(root, files, exclusive, result)
+    shutil.rmtree(staging_folder(root), ignore_errors=True)
     return result
 
 

@@ -50,7 +50,9 @@ class Batch:
         )
 
     def to_arrow(self) -> pa.RecordBatch:
-        columns = [self.values, self.partitions, self.offsets, self.timestamps]
+        # a time beyond the year 9999 could be written, and would end every reader that makes a date of it
+        timestamps = [min(timestamp, LATEST_MS) for timestamp in self.timestamps]
+        columns = [self.values, self.partitions, self.offsets, timestamps]
         arrays = [pa.array(column, kind.type) for column, kind in zip(columns, SCHEMA, strict=True)]
         return pa.RecordBatch.from_arrays(arrays, schema=SCHEMA)
 
