@@ -3,11 +3,9 @@
 import json
 import re
 from json.decoder import scanstring  # type: ignore[attr-defined]
-from json.scanner import make_scanner
 
-_scan = make_scanner(
-    json.JSONDecoder(parse_float=str, parse_int=str)
-)  # values are not wanted; a huge integer is no error
+# values aren't wanted, and read as text a huge integer is no error
+_scan = json.JSONDecoder(parse_float=str, parse_int=str).scan_once  # type: ignore[attr-defined]
 _white = re.compile(r"[ \t\n\r]*").match
 
 

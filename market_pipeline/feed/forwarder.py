@@ -23,6 +23,8 @@ WARM_UP_US = 60_000_000
 """How much of the journal before the confirmed position is read to know the counts within a millisecond again."""
 MAX_UNDER_WAY = 50_000
 """Records handed to Kafka and not yet confirmed; more would only move the spool from the disk to memory."""
+KAFKA_AWAY_S = 2.0
+"""How long a stop waits for a Kafka that is known not to answer: the journal keeps what it would get."""
 _WAIT_S = 0.05
 _START_AGAIN_S = 1.0
 
@@ -58,9 +60,11 @@ class Forwarder:
         self._journal = journal
         self._open_outbox = open_outbox
         self._finish_by: float | None = None
+        self._give_up_by = 0.0
 
     def finish(self, within_s: float) -> None:
-        """Stop once all that was received is delivered, or after ``within_s`` seconds."""
+        """Stop once all that was received is delivered, or after ``within_s`` seconds, or soon if Kafka is away."""
+        self._give_up_by = time.monotonic() + KAFKA_AWAY_S
         self._finish_by = time.monotonic() + within_s
 
     def run(self) -> None:
@@ -87,7 +91,10 @@ class Forwarder:
 
     @property
     def out_of_time(self) -> bool:
-        return self._finish_by is not None and time.monotonic() > self._finish_by
+        if self._finish_by is None:
+            return False
+        now = time.monotonic()
+        return now > self._finish_by or (self.state.kafka_error is not None and now > self._give_up_by)
 
     def note_error(self, error: object) -> None:
         """Remember what Kafka says; log it once as long as it doesn't change."""
@@ -152,21 +159,19 @@ class Passage:
         pending = _Pending(frame.received_at, len(items))
         self._pending.append(pending)
         delivered = partial(self._delivered, pending)
-        state = self._forwarder.state
         for item in items:
             while not self._put(item, delivered):
                 self._serve(_WAIT_S)
                 if self._forwarder.out_of_time:
                     return
             self._under_way += 1
-            state.produced += 1
-            state.dead_letters += isinstance(item, DeadLetter)
+            self._forwarder.state.produced += 1
         while self._under_way >= MAX_UNDER_WAY and not self._forwarder.out_of_time:
             self._serve(_WAIT_S)
 
     def _put(self, item: Trade | DeadLetter, delivered: Callable[[KafkaError | None, Message], None]) -> bool:
         try:
-            self._outbox.put(item, delivered)
+            self._forwarder.state.dead_letters += self._outbox.put(item, delivered)
         except BufferError:
             return False
         return True
@@ -193,7 +198,6 @@ class Passage:
         elif error.code() in RECORDS_FAULT and record.topic() == self._outbox.topic:
             value = record.value() or b""
             letter = DeadLetter(Rejection.TOO_LARGE, error.str(), value, pending.received_at, index=0)
-            self._forwarder.state.dead_letters += 1
             if not self._put(letter, partial(self._delivered, pending)):
                 self._failure = "no room for a dead letter"
         else:

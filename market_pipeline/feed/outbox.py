@@ -58,8 +58,8 @@ class Outbox:
         producer = Producer(producer_config(settings, on_error))
         return cls(producer, settings.topic, settings.dead_letter_topic)
 
-    def put(self, item: Trade | DeadLetter, on_delivery: OnDelivery) -> None:
-        """Queue one item.
+    def put(self, item: Trade | DeadLetter, on_delivery: OnDelivery) -> bool:
+        """Queue one item; True when it became a dead letter.
 
         Raises:
             BufferError: the queue is full; poll and try again.
@@ -67,7 +67,7 @@ class Outbox:
         """
         if isinstance(item, DeadLetter):
             self.put_dead_letter(item, on_delivery)
-            return
+            return True
         value = encode(item)
         try:
             self._producer.produce(self.topic, value, item.symbol.encode(), on_delivery=on_delivery)
@@ -76,9 +76,9 @@ class Outbox:
                 raise
             detail = f"a record of {len(value)} bytes"
             index = int(item.trade_id.rpartition("-")[2])
-            self.put_dead_letter(
-                DeadLetter(Rejection.TOO_LARGE, detail, value, item.received_at, index), on_delivery
-            )  # fmt: skip
+            self.put_dead_letter(DeadLetter(Rejection.TOO_LARGE, detail, value, item.received_at, index), on_delivery)
+            return True
+        return False
 
     def put_dead_letter(self, letter: DeadLetter, on_delivery: OnDelivery) -> None:
         """Queue a dead letter: the original bytes, with the reason and where they came from in headers.

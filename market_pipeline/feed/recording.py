@@ -76,7 +76,8 @@ def recorded_line(payload: bytes, source: str, received_at: int) -> bytes:
         text = text[: text.rindex(f'"{REPLAY}":'.encode())].rstrip(b", ") + b"}"
     if RECEIVED_AT in message:
         return text
-    return text[:-1] + f',"{RECEIVED_AT}":{identity}}}'.encode()
+    body = text[:-1].rstrip()
+    return body + (b"" if body == b"{" else b",") + f'"{RECEIVED_AT}":{identity}}}'.encode()
 
 
 def _existing(file: Path | None) -> Path:

@@ -26,6 +26,8 @@ from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunnin
 logger = logging.getLogger("market_pipeline.feed.server")
 NAME = "feed-server"
 PING_EVERY_S = 60.0
+CLOSE_TIMEOUT_S = 1.0
+"""How long a client may take to answer a close; a stop must not wait for one that hangs."""
 
 
 class FeedServer:
@@ -48,7 +50,7 @@ class FeedServer:
         Raises:
             OSError: the address can't be had.
         """
-        return serve(self.handle, host, port, compression=None, max_size=1 << 20)
+        return serve(self.handle, host, port, compression=None, max_size=1 << 20, close_timeout=CLOSE_TIMEOUT_S)
 
     @property
     def clients(self) -> int:
@@ -156,12 +158,13 @@ def main() -> int:
         return EXIT_FAILED
 
 
-def _serve(settings: Settings, feed: FeedServer) -> int:
+def _serve(settings: Settings, feed: FeedServer, tell: Callable[[str], object] = logger.info) -> int:
     with feed.listen(settings.feed_host, settings.ports.feed) as server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start())
         beat = Heartbeat(settings.paths.heartbeat(NAME), NAME, lambda: detail(settings.active_feed, feed)).start()
-        logger.info("%s on ws://%s:%d", settings.active_feed, settings.feed_host, settings.ports.feed)
+        what = settings.replay_file if settings.active_feed == "replay" else "the simulator"
+        tell(f"serving {what} on {settings.ws_url}")
         try:
             server.serve_forever()
         finally:
@@ -180,10 +183,9 @@ def serve_in_foreground(settings: Settings, tell: Callable[[str], object], every
     with ProcessLock(settings.paths.lock(NAME)):
         feed = FeedServer(player_for(settings))
         over = threading.Event()
-        tell(f"serving {settings.replay_file or settings.active_feed} on {settings.ws_url}; Ctrl-C ends it")
         threading.Thread(target=_tell_progress, args=(feed, tell, over, every_s), daemon=True).start()
         try:
-            _serve(settings, feed)
+            _serve(settings, feed, tell)
         finally:
             over.set()
 

@@ -1,0 +1,198 @@
+"""The two programs as processes: what a supervisor and a person see. Without Kafka and Cassandra, which may be away."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from market_pipeline.feed.journal import read_frames
+from market_pipeline.feed.producer import EXIT_KEY_REFUSED
+from market_pipeline.feed.program import EXIT_FAILED, EXIT_USAGE
+from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.supervision.heartbeat import read_heartbeat
+from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING
+from market_pipeline_tests.unit.feed.conftest import FakeFinnhub, element, trade_message, wait_until
+from market_pipeline_tests.unit.feed.test_receiver import send_then_listen
+from market_pipeline_tests.unit.feed.test_transport import status
+
+CANARY = "tweety/key"
+
+
+class Programs:
+    """Starts programs of one pipeline and ends them by their own pid."""
+
+    def __init__(self, directory: Path, port_base: int) -> None:
+        self.directory = directory
+        self.port_base = port_base
+        self.environment = {
+            "MARKET_PIPELINE_DATA_DIR": str(directory / "data"),
+            "MARKET_PIPELINE_PORT_BASE": str(port_base),
+            "PATH": os.environ["PATH"],
+        }
+        self.running: list[subprocess.Popen[bytes]] = []
+        self.settings = Settings.load(data_dir=directory / "data", port_base=port_base)
+
+    def start(self, module: str, **environment: str) -> subprocess.Popen[bytes]:
+        log = (self.directory / f"{module}.{len(self.running)}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"market_pipeline.feed.{module}"],
+            env=self.environment | environment,
+            cwd=self.directory,
+            stderr=log,
+            stdout=log,
+        )
+        self.running.append(process)
+        return process
+
+    def log(self, process: subprocess.Popen[bytes]) -> str:
+        (path,) = self.directory.glob(f"*.{self.running.index(process)}.log")
+        return path.read_text()
+
+    def detail(self, name: str) -> dict[str, object]:
+        beat = read_heartbeat(self.settings.paths.heartbeat(name))
+        return dict(beat.detail) if beat else {}
+
+
+@pytest.fixture
+def programs(tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[Programs]:
+    made = Programs(tmp_path, free_port_base())
+    yield made
+    for process in made.running:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+
+
+def recording(path: Path, count: int) -> Path:
+    path.write_text("\n".join(trade_message(element(price=n + 1, ts=1_763_000_000_000 + 20 * n)) for n in range(count)))
+    return path
+
+
+def test_killed_in_mid_stream_the_journal_has_every_message_once_and_a_stop_is_clean(
+    programs: Programs, tmp_path: Path
+) -> None:
+    replay = {
+        "MARKET_PIPELINE_FEED": "replay",
+        "MARKET_PIPELINE_REPLAY_FILE": str(recording(tmp_path / "r.jsonl", 400)),
+        "MARKET_PIPELINE_REPLAY_SPEED": "2",
+        "MARKET_PIPELINE_REPLAY_ONCE": "true",
+    }
+    server = programs.start("server", **replay)
+    journal = programs.settings.paths.journal
+
+    def count() -> int:
+        return sum(1 for _ in read_frames(journal))
+
+    for enough in (40, 120):
+        producer = programs.start("producer", **replay)
+        wait_until(lambda enough=enough: count() >= enough, f"{enough} messages", 30)  # type: ignore[misc]
+        producer.kill()
+        producer.wait()
+    producer = programs.start("producer", **replay)
+    wait_until(lambda: programs.detail("feed-server").get("finished"), "the end of the replay", 60)
+    wait_until(lambda: count() >= 400, "the last message")
+    producer.send_signal(signal.SIGTERM)
+    assert producer.wait(30) == 0
+    got = [json.loads(f.payload)["data"][0]["p"] for f in read_frames(journal) if b"trade" in f.payload]
+    assert got == list(range(1, 401))
+    gaps = json.loads((journal / "gaps.json").read_text())
+    assert [gap["reason"] for gap in gaps].count("producer down") == 2
+    assert gaps[-1]["reason"] == "stopped"
+    detail = programs.detail("producer")
+    assert detail["connected"] is False
+    assert detail["journal"]["unconfirmed_frames"] == 400  # type: ignore[index]
+    assert "in the journal" in programs.log(producer)
+    server.send_signal(signal.SIGTERM)
+    assert server.wait(15) == 0
+
+
+def test_the_key_is_in_no_log_heartbeat_file_or_command_line_while_the_feed_misbehaves(
+    programs: Programs, finnhub: FakeFinnhub
+) -> None:
+    def script(server: FakeFinnhub, connection: object) -> None:
+        if len(server.subscribed) == 1:
+            return connection.close(1008, f"bad token={CANARY}")  # type: ignore[attr-defined]
+        return send_then_listen(f'{{"type":"error","msg":"bad {CANARY}"}}', trade_message(element()))(
+            server,
+            connection,  # type: ignore[arg-type]
+        )
+
+    finnhub.script = script
+    producer = programs.start("producer", FINNHUB_API_KEY=CANARY, FINNHUB_WS_URL=finnhub.url)
+    wait_until(lambda: programs.detail("producer").get("received") == 1, "a trade", 30)
+    command_line = Path(f"/proc/{producer.pid}/cmdline").read_bytes().decode()
+    detail = programs.detail("producer")
+    assert (detail["connected"], detail["seen"], detail["symbols"]) == (True, 1, 8)
+    producer.send_signal(signal.SIGTERM)
+    assert producer.wait(30) == 0
+    log = programs.log(producer)
+    assert "key in use elsewhere" in log
+    assert "the server says: bad ***" in log
+    kept = [p for p in programs.settings.data_dir.rglob("*") if p.is_file() and p.suffix != ".frames"]
+    assert len(kept) >= 3
+    everything = log + command_line + "".join(path.read_text() for path in kept)
+    assert CANARY not in everything
+    assert "%2Fkey" not in everything
+
+
+@pytest.mark.parametrize("code", [401, 403])
+def test_a_refused_key_ends_the_producer_with_one_line(programs: Programs, finnhub: FakeFinnhub, code: int) -> None:
+    finnhub.answer = status(code)  # type: ignore[assignment]
+    producer = programs.start("producer", FINNHUB_API_KEY=CANARY, FINNHUB_WS_URL=finnhub.url)
+    assert producer.wait(30) == EXIT_KEY_REFUSED
+    log = programs.log(producer)
+    assert log.count("check FINNHUB_API_KEY") == 1
+    assert "Traceback" not in log
+    assert CANARY not in log
+
+
+def test_the_simulator_feeds_a_producer_and_a_second_copy_of_either_ends_at_once(programs: Programs) -> None:
+    server, producer = programs.start("server"), programs.start("producer")
+    wait_until(lambda: int(str(programs.detail("producer").get("received", 0))) > 20, "trades", 30)
+    for module in ("server", "producer"):
+        second = programs.start(module)
+        assert second.wait(30) == EXIT_ALREADY_RUNNING
+        assert "already running" in programs.log(second)
+    detail = programs.detail("producer")
+    assert (detail["feed"], detail["connected"]) == ("simulator", True)
+    assert producer.poll() is server.poll() is None
+
+
+@pytest.mark.parametrize("module", ["server", "producer"])
+def test_a_missing_recording_is_one_clear_line_and_exit_2(programs: Programs, tmp_path: Path, module: str) -> None:
+    missing = str(tmp_path / "nowhere.jsonl")
+    process = programs.start(module, MARKET_PIPELINE_FEED="replay", MARKET_PIPELINE_REPLAY_FILE=missing)
+    assert process.wait(30) == EXIT_USAGE
+    (line,) = programs.log(process).splitlines()
+    assert missing in line
+
+
+def test_wrong_settings_are_one_clear_line_and_exit_2(programs: Programs) -> None:
+    for environment in ({"MARKET_PIPELINE_FEED": "carrier-pigeon"}, {"MARKET_PIPELINE_FEED": "finnhub"}):
+        process = programs.start("producer", **environment)
+        assert process.wait(30) == EXIT_USAGE
+        assert len(programs.log(process).splitlines()) == 1
+
+
+def test_a_taken_port_is_one_clear_line(programs: Programs) -> None:
+    import socket
+
+    with socket.create_server((LOOPBACK, programs.settings.ports.feed)):
+        process = programs.start("server")
+        assert process.wait(30) == EXIT_FAILED
+    (line,) = programs.log(process).splitlines()
+    assert f"{LOOPBACK}:{programs.settings.ports.feed}" in line
+
+
+def test_a_dead_thread_ends_the_process(programs: Programs, tmp_path: Path) -> None:
+    journal = programs.settings.paths.journal
+    journal.mkdir(parents=True)
+    (journal / "1700000000000000.frames").mkdir()  # the forwarder can't read this as a segment
+    process = programs.start("producer")
+    assert process.wait(30) == EXIT_FAILED
+    assert "Traceback" not in programs.log(process)
