@@ -1,0 +1,79 @@
+"""Bars that can't be true, and two tellings of the same bars."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from market_pipeline.quality.bars import differences, faults_of, hourly_volume, merged, volume_faults
+
+AT = datetime(2021, 1, 8, 10, 30, tzinfo=UTC)
+
+
+def bar(**changes: Any) -> dict[str, Any]:
+    figures = {"open": "10", "high": "12", "low": "9", "close": "11", "volume": "3", "vwap": "10.5"}
+    return {name: Decimal(value) for name, value in figures.items()} | {"trades": 2} | changes
+
+
+def test_a_sound_bar_has_no_fault() -> None:
+    quiet = bar(volume=Decimal(0), vwap=None, trades=0)
+    assert list(faults_of("AAPL", {AT: bar(), AT + timedelta(minutes=1): quiet})) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"low": Decimal("10.5")}, "open 10 is not within 10.5 to 12"),
+        ({"close": Decimal(13)}, "close 13 is not within 9 to 12"),
+        ({"low": Decimal(0)}, "low 0 is not positive"),
+        ({"high": None}, "has no high"),
+        ({"volume": Decimal(-1)}, "volume -1 does not fit 2 trades"),
+        ({"trades": 0}, "volume 3 does not fit 0 trades"),
+        ({"volume": Decimal(0), "trades": 0}, "vwap 10.5 does not fit volume 0"),
+        ({"vwap": None}, "vwap None does not fit volume 3"),
+        ({"vwap": Decimal("12.1")}, "vwap 12.1 is not within 9 to 12"),
+    ],
+)
+def test_each_fault_is_told_with_its_figures(changes: dict[str, Any], fault: str) -> None:
+    (found,) = faults_of("AAPL", {AT: bar(**changes)})
+    assert str(found) == f"AAPL 2021-01-08 10:30 {fault}"
+
+
+def test_a_rounded_vwap_may_leave_the_range_by_less_than_its_last_digit() -> None:
+    price = Decimal("0.00000000019")
+    rounded = bar(open=price, high=price, low=price, close=price, vwap=Decimal("0.0000000002"))
+    assert list(faults_of("X:Y", {AT: rounded})) == []
+
+
+def test_equal_bars_do_not_differ_whatever_digits_they_are_written_with() -> None:
+    assert list(differences("AAPL", {AT: bar()}, {AT: bar(open=Decimal("10.00"))}, AT + timedelta(1))) == []
+
+
+def test_differences_are_told_over_settled_minutes_only() -> None:
+    late, missing, open_minute = AT, AT + timedelta(minutes=1), AT + timedelta(minutes=2)
+    stream = {late: bar(), open_minute: bar()}
+    batch = {late: bar(volume=Decimal(4)), missing: bar(), open_minute: bar(close=Decimal(9))}
+    found = [str(each) for each in differences("AAPL", stream, batch, until=open_minute)]
+    assert found == [
+        "AAPL 2021-01-08 10:30 volume: stream 3, batch 4",
+        "AAPL 2021-01-08 10:31 bar: stream none, batch has it",
+    ]
+
+
+def test_volume_is_compared_by_hour() -> None:
+    sums = hourly_volume("AAPL", {AT: bar(), AT + timedelta(minutes=1): bar(), AT + timedelta(hours=1): bar()})
+    hour = AT.replace(minute=0)
+    assert sums == {("AAPL", hour): Decimal(6), ("AAPL", hour + timedelta(hours=1)): Decimal(3)}
+    assert volume_faults(sums, sums | {("AAPL", hour + timedelta(hours=2)): Decimal(0)}) == []
+    (fault,) = volume_faults(sums, sums | {("AAPL", hour): Decimal("6.01")})
+    assert str(fault) == "AAPL 2021-01-08 10:00: bars 6, trades 6.01"
+
+
+def test_minutes_make_a_day() -> None:
+    second = bar(open=Decimal(11), high=Decimal(20), low=Decimal(8), close=Decimal(19), trades=5)
+    assert merged([bar(), second]) == {
+        "open": Decimal(10), "high": Decimal(20), "low": Decimal(8), "close": Decimal(19), "volume": Decimal(6),
+        "trades": 7,
+    }  # fmt: skip
+    assert merged([]) is None

@@ -1,0 +1,18 @@
+"""A false price is outbid, so that its symbol is never without one."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+
+from market_pipeline.store.rebuild_latest import Price, outbid
+
+TRUE = Price("AAPL", datetime(2025, 11, 28, tzinfo=UTC), Decimal("1.5"), Decimal(2), "id", 1_000)
+
+
+def test_a_true_price_keeps_its_own_write_time() -> None:
+    assert outbid(TRUE, None) == ("AAPL", TRUE.ts, Decimal("1.5"), Decimal(2), "id", 1_000)
+
+
+def test_a_false_price_is_outbid_by_a_microsecond() -> None:
+    assert outbid(TRUE, replace(TRUE, written_us=5_000))[-1] == 5_001
+    assert outbid(TRUE, replace(TRUE, written_us=10))[-1] == 1_000
