@@ -97,9 +97,9 @@ class Forwarder:
         return now > self._finish_by or (self.state.kafka_error is not None and now > self._give_up_by)
 
     def note_error(self, error: object) -> None:
-        """Remember what Kafka says; log it once as long as it doesn't change."""
+        """Remember what Kafka says; log the first of an outage (librdkafka repeats itself, with other figures)."""
         text = error.str() if isinstance(error, KafkaError) else str(error)
-        if text != self.state.kafka_error:
+        if self.state.kafka_error is None:
             logger.warning("Kafka: %s; what is received waits in the journal", text)
         self.state.kafka_error = text
 

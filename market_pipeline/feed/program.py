@@ -32,7 +32,11 @@ def log_to_stderr(secrecy: Secrecy) -> None:
     handler.setFormatter(formatter)
     handler.addFilter(secrecy)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    for noisy in ("cassandra", "websockets"):  # what they tell is told by us, in one line
+    for noisy in (
+        "cassandra",
+        "websockets",
+        "market_pipeline.feed.librdkafka",
+    ):  # what they tell is told by us, in one line
         logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 
