@@ -20,21 +20,19 @@ archive = dg.define_asset_job(
         dg.AssetCheckKey(dg.AssetKey("trades_raw"), "no_offsets_lost"),
         dg.AssetCheckKey(dg.AssetKey("latest_prices"), "fresh_in_trading_hours"),
     ),
-    partitions_def=DAILY,
     tags={MAX_RUNTIME: "3600"},
     description="Archive what is new on Kafka, and see whether prices are fresh where markets are open.",
 )
 daily_checks = dg.define_asset_job(
     "daily_checks",
     selection=dg.AssetSelection.checks_for_assets("trades_silver", "ohlcv_1m"),
-    partitions_def=DAILY,
+    partitions_def=DAILY,  # deprecated, but a job of checks alone does not take it from them
     tags={MAX_RUNTIME: "7200"},
     description="Judge the day before as the stream left it, before the batch repairs anything.",
 )
 daily_gold = dg.define_asset_job(
     "daily_gold",
     selection=dg.AssetSelection.assets("ohlcv_1m", "ohlcv_1d", "symbol_daily_stats"),
-    partitions_def=DAILY,
     tags={MAX_RUNTIME: "7200"},
     description="Repair the day's minute bars where late trades missed them, then build its daily bars and statistics.",
 )

@@ -1,0 +1,125 @@
+"""What Dagster finds: assets, checks, jobs, schedules and sensors by name, as others rely on them."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from market_pipeline import model
+from market_pipeline.definitions import defs
+
+ASSETS = {
+    "trades_raw": ("bronze", set()),
+    "trades_silver": ("silver", {"trades_raw"}),
+    "latest_prices": ("silver", {"trades_silver"}),
+    "ohlcv_1m": ("gold", {"trades_silver"}),
+    "ohlcv_1d": ("gold", {"ohlcv_1m"}),
+    "symbol_daily_stats": ("gold", {"ohlcv_1d"}),
+}
+COLUMNS = {
+    "trades_raw": model.TRADE_RECORD,
+    "trades_silver": model.TRADES_SILVER,
+    "latest_prices": model.LATEST_PRICES,
+    "ohlcv_1m": model.OHLCV_1M,
+    "ohlcv_1d": model.OHLCV_1D,
+    "symbol_daily_stats": model.SYMBOL_DAILY_STATS,
+}
+CHECKS = {
+    "trades_raw:no_offsets_lost",
+    "trades_silver:no_doubled_trade_id",
+    "trades_silver:bronze_is_silver_plus_rejected",
+    "latest_prices:fresh_in_trading_hours",
+    "ohlcv_1m:bars_are_sane",
+    "ohlcv_1m:bar_volume_is_silver_volume",
+    "ohlcv_1m:stream_bars_are_batch_bars",
+    "ohlcv_1d:daily_bars_are_sane",
+}
+SCHEDULES = {
+    "archive_every_10_minutes": ("*/10 * * * *", "archive"),
+    "daily_checks_after_midnight": ("20 0 * * *", "daily_checks"),
+    "daily_gold_after_midnight": ("40 0 * * *", "daily_gold"),
+    "compact_bronze_schedule": ("25 * * * *", "compact_bronze"),
+}
+
+
+@pytest.fixture(scope="module")
+def loaded() -> dg.Definitions:
+    return defs()
+
+
+@pytest.fixture(scope="module")
+def specs(loaded: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {spec.key.to_user_string(): spec for spec in loaded.resolve_all_asset_specs()}
+
+
+def test_the_assets_their_groups_and_their_lineage(specs: dict[str, dg.AssetSpec]) -> None:
+    found = {
+        name: (spec.group_name, {dep.asset_key.to_user_string() for dep in spec.deps}) for name, spec in specs.items()
+    }
+    assert found == ASSETS
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_an_asset_describes_itself(specs: dict[str, dg.AssetSpec], name: str) -> None:
+    spec = specs[name]
+    assert spec.description
+    assert "Materialising" in spec.description or spec.group_name == "gold"
+    assert list(spec.owners) == ["team:market-data"]
+    assert {"cassandra", "parquet"} & spec.kinds
+    assert spec.freshness_policy is not None
+    schema = spec.metadata["dagster/column_schema"]
+    told = {column.name: (column.type, column.description) for column in schema.columns}
+    assert told == {column.name: (column.kind.cql, column.meaning) for column in COLUMNS[name]}
+
+
+@pytest.mark.parametrize("name", ASSETS)
+def test_every_day_is_a_partition_in_utc_and_a_range_of_days_is_one_run(
+    specs: dict[str, dg.AssetSpec], loaded: dg.Definitions, name: str
+) -> None:
+    partitions = specs[name].partitions_def
+    assert isinstance(partitions, dg.DailyPartitionsDefinition)
+    assert str(partitions.timezone) == "UTC"
+    keys = partitions.get_partition_keys()
+    assert keys[0] == "2021-01-01"
+    assert {"2021-01-08", "2025-11-10"} <= set(keys)
+    policy = loaded.resolve_asset_graph().get(dg.AssetKey(name)).backfill_policy
+    assert policy == dg.BackfillPolicy.single_run()
+
+
+def test_the_checks(loaded: dg.Definitions) -> None:
+    keys = loaded.resolve_asset_graph().asset_check_keys
+    assert {f"{key.asset_key.to_user_string()}:{key.name}" for key in keys} == CHECKS
+
+
+def test_the_schedules_run_in_utc_and_are_on(loaded: dg.Definitions) -> None:
+    found = {schedule.name: schedule for schedule in loaded.get_repository_def().schedule_defs}
+    assert {name: (s.cron_schedule, s.job_name) for name, s in found.items()} == SCHEDULES
+    assert {s.execution_timezone for s in found.values()} == {"UTC"}
+    assert {s.default_status for s in found.values()} == {dg.DefaultScheduleStatus.RUNNING}
+
+
+def test_the_sensors_look_seldom_enough_and_are_on(loaded: dg.Definitions) -> None:
+    sensors = {sensor.name: sensor for sensor in loaded.get_repository_def().sensor_defs}
+    assert {"producer_progress", "stream_progress"} <= sensors.keys()
+    for name in ("producer_progress", "stream_progress"):
+        assert (sensors[name].minimum_interval_seconds or 0) >= 30
+        assert sensors[name].default_status is dg.DefaultSensorStatus.RUNNING
+
+
+def test_every_job_has_an_end(loaded: dg.Definitions) -> None:
+    repository = loaded.get_repository_def()
+    for name in ("archive", "daily_checks", "daily_gold", "compact_bronze"):
+        assert int(repository.get_job(name).tags["dagster/max_runtime"]) <= 7200
+    for name in ("archive", "daily_checks", "daily_gold"):
+        assert isinstance(repository.get_job(name).partitions_def, dg.DailyPartitionsDefinition)
+
+
+def test_loading_imports_no_client_and_starts_nothing() -> None:
+    code = (
+        "import sys; from market_pipeline.definitions import defs; defs().resolve_all_asset_specs();"
+        "heavy = {'pandas', 'confluent_kafka', 'cassandra', 'pyarrow', 'exchange_calendars'} & set(sys.modules);"
+        "assert not heavy, heavy; import pyspark; assert pyspark.SparkContext._gateway is None"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
