@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from market_pipeline.defs.failures import told_in_one_line
-from market_pipeline.defs.partitions import DAILY
 from market_pipeline.defs.resources import PipelineResource
 
 MAX_RUNTIME = "dagster/max_runtime"
 """Seconds after which the run is ended: one that hangs must not hold its pool."""
+PARTITION = "dagster/partition"
 SETTLED = timedelta(hours=2)
 """How long an hour has been over before its files are compacted."""
 
@@ -26,7 +26,6 @@ archive = dg.define_asset_job(
 daily_checks = dg.define_asset_job(
     "daily_checks",
     selection=dg.AssetSelection.checks_for_assets("trades_silver", "ohlcv_1m"),
-    partitions_def=DAILY,  # deprecated, but a job of checks alone does not take it from them
     tags={MAX_RUNTIME: "7200"},
     description="Judge the day before as the stream left it, before the batch repairs anything.",
 )
@@ -58,7 +57,9 @@ def archive_every_10_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunReq
     description="At 00:20 UTC: the day before is settled.",
 )
 def daily_checks_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    return _day_before(context)
+    day = _day_before(context)
+    # a job of checks alone has no partitions of its own; the checks read theirs from the tag
+    return dg.RunRequest(run_key=day, tags={PARTITION: day})
 
 
 @dg.schedule(
@@ -69,7 +70,8 @@ def daily_checks_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.Run
     description="At 00:40 UTC, after the checks.",
 )
 def daily_gold_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    return _day_before(context)
+    day = _day_before(context)
+    return dg.RunRequest(run_key=day, partition_key=day)
 
 
 @dg.op(pool="bronze_archive", description="One Parquet file for each UTC hour that is over.")
@@ -96,6 +98,5 @@ compact_bronze_hourly = dg.ScheduleDefinition(
 )
 
 
-def _day_before(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    day = (context.scheduled_execution_time.astimezone(UTC) - timedelta(days=1)).date()
-    return dg.RunRequest(run_key=day.isoformat(), partition_key=day.isoformat())
+def _day_before(context: dg.ScheduleEvaluationContext) -> str:
+    return (context.scheduled_execution_time.astimezone(UTC) - timedelta(days=1)).date().isoformat()

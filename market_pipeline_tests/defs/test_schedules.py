@@ -27,4 +27,5 @@ def test_each_tick_asks_for_one_day(
     context = dg.build_schedule_context(scheduled_execution_time=datetime.fromisoformat(at).replace(tzinfo=UTC))
     request = schedule(context)
     assert isinstance(request, dg.RunRequest)
-    assert (request.run_key, request.partition_key) == (run_key, partition)
+    found = request.partition_key or request.tags["dagster/partition"]
+    assert (request.run_key, found) == (run_key, partition)
