@@ -85,7 +85,7 @@ def every_program(settings: Settings) -> list[Program]:
         Program("cassandra", _launch("cassandra"), stop_within_s=30, stop_stage=4, always=True),
         # these two have ends that a new start cannot mend, and reach them within seconds
         Program("feed-server", _module("market_pipeline.feed.server"), stop_within_s=5, stop_stage=1, up_after_s=1),
-        Program("producer", _module("market_pipeline.feed.producer"), stop_within_s=20, stop_stage=1, up_after_s=1),
+        Program("producer", _module("market_pipeline.feed.producer"), stop_within_s=30, stop_stage=1, up_after_s=1),
         Program("stream", _module("market_pipeline.stream.application"), stop_within_s=30, stop_stage=2),
         *(
             Program(

@@ -90,11 +90,15 @@ class Heartbeat:
         scratch.replace(self._path)
 
     def _run(self) -> None:
+        failing = False
         while not self._stopped.wait(BEAT_EVERY_S):
             try:
                 self.beat()
-            except OSError:
-                logger.exception("heartbeat of %s could not be written", self._service)
+                failing = False
+            except OSError as error:
+                if not failing:  # a full disk lasts; it is told once
+                    logger.error("heartbeat of %s can't be written: %s", self._service, error)
+                failing = True
 
 
 def read_heartbeat(path: Path) -> Beat | None:
