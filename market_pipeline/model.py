@@ -141,6 +141,8 @@ MAX_DECIMALS = 18
 EARLIEST_TS_MS = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000)
 MAX_AHEAD_MS = 60_000
 """A trade later than its receipt by more than this would drag the stream's watermark with it: it is a dead letter."""
+MAX_WHOLE = {"seq": 2**31 - 1, "received_at": 253_402_300_799_999_999}
+"""The largest values that Spark's types hold; for times the last microsecond of the year 9999."""
 MAX_SEQ = 999
 """``latest_prices`` is written at ts × 1000 + seq microseconds, so 1,000 trades of a millisecond can be told apart."""
 
@@ -225,16 +227,23 @@ def check_decimal(name: str, value: object, limit: Decimal) -> Decimal:
     number = Decimal(value)
     if not number.is_finite():
         raise RejectedTrade(Rejection.NOT_FINITE, f"{name} is {value}")
-    if abs(number) >= limit:
-        raise RejectedTrade(Rejection.OUT_OF_RANGE, f"{name} {number:.6E} is not below {limit:.0E}")
+    # not abs(), not quantize(): both round to the context's 28 digits, and overflow at 1e999999999
+    if number.copy_abs() >= limit:
+        raise RejectedTrade(Rejection.OUT_OF_RANGE, f"{name} {number!s:.40} is not below {limit:.0E}")
     exponent = number.as_tuple().exponent
-    if (
-        isinstance(exponent, int)
-        and -exponent > MAX_DECIMALS
-        and number != number.quantize(Decimal(1).scaleb(-MAX_DECIMALS), context=EXACT)
-    ):
-        raise RejectedTrade(Rejection.TOO_MANY_DIGITS, f"{name} has more than {MAX_DECIMALS} decimals")
+    if isinstance(exponent, int) and not -MAX_DECIMALS <= exponent <= 0:
+        if not number:
+            return Decimal(0)
+        if _decimals(number) > MAX_DECIMALS:
+            raise RejectedTrade(Rejection.TOO_MANY_DIGITS, f"{name} has more than {MAX_DECIMALS} decimals")
     return number
+
+
+def _decimals(number: Decimal) -> int:
+    """Digits behind the point, without zeros at the end; less than 0 when the number ends in zeros before the point."""
+    _, digits, exponent = number.as_tuple()
+    significant = "".join(map(str, digits)).rstrip("0")
+    return -(int(exponent) + len(digits) - len(significant))
 
 
 def check_price(value: object) -> Decimal:
@@ -346,16 +355,31 @@ def decode(value: bytes) -> Trade:
     if missing:
         raise RejectedTrade(Rejection.MISSING_FIELD, f"no {', '.join(missing)}")
     for name, kind in (("trade_id", str), ("source", str), ("seq", int), ("received_at", int)):
-        if not isinstance(record[name], kind):
+        if type(record[name]) is not kind or (kind is int and not 0 <= record[name] <= MAX_WHOLE[name]):
             raise RejectedTrade(Rejection.WRONG_TYPE, f"{name} is {record[name]!r:.40}")
-    return Trade(
+    trade = Trade(
         symbol=check_symbol(record["symbol"]),
         price=check_price(record["price"]),
         volume=check_volume(record["volume"]),
-        ts=check_ts(record["ts"], record["received_at"]),
+        ts=check_ts(_written_whole(record["ts"]), record["received_at"]),
         trade_id=record["trade_id"],
         seq=record["seq"],
         source=record["source"],
         received_at=record["received_at"],
         conditions=check_conditions(record.get("conditions")),
     )
+    if not all(_is_flat(value) for value in record.values()):
+        raise RejectedTrade(Rejection.WRONG_TYPE, "not a flat record as the producer writes it")
+    return trade
+
+
+def _written_whole(ts: object) -> object:
+    """Records are ours: what a feed may write as 1.6e12 has become a whole number by then."""
+    if isinstance(ts, Decimal):
+        raise RejectedTrade(Rejection.WRONG_TYPE, f"ts is {ts!s:.40}, not epoch milliseconds")
+    return ts
+
+
+def _is_flat(value: object) -> bool:
+    parts = value if isinstance(value, list) else [value]
+    return not any(isinstance(part, dict | list) for part in parts)

@@ -230,9 +230,8 @@ def main() -> NoReturn:
         logging.getLogger(quiet).setLevel(logging.CRITICAL)
     faulthandler.register(signal.SIGUSR1)
     status = _run()
-    logging.shutdown()
-    # not sys.exit: threads of py4j and of the drivers would be waited for
     sys.stderr.flush()
+    # not sys.exit: threads of py4j and of the drivers would be waited for
     os._exit(status)
 
 
@@ -261,8 +260,9 @@ def _run() -> int:
         logger.exception("the stream failed")
         return EXIT_FAILED
     finally:
-        application.end_jvm()
         heartbeat.stop()
+        logging.disable()  # callbacks of the JVM that is killed now have nothing to say any more
+        application.end_jvm()
         lock.release()
     return 0
 

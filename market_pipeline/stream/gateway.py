@@ -80,9 +80,13 @@ def start_jvm(java_home: Path, options: list[str], classpath: list[Path], config
         command += ["--conf", f"{name}={value}"]
     with tempfile.TemporaryDirectory(prefix="market-pipeline-") as folder:
         told = Path(folder) / "gateway"
-        environment = os.environ | {"_PYSPARK_DRIVER_CONN_INFO_PATH": str(told), "SPARK_CONNECT_MODE": "0"}
+        # Java takes the encoding of file names from the locale, and in the C locale knows ASCII only
+        extra = {"_PYSPARK_DRIVER_CONN_INFO_PATH": str(told), "SPARK_CONNECT_MODE": "0", "LC_ALL": "C.UTF-8"}
         process = subprocess.Popen(
-            [*command, "pyspark-shell"], stdin=subprocess.PIPE, env=environment, preexec_fn=_die_with(os.getpid())
+            [*command, "pyspark-shell"],
+            stdin=subprocess.PIPE,
+            env=os.environ | extra,
+            preexec_fn=_die_with(os.getpid()),
         )
         _wait_for(told, process)
         with told.open("rb") as info:

@@ -24,11 +24,12 @@ def _list(item: str, gap: str) -> str:
 
 def _exact() -> str:
     """A number whose digits behind the point, after the exponent, are 18 at most (zeros at the end aside)."""
+    zero = r"-?0(?:\.0++)?+(?:[eE][+-]?[0-9]{1,2})?"
     forms = [rf"(?:\.[0-9]{{1,{MAX_DECIMALS}}}+0*+)?(?:[eE]\+?[0-9]{{1,2}})?"]
     for exponent in range(1, MAX_DECIMALS + 1):
         fraction = rf"(?:\.[0-9]{{1,{MAX_DECIMALS - exponent}}})?" if exponent < MAX_DECIMALS else ""
         forms.append(rf"{fraction}[eE]-0?{exponent}")
-    return rf"-?{_WHOLE}(?:{'|'.join(forms)})"
+    return rf"{zero}|-?{_WHOLE}(?:{'|'.join(forms)})"
 
 
 def _canonical() -> str:
@@ -58,9 +59,9 @@ def _flat() -> str:
         has("volume", f"(?:{_exact()})"),
         has("ts", f"-?{_WHOLE}"),
         has("trade_id", _TEXT),
-        has("seq", f"-?{_WHOLE}"),
+        has("seq", f"(?:-0|{_WHOLE})"),
         has("source", _TEXT),
-        has("received_at", f"-?{_WHOLE}"),
+        has("received_at", f"(?:-0|{_WHOLE})"),
         rf'(?:(?!.*?"conditions"{_GAP}:)|{has("conditions", f"(?:null|{codes})")})',
     )
     return rf"{_GAP}(?=\{{){''.join(wanted)}{whole}"

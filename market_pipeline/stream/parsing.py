@@ -3,12 +3,9 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from market_pipeline.model import EARLIEST_TS_MS, MAX_AHEAD_MS, TRADE_RECORD, spark_ddl
+from market_pipeline.model import EARLIEST_TS_MS, MAX_AHEAD_MS, MAX_WHOLE, TRADE_RECORD, spark_ddl
 from market_pipeline.stream.grammar import RECORD
 from market_pipeline.stream.rejection import rejection
-
-LATEST_RECEIPT_US = 253_402_300_799_999_999
-"""The last microsecond of the year 9999: what is later can't be a timestamp in Spark."""
 
 _DDL = spark_ddl(TRADE_RECORD)
 
@@ -26,7 +23,7 @@ def parse(records: DataFrame) -> DataFrame:
         (trade.price > 0)
         & (trade.volume >= 0)
         & (trade.seq.isNotNull())
-        & (trade.received_at <= LATEST_RECEIPT_US)
+        & (trade.received_at <= MAX_WHOLE["received_at"])
         & (trade.ts >= EARLIEST_TS_MS)
         & (trade.ts <= F.call_function("div", trade.received_at, F.lit(1000)) + MAX_AHEAD_MS)
     )

@@ -17,6 +17,7 @@ from market_pipeline.model import (
     MAX_DECIMALS,
     MAX_PRICE,
     MAX_VOLUME,
+    MAX_WHOLE,
     TRADE_RECORD,
     Rejection,
 )
@@ -28,10 +29,14 @@ _NAMES = tuple(column.name for column in TRADE_RECORD)
 _NUMBERS = {"price": "DECIMAL(38,18)", "volume": "DECIMAL(38,18)", "ts": "DECIMAL(38,6)"}
 
 
+_BARE = r"([:,\[]\s*)(NaN|-?Infinity)(?=\s*[,}\]])"
+"""What Python's JSON has and a variant has not; put in quotes it keeps the rest of the record readable."""
+
+
 def rejection(text: Column) -> Column:
     """A struct (reason, detail) for the value of a record that is not a trade."""
     # a 0 behind the record makes what follows it visible: '{…} {…}' would parse as its first object otherwise
-    document = F.try_parse_json(F.concat(F.lit("["), text, F.lit(",0]")))
+    document = F.try_parse_json(F.concat(F.lit("["), F.regexp_replace(text, _BARE, '$1"$2"'), F.lit(",0]")))
     facts = _bind(document, lambda parsed: _facts(text, parsed))
     return _bind(facts, lambda bound: _Checks(text, bound).first_failure())
 
@@ -81,10 +86,16 @@ def _number(text: Column, name: str) -> Column:
         exponent = F.when(part.e != "", F.concat(F.lit("e"), part.e)).otherwise("")
         written = F.concat(part.whole, F.lit("."), part.behind, F.lit("0"), exponent)
         # a number such as 1e999999999 would be written out digit by digit by the decimal parser
-        value = F.when((part.whole != "") & (F.length(part.e) <= 3), written.try_cast(_NUMBERS[name]))
+        fits = F.when(F.length(part.e) <= 3, written.try_cast(_NUMBERS[name]))
+        zero = F.lit(0).cast(_NUMBERS[name])
+        value = F.when(part.whole != "", F.when(digits.rlike("[1-9]"), fits).otherwise(zero))
         zeros = F.length(digits) - F.length(F.rtrim(digits, F.lit("0")))
         decimals = F.length(part.behind) - F.coalesce(part.e.try_cast("BIGINT"), F.lit(0)) - zeros
-        return F.struct(value.alias("value"), F.when(digits.rlike("[1-9]"), decimals).otherwise(0).alias("decimals"))
+        return F.struct(
+            value.alias("value"),
+            F.when(digits.rlike("[1-9]"), decimals).otherwise(0).alias("decimals"),
+            ((part.behind == "") & (part.e == "")).alias("written_whole"),
+        )
 
     return _bind(parts, figures)
 
@@ -105,8 +116,9 @@ class _Checks:
                 self._reject(facts.kinds[name].isNull(), Rejection.MISSING_FIELD, F.lit(f"no {name}"))
         self._is_of_kind("trade_id", "STRING", "text")
         self._is_of_kind("source", "STRING", "text")
-        self._is_of_kind("seq", "BIGINT", "a whole number", also=facts.seq.isNotNull())
-        self._is_of_kind("received_at", "BIGINT", "epoch microseconds")
+        self._is_of_kind("seq", "BIGINT", "a whole number", also=F.coalesce(facts.seq >= 0, F.lit(False)))
+        receivable = F.coalesce(facts.received_at.between(0, MAX_WHOLE["received_at"]), F.lit(False))
+        self._is_of_kind("received_at", "BIGINT", "epoch microseconds", also=receivable)
         self._is_there("symbol")
         self._is_of_kind("symbol", "STRING", "text")
         self._reject(facts.shown.symbol == "", Rejection.MISSING_FIELD, F.lit("no symbol"))
@@ -125,14 +137,14 @@ class _Checks:
     def _document_is_an_object(self) -> None:
         facts, start = self._facts, F.concat(F.lit("starts "), F.substring(self._text, 1, SHOWN))
         undecodable = self._text.isNull() | ~F.is_valid_utf8(self._text)
-        not_finite = self._text.rlike(r'"(?:price|volume)"\s*:\s*(?:NaN|-?Infinity)')
         self._reject(undecodable, Rejection.MALFORMED_JSON, F.lit("empty or not UTF-8"))
-        self._reject(facts.unreadable & not_finite, Rejection.NOT_FINITE, start)
         self._reject(facts.unreadable | ~facts.alone, Rejection.MALFORMED_JSON, start)
         self._reject(~facts.outermost.startswith("OBJECT"), Rejection.NOT_AN_OBJECT, start)
 
     def _number_fits(self, name: str, limit: str) -> None:
         self._is_there(name)
+        not_finite = self._text.rlike(rf'"{name}"\s*:\s*(?:NaN|-?Infinity)')
+        self._reject(not_finite, Rejection.NOT_FINITE, self._told(name))
         self._is_of_kind(name, "DECIMAL|BIGINT|DOUBLE|FLOAT", "a finite number")
         value, decimals = self._value(name), self._facts.numbers[name].decimals
         beyond = F.abs(value) >= F.lit(limit).cast("DECIMAL(38,0)")
@@ -142,11 +154,12 @@ class _Checks:
 
     def _time_is_plausible(self) -> None:
         facts, literal = self._facts, self._value("ts")
-        whole = F.coalesce(literal == F.floor(literal), F.lit(True))
+        whole = facts.numbers.ts.written_whole
         latest = F.call_function("div", facts.received_at, F.lit(1000)) + MAX_AHEAD_MS
         self._is_there("ts")
-        self._is_of_kind("ts", "DECIMAL|BIGINT", "epoch milliseconds", also=whole)
+        self._is_of_kind("ts", "DECIMAL|BIGINT|DOUBLE", "epoch milliseconds", also=whole)
         self._reject(literal < EARLIEST_TS_MS, Rejection.BEFORE_2000, self._told("ts"))
+        self._reject(literal.isNull() & facts.shown.ts.startswith("-"), Rejection.BEFORE_2000, self._told("ts"))
         self._reject(literal.isNull() | (literal > latest), Rejection.IN_THE_FUTURE, self._told("ts"))
 
     def _value(self, name: str) -> Column:

@@ -11,6 +11,7 @@ from pyspark.sql import SparkSession
 
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
+from market_pipeline.local.jvm import LATE_OPTIMISATION
 from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
 from market_pipeline.stream.gateway import Jvm, start_jvm
 
@@ -75,6 +76,7 @@ def _java_options(settings: Settings, scratch: Path) -> list[str]:
         f"-Xmx{settings.spark_driver_memory_mb}m",
         "-Xms128m",
         "-XX:+UseSerialGC",
+        *LATE_OPTIMISATION,
         "-XX:MaxMetaspaceSize=256m",
         "-XX:ReservedCodeCacheSize=96m",
         "-XX:MaxDirectMemorySize=128m",

@@ -1,0 +1,44 @@
+"""One small Spark session for all tests of transforms, without servers."""
+
+from collections.abc import Iterable, Iterator
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+from market_pipeline.model import Trade, encode
+from market_pipeline.settings import Settings
+from market_pipeline.stream.batch_session import use_java_of
+from market_pipeline.stream.parsing import parse, valid
+from market_pipeline.stream.session import configuration
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    settings = Settings.load(data_dir=tmp_path_factory.mktemp("spark"), spark_master="local[2]")
+    use_java_of(settings)
+    builder = SparkSession.builder.config("spark.driver.memory", "768m")
+    builder = builder.config("spark.driver.extraJavaOptions", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
+    for name, value in configuration(settings).items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+class Frames:
+    """Makes DataFrames of records and of trades."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._spark = spark
+
+    def records(self, values: Iterable[bytes]) -> DataFrame:
+        return self._spark.createDataFrame([(bytearray(value),) for value in values], "value BINARY").coalesce(1)
+
+    def trades(self, trades: Iterable[Trade]) -> DataFrame:
+        return valid(parse(self.records(encode(trade) for trade in trades)))
+
+
+@pytest.fixture(scope="session")
+def frames(spark: SparkSession) -> Frames:
+    return Frames(spark)
