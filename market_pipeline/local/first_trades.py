@@ -59,6 +59,14 @@ class Watch:
             working.add("stream")
         return working
 
+    def advance(self) -> object:
+        """Something that changes whenever the stream gets on: its phase and the offsets that can be queried.
+
+        After a long outage the trades of the outage come first, which may take longer than any fixed time.
+        """
+        stream = self._beat("stream")
+        return None if stream is None else (stream.detail.get("phase"), stream.detail.get("offsets"))
+
     def look(self) -> Seen | None:
         """The trades, or None when there are none yet."""
         rows = self._latest_prices()

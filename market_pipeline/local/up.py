@@ -169,7 +169,10 @@ class Start:
         deadline = self._clock() + TRADES_WITHIN_S
         with first_trades.Watch(self._settings, since_us) as watch:
             told: set[str] = set()
+            advance = watch.advance()
             while True:
+                if (newer := watch.advance()) != advance:
+                    advance, deadline = newer, self._clock() + TRADES_WITHIN_S
                 for name in watch.working() - told:
                     told.add(name)
                     self._progress.ready(name, self._seconds())
@@ -181,7 +184,9 @@ class Start:
                     self._raise_if_given_up(name)
                 if self._clock() > deadline:
                     guilty = next((name for name in ("producer", "stream") if name not in told), "stream")
-                    raise self._blame(guilty, f"no trade could be queried within {TRADES_WITHIN_S:.0f} s")
+                    raise self._blame(
+                        guilty, f"no trade could be queried, nor did the stream get on, for {TRADES_WITHIN_S:.0f} s"
+                    )
                 time.sleep(POLL_S)
 
     def start_dagster(self) -> None:

@@ -91,3 +91,13 @@ def test_who_says_that_it_works(tmp_path: Path, beat: Any) -> None:
     beat("producer", connected=True)
     beat("stream", phase="starting")
     assert watch(tmp_path).working() == {"producer"}
+
+
+def test_a_stream_that_gets_on_is_told_from_one_that_does_not(tmp_path: Path, beat: Any) -> None:
+    assert watch(tmp_path).advance() is None
+    beat("stream", phase="catching-up", offsets={"0": 10}, lag=500)
+    first = watch(tmp_path).advance()
+    beat("stream", phase="catching-up", offsets={"0": 10}, lag=600)
+    assert watch(tmp_path).advance() == first
+    beat("stream", phase="catching-up", offsets={"0": 90}, lag=600)
+    assert watch(tmp_path).advance() != first
