@@ -1,12 +1,14 @@
 """Offsets and consumer lag, as Kafka's own tools count them. Lag is in records."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, reason
+from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, client_config, reason
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.settings import Settings
 
@@ -14,8 +16,11 @@ _MOMENTARY = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
 }
-"""What a broker says of a partition that is about to get its leader, or to go."""
+"""What a broker says of a partition that is about to get its leader, or to go, and of a group's coordinator."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,30 @@ def group_offsets(settings: Settings, group: str, topic: str) -> dict[int, int |
         TopicError: there is no such topic.
     """
     partitions = [TopicPartition(topic, p) for p in _partitions(settings, topic)]
-    request = ConsumerGroupTopicPartitions(group, partitions)
+    deadline = time.monotonic() + TIMEOUT_S
+    with _member_of_nothing(settings, group) as consumer:
+        while True:
+            try:
+                answer = consumer.committed(partitions, timeout=TIMEOUT_S)
+                return {part.partition: (part.offset if part.offset >= 0 else None) for part in answer}
+            except KafkaException as error:
+                if error.args[0].code() not in _MOMENTARY or time.monotonic() > deadline:
+                    raise BrokerUnreachableError(settings, error) from None
+                time.sleep(0.05)
+
+
+@contextmanager
+def _member_of_nothing(settings: Settings, group: str) -> Iterator[Consumer]:
+    """A consumer that never subscribes: it may ask for a group's offsets without joining the group.
+
+    The admin client's way (ListConsumerGroupOffsets) ends the process with a segmentation fault, in librdkafka 2.16,
+    while a new Kafka has no coordinator for groups yet.
+    """
+    consumer = Consumer(client_config(settings) | {"group.id": group, "enable.auto.commit": False})
     try:
-        answer = admin(settings).list_consumer_group_offsets([request], request_timeout=TIMEOUT_S)[group].result()
-    except KafkaException as error:
-        raise BrokerUnreachableError(settings, error) from None
-    return {part.partition: (part.offset if part.offset >= 0 else None) for part in answer.topic_partitions}
+        yield consumer
+    finally:
+        consumer.close()
 
 
 def commit_group_offsets(settings: Settings, group: str, topic: str, offsets: dict[int, int]) -> None:
