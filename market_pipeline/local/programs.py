@@ -91,14 +91,18 @@ def every_program(settings: Settings) -> list[Program]:
             Program(
                 name,
                 _launch(name),
-                stop_within_s=15,
-                stop_stage=1 if name == "dagster-daemon" else 3,
+                stop_within_s=25,
+                stop_stage=_DAGSTER_STOPS[name],
                 always=True,
                 environment={"DAGSTER_HOME": str(settings.paths.dagster)},
             )
             for name in DAGSTER
         ),
     ]
+
+
+_DAGSTER_STOPS = {"dagster-daemon": 1, "dagster-webserver": 2, "dagster-code-server": 3}
+"""The code server ends at once only when nobody is connected to it any more."""
 
 
 def dagster_command(name: str, settings: Settings) -> list[str]:
