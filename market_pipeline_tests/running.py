@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from market_pipeline.settings import Settings
 
 T = TypeVar("T")
-STARTS_WITHIN_S = 180
+STARTS_WITHIN_S = 420
 MATERIALIZE = (sys.executable, "-m", "dagster", "asset", "materialize", "-m", "market_pipeline.definitions")
 
 
