@@ -14,6 +14,7 @@ from cassandra.cluster import Session
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.broker.records import read_topic
 from market_pipeline.feed.journal import read_frames
+from market_pipeline.feed.journal.retention import has_forgotten
 from market_pipeline.feed.journal.segment import list_segments
 from market_pipeline.feed.normalise import trades_of
 from market_pipeline.model import RejectedTrade, Trade, decode, trade_id
@@ -103,11 +104,9 @@ def reconcile(settings: Settings, day: date, *, progress: Callable[[str], None] 
 
 
 def _hops(settings: Settings, session: Session, day: date) -> list[tuple[str, Read, str]]:
-    segments = list_segments(settings.paths.journal)
-    journal_since = trade_id(segments[0].first if segments else time.time_ns() // 1000, 0)
     produced = _oldest_produced(settings)
     return [
-        ("received", lambda: _received(settings), journal_since),
+        ("received", lambda: _received(settings), _oldest_received(settings)),
         (
             "produced",
             lambda: (_sighting(t) for t in decoded(r.value for r in read_topic(settings, settings.topic))),
@@ -198,6 +197,14 @@ def _sighting(trade: Trade) -> Sighting:
 def _bounded(read: Read, day: date, cut: str) -> Read:
     start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
     return lambda: (s for s in read() if start <= s.ts < start + DAY_MS and s.trade_id < cut)
+
+
+def _oldest_received(settings: Settings) -> str:
+    """The id from which the journal has every trade; '' while it has not yet deleted any."""
+    segments = list_segments(settings.paths.journal)
+    if not segments:
+        return trade_id(time.time_ns() // 1000, 0)
+    return trade_id(segments[0].first, 0) if has_forgotten(settings.paths.journal) else ""
 
 
 def _oldest_produced(settings: Settings) -> str:

@@ -16,6 +16,8 @@ from market_pipeline.feed.journal.segment import COMPRESSED_SUFFIX, Segment, lis
 
 logger = logging.getLogger(__name__)
 _LEVEL = 3  # messages shrink to about an eighth at any level; this one takes a third of the time of the default
+FORGOTTEN = "forgotten"
+"""The file that says that segments were deleted."""
 
 
 @dataclass(frozen=True)
@@ -74,12 +76,19 @@ def tidy(directory: Path, confirmed: int, now: int, limits: Limits) -> Plan:
     """
     segments = list_segments(directory)
     todo = plan(segments, [_size(segment.path) for segment in segments], confirmed, now, limits)
+    if todo.delete:
+        (directory / FORGOTTEN).touch()
     for segment in todo.delete:
         segment.path.unlink(missing_ok=True)
         _compressed_path(segment).unlink(missing_ok=True)
     for segment in todo.compress:
         compress(segment)
     return todo
+
+
+def has_forgotten(directory: Path) -> bool:
+    """Whether segments were ever deleted: what is older than the oldest segment may then have been received as well."""
+    return (directory / FORGOTTEN).exists()
 
 
 def compress(segment: Segment) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from market_pipeline.feed.journal import Journal, read_frames
-from market_pipeline.feed.journal.retention import Limits, compress, plan, tidy
+from market_pipeline.feed.journal.retention import Limits, compress, has_forgotten, plan, tidy
 from market_pipeline.feed.journal.segment import Segment, list_segments
 
 SEGMENTS = [Segment(first, Path(f"{first}.frames"), False) for first in (100, 200, 300, 400)]
@@ -62,3 +62,14 @@ def test_compressing_keeps_every_frame_and_a_crash_leaves_a_copy(
     tidy(tmp_path, written[-1].received_at, 0, WIDE)
     assert list(read_frames(tmp_path)) == written
     assert [segment.compressed for segment in list_segments(tmp_path)].count(False) == 1
+
+
+def test_a_journal_that_deleted_something_says_so(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "simulator", segment_bytes=64)
+    written = [journal.append(b"%032d" % n) for n in range(20)]
+    tidy(tmp_path, written[-1].received_at, 0, WIDE)
+    assert not has_forgotten(tmp_path)
+    tidy(tmp_path, written[-1].received_at, written[-1].received_at, Limits(keep_us=0, max_bytes=0))
+    assert has_forgotten(tmp_path)
+    assert len(list(read_frames(tmp_path))) < len(written)
+    journal.close()
