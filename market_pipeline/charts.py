@@ -8,6 +8,7 @@ WIDTH, HEIGHT = 640, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 30, 24
 INK, FAINT, PAPER, ACCENT = "#1f2937", "#e5e7eb", "#ffffff", "#4f43dd"
 MAX_POINTS = 320
+WIDEST_BAR = 48.0
 
 
 def bar_chart(title: str, labels: Sequence[str], values: Sequence[float], *, slots: bool = False) -> str:
@@ -42,8 +43,9 @@ def _bars(values: Sequence[float], top: float) -> str:
         if value <= 0 or top <= 0:
             continue
         height = max(1.0, (HEIGHT - _TOP - _BOTTOM) * value / top)
-        x, y = _LEFT + place * slot + slot * 0.1, HEIGHT - _BOTTOM - height
-        parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{slot * 0.8:.1f}" height="{height:.1f}" fill="{ACCENT}"/>')
+        width = min(slot * 0.8, WIDEST_BAR)
+        x, y = _LEFT + (place + 0.5) * slot - width / 2, HEIGHT - _BOTTOM - height
+        parts.append(f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" fill="{ACCENT}"/>')
     return "".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 KEPT_BY_BATCH = "the schedule daily_gold, after midnight UTC; any day can be built again"
 DAILY_FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26))
 SHOWN_SYMBOLS = 12
+BAR_COLUMNS = ("symbol", "open", "high", "low", "close", "volume", "vwap", "trades")
+STATS_COLUMNS = ("symbol", "trades", "volume", "vwap", "realised_volatility", "coverage", "gap_seconds")
 
 
 @dg.asset(
@@ -57,8 +59,8 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
                 rows=done.rows,
                 bytes_=held.bytes,
                 seconds=done.seconds,
-                first=done.first,
-                last=done.last,
+                first=held.first_trade,
+                last=held.last_trade,
                 chart=line_chart(f"{done.busiest} by minute, {day} (UTC)", DAY_HOURS, done.closes),
                 more={"bars repaired": done.repaired, "bars removed": done.removed},
             )
@@ -84,7 +86,7 @@ def ohlcv_1d(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
     """
     from market_pipeline.store.gold import build_day_bars
 
-    _build_days(context, pipeline, spark, build_day_bars, "volume")
+    _build_days(context, pipeline, spark, build_day_bars, "volume", BAR_COLUMNS)
 
 
 @dg.asset(
@@ -105,7 +107,7 @@ def symbol_daily_stats(context: dg.AssetExecutionContext, pipeline: PipelineReso
     """
     from market_pipeline.store.gold import build_day_stats
 
-    _build_days(context, pipeline, spark, build_day_stats, "trades")
+    _build_days(context, pipeline, spark, build_day_stats, "trades", STATS_COLUMNS)
 
 
 def _build_days(
@@ -114,6 +116,7 @@ def _build_days(
     spark: BatchSpark,
     build: "Callable[[Any, Any, date], BuiltDay]",
     shown: str,
+    columns: tuple[str, ...],
 ) -> None:
     from market_pipeline.store import archive
 
@@ -130,8 +133,8 @@ def _build_days(
                 seconds=done.seconds,
                 first=held.first_trade,
                 last=held.last_trade,
-                chart=_by_symbol(f"{shown} a symbol, {day} (UTC)", done.rows, shown),
-                more={"rows removed": done.replaced.removed, **_table(done.rows)},
+                chart=_by_symbol(f"{shown.capitalize()} by symbol, {day} (UTC)", done.rows, shown),
+                more={"rows removed": done.replaced.removed, **_table(done.rows, columns)},
             )
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
 
@@ -141,13 +144,13 @@ def _by_symbol(title: str, rows: list[dict[str, Any]], name: str) -> str:
     return bar_chart(title, [row["symbol"] for row in most], [float(row[name] or 0) for row in most], slots=True)
 
 
-def _table(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _table(rows: list[dict[str, Any]], columns: tuple[str, ...]) -> dict[str, Any]:
     """The day's rows as the UI shows a table; a few, since every materialisation keeps its own."""
-    shown = [dg.TableRecord({k: _plain(v) for k, v in row.items()}) for row in rows[:SHOWN_SYMBOLS]]
+    shown = [dg.TableRecord({name: _plain(row[name]) for name in columns}) for row in rows[:SHOWN_SYMBOLS]]
     return {"rows": dg.MetadataValue.table(shown)} if shown else {}
 
 
 def _plain(value: Any) -> str | int | float | None:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    return value if isinstance(value, int | float) or value is None else str(value)
+    if isinstance(value, float):
+        return round(value, 6)
+    return value if isinstance(value, int) or value is None else str(value)

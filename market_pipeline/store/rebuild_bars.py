@@ -42,8 +42,6 @@ class BarsDay:
     rows: int = 0
     repaired: int = 0
     removed: int = 0
-    first: datetime | None = None
-    last: datetime | None = None
     busiest: str = ""
     closes: list[float | None] = field(default_factory=list)
     seconds: float = 0.0
@@ -66,8 +64,6 @@ def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us:
             done.rows += len(bars)
             done.repaired += repaired
             done.removed += removed
-            done.first = min(min(bars), done.first or min(bars))
-            done.last = max(max(bars), done.last or max(bars))
             if (trades := sum(bar["trades"] for bar in bars.values())) >= most:
                 most, done.busiest, done.closes = trades, symbol, _closes(bars, day)
         for symbol in sorted(left):
