@@ -5,31 +5,30 @@ person must see (offsets that Kafka no longer has), with one line and a status o
 that the next start needs.
 """
 
+import contextlib
 import faulthandler
 import logging
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from pyspark.sql.streaming.query import StreamingQuery
 
 from market_pipeline.broker.client import BrokerUnreachableError
-from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.broker.topics import TopicError, wait_for_kafka
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
-from market_pipeline.stream import bars, checkpoints, dead_letters, queries
+from market_pipeline.stream import bars, checkpoints, dead_letters, position, queries
 from market_pipeline.stream.failure import one_line
 from market_pipeline.stream.gateway import GatewayError
-from market_pipeline.stream.oldest import oldest_ts
 from market_pipeline.stream.parsing import valid
 from market_pipeline.stream.progress import Progress, ProgressListener
 from market_pipeline.stream.session import Session, open_session
@@ -94,7 +93,7 @@ class Application:
             with Visibility(settings, cassandra, committed) as self._visibility:
                 micro_batches = read_trades(spark, settings)
                 always = [
-                    bars.start_bars(valid(micro_batches), settings, self._complete_from()),
+                    bars.start_bars(valid(micro_batches), settings, position.bars_complete_from(settings)),
                     dead_letters.start_dead_letters(micro_batches, settings),
                 ]
                 if settings.stream_mode == "real-time":
@@ -123,6 +122,14 @@ class Application:
             "queries": found,
         }
 
+    def dead_jvm(self, patience_s: float = 0.0) -> str | None:
+        """How the JVM died, or None while it lives; a call into it may fail a moment before it is known to be dead."""
+        if self._session is None:
+            return None
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return f"Spark's JVM died with status {self._session.jvm.process.wait(patience_s)}"
+        return None
+
     def end_jvm(self) -> None:
         """Kill the JVM: stopping the queries first would cut their batches short all the same, only slower. The next
         start does them again from the checkpoints."""
@@ -138,43 +145,16 @@ class Application:
         self._session.jvm.process.wait()
         self._wake.set()
 
-    def _checkpoint(self, query: str) -> Path:
-        return self._settings.paths.checkpoints / query
-
     def _check_offsets(self) -> None:
-        """Compare what the checkpoints want next with what Kafka has."""
-        settings, topic = self._settings, self._settings.topic
-        oldest = begin_offsets(settings, topic)
-        for query in (*queries.TABLES, bars.QUERY, dead_letters.QUERY):
-            wanted = checkpoints.next_offsets(self._checkpoint(query), topic)
-            if wanted is None:
-                logger.info("%s has no checkpoint yet: it starts at Kafka's oldest record", query)
-                continue
-            missing = checkpoints.lost(topic, wanted, oldest)
-            for each in missing:
-                logger.error("%s: %s", query, each)
-            if missing and not settings.accept_lost_offsets:
-                raise StreamError(f"{query}: {missing[0]}; {checkpoints.CURE}")
-
-    def _complete_from(self) -> Any:
-        """Since when bars are complete: a lost checkpoint must not overwrite whole bars by parts of them."""
-        folder = self._checkpoint(bars.QUERY)
-        if checkpoints.next_offsets(folder, self._settings.topic) is not None:
-            return bars.remembered(folder)
-        moment = bars.first_complete_minute(oldest_ts(self._settings))
-        if moment is not None:
-            logger.warning("Kafka's oldest records are gone: bars before %s are left as they are", moment)
-        bars.remember(folder, moment)
-        return moment
-
-    def _behind(self) -> int:
-        settings, topic = self._settings, self._settings.topic
-        done = checkpoints.next_offsets(self._checkpoint(queries.SILVER), topic) or begin_offsets(settings, topic)
-        return sum(end - done.get(partition, 0) for partition, end in end_offsets(settings, topic).items())
+        missing = position.lost_offsets(self._settings)
+        for query, each in missing:
+            logger.error("%s: %s", query, each)
+        if missing and not self._settings.accept_lost_offsets:
+            raise StreamError(f"{missing[0][0]}: {missing[0][1]}; {checkpoints.CURE}")
 
     def _catch_up(self, always: list[StreamingQuery]) -> None:
         assert self._session is not None
-        while (behind := self._behind()) > self._settings.catch_up_above:
+        while (behind := position.behind(self._settings)) > self._settings.catch_up_above:
             self._phase = "catching-up"
             logger.info("%d records behind: catching up in batches", behind)
             passing = queries.start_catching_up(self._session.spark, self._settings)
@@ -186,18 +166,19 @@ class Application:
         """Return when all of ``until_ended`` have ended well, or when the program is to stop."""
         assert self._session is not None
         assert self._visibility is not None
+        names = {query: str(query.name) for query in (*running, *until_ended)}
         watch = StallWatch(self._settings.commit_interval_s, time.monotonic())
         while not self._stopping:
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
             if self._stopping:
                 return
-            if self._session.jvm.process.poll() is not None:
-                raise StreamError(f"Spark's JVM died with status {self._session.jvm.process.returncode}")
+            if self.dead_jvm() is not None:
+                raise StreamError(str(self.dead_jvm()))
             heard = self._progress.heard()
-            for query in (*running, *until_ended):
-                if query.name not in heard:
-                    self._check_ended(query, may_end=query in until_ended)
+            for query, name in names.items():
+                if name not in heard:
+                    self._check_ended(query, name, may_end=query in until_ended)
             if until_ended and not any(query.isActive for query in until_ended):
                 return
             if not self._visibility.alive:
@@ -206,14 +187,15 @@ class Application:
             if stalled is not None:
                 self._give_up(stalled)
 
-    def _check_ended(self, query: StreamingQuery, *, may_end: bool) -> None:
+    def _check_ended(self, query: StreamingQuery, name: str, *, may_end: bool) -> None:
         if query.isActive:
             return
         error = query.exception()
         if error is not None:
-            raise StreamError(f"query {query.name} failed: {one_line(str(error))}")
+            self._check_offsets()
+            raise StreamError(f"query {name} failed: {one_line(str(error))}")
         if not may_end:
-            raise StreamError(f"query {query.name} ended")
+            raise StreamError(f"query {name} ended")
 
     def _give_up(self, why: str) -> NoReturn:
         logger.critical("stalled: %s; the stacks of all threads follow", why)
@@ -228,6 +210,7 @@ def main() -> NoReturn:
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for quiet in ("py4j", "cassandra", "market_pipeline.broker.librdkafka", "market_pipeline.stream.librdkafka"):
         logging.getLogger(quiet).setLevel(logging.CRITICAL)
+    faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
     status = _run()
     sys.stderr.flush()
@@ -257,7 +240,11 @@ def _run() -> int:
         logger.error("%s", one_line(str(error)))
         return EXIT_FAILED
     except Exception:
-        logger.exception("the stream failed")
+        dead = application.dead_jvm(patience_s=2)
+        if dead is not None:
+            logger.error("%s", dead)
+        else:
+            logger.exception("the stream failed")
         return EXIT_FAILED
     finally:
         heartbeat.stop()

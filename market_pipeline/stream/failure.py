@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LENGTH = 400
-_CLASS = re.compile(r"^(?:[\w.$]+\.)?([A-Z]\w*(?:Exception|Error))\b")
+_CLASS = re.compile(r"^(?:[\w.$]+\.)?(\w*(?:Exception|Error))\b")
 
 
 class BatchError(Exception):

@@ -1,0 +1,96 @@
+from decimal import Decimal
+
+from market_pipeline.model import Trade
+from market_pipeline.stream.queryable import Awaited, Queryable
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def trade(received_at: int) -> Trade:
+    return Trade("A", Decimal(1), Decimal(1), received_at // 1000, str(received_at), 0, "test", received_at)
+
+
+def test_lag_is_unknown_until_each_partition_was_seen() -> None:
+    reckoning = Queryable()
+    assert reckoning.ends({0: 10, 1: 5}) == [0, 1]
+    assert reckoning.view().lag is None
+    reckoning.wait_for(0, Awaited(10, trade(1_000_000)))
+    reckoning.found(0)
+    assert reckoning.view().lag is None
+    reckoning.reached({1: 5})
+    assert reckoning.view().lag == 0
+
+
+def test_an_empty_partition_has_no_lag() -> None:
+    reckoning = Queryable()
+    assert reckoning.ends({0: 0}) == []
+    assert reckoning.view().lag == 0
+
+
+def test_what_is_awaited_stays_until_it_is_found_while_the_end_moves() -> None:
+    reckoning = Queryable()
+    reckoning.reached({0: 0})
+    reckoning.ends({0: 10})
+    reckoning.wait_for(0, Awaited(10, trade(1_000_000)))
+    assert reckoning.ends({0: 25}) == []
+    assert reckoning.view().lag == 25
+    reckoning.found(0)
+    assert reckoning.view().lag == 15
+    assert reckoning.ends({0: 25}) == [0]
+
+
+def test_offsets_never_go_back() -> None:
+    reckoning = Queryable()
+    reckoning.ends({0: 30})
+    reckoning.reached({0: 20})
+    reckoning.reached({0: 10})
+    assert reckoning.view().offsets == {0: 20}
+
+
+def test_the_newest_trade_is_the_one_received_last() -> None:
+    reckoning = Queryable()
+    reckoning.ends({0: 1, 1: 1})
+    for partition, received_at in ((0, 5_000_000), (1, 4_000_000)):
+        reckoning.wait_for(partition, Awaited(1, trade(received_at)))
+        reckoning.found(partition)
+    view = reckoning.view()
+    assert view.newest_received_at == 5_000_000
+    assert view.newest_age_s(7.5) == 2.5
+    assert view.newest_age_s(4.0) == 0.0
+
+
+def test_dead_letters_at_the_end_count_as_seen() -> None:
+    reckoning = Queryable()
+    reckoning.ends({0: 3})
+    reckoning.wait_for(0, Awaited(3, None))
+    reckoning.found(0)
+    assert (reckoning.view().lag, reckoning.view().newest_ts) == (0, None)
+
+
+def test_rate_is_of_the_last_minute() -> None:
+    clock = Clock()
+    reckoning = Queryable(clock)
+    for second in range(200):
+        clock.now = float(second)
+        reckoning.ends({0: 1_000_000 + (second * 100 if second < 100 else 10_000 + (second - 100) * 10)})
+    assert 9 <= reckoning.view().input_rate <= 11
+
+
+def test_waiting_does_not_advance_and_no_lag_does() -> None:
+    clock = Clock()
+    reckoning = Queryable(clock)
+    reckoning.reached({0: 5})
+    reckoning.ends({0: 5})
+    clock.now = 50
+    reckoning.view()
+    assert reckoning.advanced_at == 50
+    reckoning.ends({0: 6})
+    clock.now = 80
+    reckoning.view()
+    assert reckoning.advanced_at == 50
