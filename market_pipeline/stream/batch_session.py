@@ -1,10 +1,12 @@
 """Spark for batches: the stream's configuration, with what a day of trades needs instead of a second of them."""
 
 import os
+from importlib import resources
 
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
-from market_pipeline.settings import Settings
+from market_pipeline.local.jvm import LATE_OPTIMISATION
+from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.stream.session import configuration
 
 LOCAL_MASTER = "local[2]"
@@ -25,11 +27,22 @@ def batch_configuration(settings: Settings) -> dict[str, str]:
         "spark.driver.memory": f"{settings.spark_driver_memory_mb}m",
         "spark.driver.extraClassPath": os.pathsep.join(jars),
         **({} if local else {"spark.jars": ",".join(jars)}),
-        "spark.driver.extraJavaOptions": "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Duser.timezone=UTC",
+        "spark.driver.extraJavaOptions": " ".join(_java_options()),
         "spark.local.dir": str(settings.paths.run / "spark"),
         "spark.sql.shuffle.partitions": "8",
         "spark.sql.adaptive.enabled": "true",
     }
+
+
+def _java_options() -> list[str]:
+    log_configuration = resources.files("market_pipeline.stream") / "log4j2.properties"
+    return [
+        "-XX:+UseSerialGC",
+        "-XX:+ExitOnOutOfMemoryError",
+        *LATE_OPTIMISATION,
+        "-Duser.timezone=UTC",
+        f"-Dlog4j2.configurationFile={log_configuration}",
+    ]
 
 
 def use_java_of(settings: Settings) -> None:
@@ -39,4 +52,5 @@ def use_java_of(settings: Settings) -> None:
         NoJava: there is none; the message says where it was looked for.
     """
     os.environ["JAVA_HOME"] = str(java_home(settings))
+    os.environ.setdefault("SPARK_LOCAL_IP", LOOPBACK)
     (settings.paths.run / "spark").mkdir(parents=True, exist_ok=True)
