@@ -96,7 +96,7 @@ def test_restart_of_an_unknown_service_lists_the_known_ones(pipeline: RunningPip
 
 
 def test_logs_show_each_service(pipeline: RunningPipeline) -> None:
-    assert "started (kafka.server.KafkaRaftServer)" in pipeline.run("logs", "kafka", "-n", "5000").stdout
+    assert "Kafka Server started" in pipeline.run("logs", "kafka", "-n", "5000").stdout
     assert pipeline.run("logs", "-n", "3").stdout.count("|") > 5
 
 
