@@ -154,7 +154,10 @@ class Application:
 
     def _catch_up(self, always: list[StreamingQuery]) -> None:
         assert self._session is not None
-        while (behind := position.behind(self._settings)) > self._settings.catch_up_above:
+        # real-time mode does not know how to pass over offsets that are gone, batches do
+        over_a_gap = bool(position.lost_offsets(self._settings))
+        while (behind := position.behind(self._settings)) > self._settings.catch_up_above or over_a_gap:
+            over_a_gap = False
             self._phase = "catching-up"
             logger.info("%d records behind: catching up in batches", behind)
             passing = queries.start_catching_up(self._session.spark, self._settings)

@@ -1,8 +1,10 @@
 """The program ``stream`` against real servers: what goes into Kafka comes out of Cassandra, whatever happens."""
 
+import calendar
 import contextlib
 import os
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -207,8 +209,6 @@ def bars(cassandra: Session, market: Market) -> dict[int, Any]:
 
 
 def epoch_ms(moment: Any) -> int:
-    import calendar
-
     return calendar.timegm(moment.timetuple()) * 1000 + moment.microsecond // 1000
 
 
@@ -381,7 +381,8 @@ def test_the_program_ends_when_its_jvm_dies(stream: Stream, settings: Settings) 
 def test_a_backlog_is_eaten_in_batches_then_in_real_time(
     stream: Stream, settings: Settings, cassandra: Session
 ) -> None:
-    """The program is not running here: what was sent meanwhile is a backlog."""
+    """What is sent while the program does not run is a backlog."""
+    stream.end()
     market = Market(settings, "BACKLOG")
     market.send(*market.burst(3_000, random.Random(4)))
     stream.settings = settings.model_copy(update={"catch_up_above": 1_000})
@@ -396,6 +397,7 @@ def test_a_backlog_is_eaten_in_batches_then_in_real_time(
 
 def test_sigterm_ends_it_quickly_and_well(stream: Stream) -> None:
     assert stream.process is not None
+    assert stream.process.poll() is None
     began = time.monotonic()
     assert stream.end() == 0
     assert time.monotonic() - began < 10
@@ -404,6 +406,7 @@ def test_sigterm_ends_it_quickly_and_well(stream: Stream) -> None:
 def test_micro_batches_give_the_same_rows_on_the_same_checkpoints(
     stream: Stream, settings: Settings, cassandra: Session
 ) -> None:
+    stream.end()
     stream.settings = settings.model_copy(update={"stream_mode": "micro-batch"})
     stream.running()
     assert stream.detail()["mode"] == "micro-batch"
@@ -416,18 +419,24 @@ def test_micro_batches_give_the_same_rows_on_the_same_checkpoints(
     assert stream.end() == 0
 
 
+def age_out(settings: Settings) -> dict[int, int]:
+    """Make Kafka drop every record, as retention would; returns the end of each partition."""
+    ends = end_offsets(settings, settings.topic)
+    admin = AdminClient(client_config(settings))
+    everything = [TopicPartition(settings.topic, partition, end) for partition, end in ends.items()]
+    for future in admin.delete_records(everything).values():
+        future.result()
+    assert begin_offsets(settings, settings.topic) == ends
+    return ends
+
+
 def test_offsets_that_kafka_no_longer_has_are_named_and_can_be_accepted(
     stream: Stream, settings: Settings, cassandra: Session
 ) -> None:
-    """The program is not running here."""
+    stream.end()
     market = Market(settings, "GONE")
     market.send(*(market.trade(time.time_ns() // 1_000_000, "5") for _ in range(20)))
-    ends = end_offsets(settings, settings.topic)
-    admin = AdminClient(client_config(settings))
-    aged = [TopicPartition(settings.topic, partition, end) for partition, end in ends.items()]
-    for future in admin.delete_records(aged).values():
-        future.result()
-    assert begin_offsets(settings, settings.topic) == ends
+    ends = age_out(settings)
     stream.settings = settings
     stream.start()
     assert stream.process is not None
@@ -448,8 +457,8 @@ def test_offsets_that_kafka_no_longer_has_are_named_and_can_be_accepted(
 
 def test_a_lost_checkpoint_leaves_complete_bars_alone(stream: Stream, settings: Settings, cassandra: Session) -> None:
     """Kafka has lost the beginning, the checkpoints are lost as well: bars that would be partial are not written."""
-    import shutil
-
+    stream.end()
+    age_out(settings)
     market = Market(settings, "PARTIAL")
     minute = (time.time_ns() // 1_000_000 - 2 * MINUTE) // MINUTE * MINUTE
     whole = "INSERT INTO market_data.ohlcv_1m (symbol, day, ts, open, trades) VALUES (%s, %s, %s, 1, 99)"
@@ -469,6 +478,7 @@ def test_a_lost_checkpoint_leaves_complete_bars_alone(stream: Stream, settings: 
 
 
 def test_a_second_copy_ends_at_once(stream: Stream, settings: Settings) -> None:
+    stream.end()
     from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, ProcessLock
 
     with ProcessLock(settings.paths.lock("stream")):
