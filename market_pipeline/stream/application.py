@@ -33,7 +33,7 @@ from market_pipeline.stream.parsing import valid
 from market_pipeline.stream.progress import Progress, ProgressListener
 from market_pipeline.stream.session import Session, open_session
 from market_pipeline.stream.source import read_trades
-from market_pipeline.stream.stall import StallWatch
+from market_pipeline.stream.stall import StallWatch, end_with_stacks
 from market_pipeline.stream.visibility import Visibility
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
@@ -42,8 +42,6 @@ NAME = "stream"
 SERVERS_TIMEOUT_S = 120.0
 LOOK_EVERY_S = 1.0
 EXIT_FAILED = 1
-EXIT_STALLED = 70
-"""EX_SOFTWARE of sysexits.h: nothing moved, the stacks are in the log."""
 MENDABLE = (BrokerUnreachableError, TopicError, StoreUnreachableError, GatewayError, JarError, NoJava, SettingsError)
 logger = logging.getLogger(NAME)
 
@@ -69,6 +67,9 @@ class Application:
         self._visibility: Visibility | None = None
 
     def stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
+        """End the run; a handler of signals."""
+        if self._phase == "starting":
+            os._exit(0)  # nothing is under way yet that would have to end, and what it waits for may take minutes
         self._stopping = True
         self._wake.set()
 
@@ -91,17 +92,17 @@ class Application:
         with connect(settings) as cassandra:
             committed = lambda: self._progress.offsets(queries.SILVER)  # noqa: E731
             with Visibility(settings, cassandra, committed) as self._visibility:
-                micro_batches = read_trades(spark, settings)
-                always = [
-                    bars.start_bars(valid(micro_batches), settings, position.bars_complete_from(settings)),
-                    dead_letters.start_dead_letters(micro_batches, settings),
-                ]
                 if settings.stream_mode == "real-time":
-                    self._catch_up(always)
-                always += queries.start_running(spark, settings)
+                    self._catch_up()
+                # first what makes a trade queryable; bars and dead letters read on from their own checkpoints
+                running = queries.start_running(spark, settings)
+                records = read_trades(spark, settings)
+                complete_from = position.bars_complete_from(settings)
+                running.append(bars.start_bars(valid(records), settings, complete_from))
+                running.append(dead_letters.start_dead_letters(records, settings))
                 self._phase = "running"
                 logger.info("running in %s mode", settings.stream_mode)
-                self._watch(always, until_ended=[])
+                self._watch(running, until_ended=[])
 
     def detail(self) -> dict[str, Any]:
         """The figures of the heartbeat."""
@@ -152,7 +153,7 @@ class Application:
         if missing and not self._settings.accept_lost_offsets:
             raise StreamError(f"{missing[0][0]}: {missing[0][1]}; {checkpoints.CURE}")
 
-    def _catch_up(self, always: list[StreamingQuery]) -> None:
+    def _catch_up(self) -> None:
         assert self._session is not None
         # real-time mode does not know how to pass over offsets that are gone, batches do
         over_a_gap = bool(position.lost_offsets(self._settings))
@@ -161,7 +162,7 @@ class Application:
             self._phase = "catching-up"
             logger.info("%d records behind: catching up in batches", behind)
             passing = queries.start_catching_up(self._session.spark, self._settings)
-            self._watch(always, until_ended=passing)
+            self._watch([], until_ended=passing)
             if self._stopping:
                 raise Stopped
 
@@ -188,7 +189,7 @@ class Application:
                 raise StreamError("the thread that watches visibility died")
             stalled = watch.verdict(time.monotonic(), self._visibility.view.lag, self._visibility.advanced_at, heard)
             if stalled is not None:
-                self._give_up(stalled)
+                end_with_stacks(stalled, self._session.jvm.process)
 
     def _check_ended(self, query: StreamingQuery, name: str, *, may_end: bool) -> None:
         if query.isActive:
@@ -199,14 +200,6 @@ class Application:
             raise StreamError(f"query {name} failed: {one_line(str(error))}")
         if not may_end:
             raise StreamError(f"query {name} ended")
-
-    def _give_up(self, why: str) -> NoReturn:
-        logger.critical("stalled: %s; the stacks of all threads follow", why)
-        faulthandler.dump_traceback(sys.stderr, all_threads=True)
-        if self._session is not None:
-            self._session.jvm.process.send_signal(signal.SIGQUIT)
-            time.sleep(2)
-        os._exit(EXIT_STALLED)
 
 
 def main() -> NoReturn:

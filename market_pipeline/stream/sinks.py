@@ -61,9 +61,9 @@ def real_time(rows: DataFrame, settings: Settings, table: str) -> StreamingQuery
 
 
 def micro_batches(rows: DataFrame, settings: Settings, table: str) -> StreamingQuery:
-    """Start a query that writes in micro-batches, one after the other as soon as there is something."""
+    """Start a query that writes in micro-batches, ten a second at most: it asks Kafka as often when nothing comes."""
     writer = _writer(rows, settings, table, BY_PARTITION | ASYNC_PROGRESS)
-    return writer.trigger(processingTime="0 seconds").start()
+    return writer.trigger(processingTime="100 milliseconds").start()
 
 
 def what_is_there(rows: DataFrame, settings: Settings, table: str) -> StreamingQuery:

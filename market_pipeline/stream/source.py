@@ -5,7 +5,7 @@ from pyspark.sql import DataFrame, SparkSession
 from market_pipeline.settings import Settings
 from market_pipeline.stream.parsing import parse
 
-RECORDS_A_BATCH = 200_000
+RECORDS_A_BATCH = 100_000
 """The most that one micro-batch takes, so that a backlog needs bounded memory."""
 
 

@@ -1,8 +1,23 @@
 """A stream that hangs without an error is worse than a dead one: after a deadline it ends itself."""
 
+import faulthandler
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
+from typing import NoReturn
 
+EXIT_STALLED = 70
+"""EX_SOFTWARE of sysexits.h: nothing moved, the stacks are in the log."""
 DEADLINE_S = 90.0
+PATIENCE_S = 300.0
+"""For what may take long on a slow machine: the first rows after a start, and a batch of a backlog."""
+
+STACKS_TAKE_S = 2.0
+logger = logging.getLogger("stream")
 
 
 class StallWatch:
@@ -11,12 +26,11 @@ class StallWatch:
     Args:
         commit_interval_s: how long a healthy query may be silent.
         now: the present.
-        deadline_s: how long beyond that is too long.
     """
 
-    def __init__(self, commit_interval_s: float, now: float, deadline_s: float = DEADLINE_S) -> None:
-        self._silence_s = commit_interval_s + deadline_s
-        self._deadline_s = deadline_s
+    def __init__(self, commit_interval_s: float, now: float) -> None:
+        self._silence_s = commit_interval_s + PATIENCE_S
+        self._started = now
         self._blind_until = now
 
     def verdict(self, now: float, lag: int | None, advanced_at: float, heard: Mapping[str, float]) -> str | None:
@@ -37,6 +51,16 @@ class StallWatch:
             if silent > self._silence_s:
                 return f"query {name} has not been heard of for {silent:.0f} s"
         still = now - max(advanced_at, self._blind_until)
-        if lag > 0 and still > self._deadline_s:
+        allowed = DEADLINE_S if advanced_at > self._started else PATIENCE_S
+        if lag > 0 and still > allowed:
             return f"{lag} records wait and none has become queryable for {still:.0f} s"
         return None
+
+
+def end_with_stacks(why: str, jvm: "subprocess.Popen[bytes]") -> NoReturn:
+    """End this process at once, with the stacks of all threads, Python's and Java's, in the log."""
+    logger.critical("stalled: %s; the stacks of all threads follow", why)
+    faulthandler.dump_traceback(sys.stderr, all_threads=True)
+    jvm.send_signal(signal.SIGQUIT)
+    time.sleep(STACKS_TAKE_S)
+    os._exit(EXIT_STALLED)

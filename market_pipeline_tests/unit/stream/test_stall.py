@@ -1,34 +1,41 @@
-from market_pipeline.stream.stall import StallWatch
+from market_pipeline.stream.stall import DEADLINE_S, PATIENCE_S, StallWatch
+
+START = 1_000.0
+COMMIT = 30.0
+
+
+def verdict(now: float, lag: int | None = 5, advanced_at: float = START + 1, **heard: float) -> str | None:
+    return StallWatch(COMMIT, START).verdict(now, lag, advanced_at, heard)
 
 
 def test_quiet_is_not_stalled() -> None:
-    watch = StallWatch(30, 0)
-    assert watch.verdict(1_000, lag=0, advanced_at=999, heard={"trades_silver": 990}) is None
+    assert verdict(START + 10_000, lag=0, advanced_at=START + 10_000, trades_silver=START + 9_990) is None
 
 
 def test_records_that_wait_for_too_long() -> None:
-    watch = StallWatch(30, 0)
-    heard = {"trades_silver": 1_000.0}
-    assert watch.verdict(1_000, lag=5, advanced_at=911, heard=heard) is None
-    told = watch.verdict(1_000, lag=5, advanced_at=909, heard=heard)
+    assert verdict(START + 1 + DEADLINE_S) is None
+    told = verdict(START + 2 + DEADLINE_S)
     assert told is not None
     assert "5 records wait" in told
 
 
+def test_the_first_rows_after_a_start_may_take_longer() -> None:
+    assert verdict(START + PATIENCE_S, advanced_at=START - 50) is None
+    assert verdict(START + PATIENCE_S + 1, advanced_at=START - 50) is not None
+
+
 def test_a_query_that_is_silent_beyond_its_commit_interval() -> None:
-    watch = StallWatch(30, 0)
-    assert watch.verdict(1_000, lag=0, advanced_at=1_000, heard={"ohlcv_1m": 881}) is None
-    told = watch.verdict(1_000, lag=0, advanced_at=1_000, heard={"ohlcv_1m": 879})
+    now = START + 5_000
+    silent = now - COMMIT - PATIENCE_S
+    assert verdict(now, lag=0, advanced_at=now, ohlcv_1m=silent) is None
+    told = verdict(now, lag=0, advanced_at=now, ohlcv_1m=silent - 1)
     assert told is not None
     assert "ohlcv_1m" in told
 
 
 def test_the_deadline_starts_again_when_kafka_and_cassandra_are_back() -> None:
-    watch = StallWatch(30, 0)
-    assert watch.verdict(1_000, lag=None, advanced_at=10, heard={"trades_silver": 10}) is None
-    assert watch.verdict(1_080, lag=7, advanced_at=10, heard={"trades_silver": 10}) is None
-    assert watch.verdict(1_091, lag=7, advanced_at=10, heard={"trades_silver": 10}) is not None
-
-
-def test_a_start_gets_the_whole_deadline() -> None:
-    assert StallWatch(30, 500).verdict(589, lag=7, advanced_at=0, heard={}) is None
+    watch, old = StallWatch(COMMIT, START), START + 1
+    back = START + 5_000
+    assert watch.verdict(back, None, old, {"trades_silver": old}) is None
+    assert watch.verdict(back + DEADLINE_S, 7, old, {"trades_silver": old}) is None
+    assert watch.verdict(back + DEADLINE_S + 1, 7, old, {"trades_silver": old}) is not None
