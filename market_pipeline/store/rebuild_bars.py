@@ -109,7 +109,11 @@ class _Table:
         key = (symbol, self._day)
         self._run(self._insert, [(*key, at, *(bars[at][name] for name in FIGURES), self._as_of_us) for at in wrong])
         self._run(self._remove, [(self._as_of_us, *key, at) for at in extra])
-        return len(wrong), len(extra)
+        if not wrong and not extra:
+            return 0, 0
+        # bars that the stream has written since know more, and stay as they are
+        after = stored_bars(self._session, self._settings, symbol, self._day)
+        return sum(after.get(at) == bars[at] for at in wrong), sum(at not in after for at in extra)
 
     def _run(self, statement: Any, arguments: Sequence[tuple[Any, ...]]) -> None:
         execute_concurrent_with_args(self._session, statement, arguments, concurrency=CONCURRENT_STATEMENTS)
