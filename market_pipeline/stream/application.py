@@ -32,7 +32,7 @@ from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.parsing import valid
 from market_pipeline.stream.progress import Progress, ProgressListener
 from market_pipeline.stream.session import Session, open_session
-from market_pipeline.stream.source import read_trades
+from market_pipeline.stream.source import in_one_task, read_trades
 from market_pipeline.stream.stall import StallWatch, end_with_stacks
 from market_pipeline.stream.visibility import Visibility
 from market_pipeline.supervision.heartbeat import Heartbeat
@@ -96,7 +96,7 @@ class Application:
                     self._catch_up()
                 # first what makes a trade queryable; bars and dead letters read on from their own checkpoints
                 running = queries.start_running(spark, settings)
-                records = read_trades(spark, settings)
+                records = in_one_task(read_trades(spark, settings))
                 complete_from = position.bars_complete_from(settings)
                 running.append(bars.start_bars(valid(records), settings, complete_from))
                 running.append(dead_letters.start_dead_letters(records, settings))

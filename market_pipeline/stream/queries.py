@@ -10,7 +10,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.stream import sinks
 from market_pipeline.stream.failure import short_errors
 from market_pipeline.stream.parsing import valid
-from market_pipeline.stream.source import read_trades
+from market_pipeline.stream.source import in_one_task, read_trades
 from market_pipeline.stream.transforms import WRITETIME, to_latest, to_silver
 
 SILVER = "trades_silver"
@@ -24,7 +24,8 @@ def start_running(spark: SparkSession, settings: Settings) -> list[StreamingQuer
     """Start the queries of ``TABLES`` for good, in the mode that the settings name."""
     real_time = settings.stream_mode == "real-time"
     start = sinks.real_time if real_time else sinks.micro_batches
-    trades = valid(read_trades(spark, settings, real_time=real_time))
+    records = read_trades(spark, settings, real_time=real_time)
+    trades = valid(records if real_time else in_one_task(records))
     return [start(rows(trades), settings, table) for table, rows in TABLES.items()]
 
 

@@ -2,7 +2,7 @@
 
 Real time: one statement a row, many in flight. The connector holds the last statement of a task back until the next
 row comes, so each row is sent twice; the copy has the same key and the same values and pushes the original out.
-Batches: rows of one partition share a statement, which is three times as fast and needs more rows than a quiet second
+Batches: rows of one partition share a statement, which is several times as fast and needs more rows than a quiet second
 has.
 """
 
@@ -27,7 +27,7 @@ ROW_BY_ROW: dict[str, str] = {
 }
 BY_PARTITION: dict[str, str] = {
     f"{_OUTPUT}.concurrent.writes": "64",
-    f"{_OUTPUT}.batch.size.rows": "100",
+    f"{_OUTPUT}.batch.size.rows": "500",
     f"{_OUTPUT}.batch.size.bytes": "65536",
     f"{_OUTPUT}.batch.grouping.key": "partition",
     f"{_OUTPUT}.batch.grouping.buffer.size": "200",

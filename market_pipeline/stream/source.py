@@ -12,8 +12,7 @@ RECORDS_A_BATCH = 100_000
 def read_trades(spark: SparkSession, settings: Settings, *, real_time: bool = False) -> DataFrame:
     """``trades_raw`` from the checkpoint on, or from the oldest record where there is no checkpoint, parsed.
 
-    Offsets that Kafka no longer has end the query, unless ``settings.accept_lost_offsets`` says otherwise. A
-    micro-batch reads all partitions in one task: a task costs more than the rows of a second.
+    Offsets that Kafka no longer has end the query, unless ``settings.accept_lost_offsets`` says otherwise.
     """
     reader = (
         spark.readStream.format("kafka")
@@ -27,6 +26,11 @@ def read_trades(spark: SparkSession, settings: Settings, *, real_time: bool = Fa
         .option("kafka.max.partition.fetch.bytes", str(1024 * 1024))
         .option("kafka.receive.buffer.bytes", str(256 * 1024))
     )
-    if real_time:
-        return parse(reader.load())
-    return parse(reader.option("maxOffsetsPerTrigger", str(RECORDS_A_BATCH)).load().coalesce(1))
+    if not real_time:
+        reader = reader.option("maxOffsetsPerTrigger", str(RECORDS_A_BATCH))
+    return parse(reader.load())
+
+
+def in_one_task(records: DataFrame) -> DataFrame:
+    """For the small micro-batches of a stream that keeps up: a task costs more than the rows of a second."""
+    return records.coalesce(1)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from market_pipeline.local.logs import tail
 from market_pipeline.settings import Settings
 
 SERVERS = {"kafka": "kafka", "cassandra": "cassandra"}
@@ -63,7 +64,7 @@ class Program:
     def alive(self) -> None:
         code = self.process.poll()
         if code is not None:
-            raise SystemExit(f"{self.name} ended with {code}; its log: {self.log}")
+            raise SystemExit(f"{self.name} ended with {code}; the end of its log:\n{tail(self.log)}")
 
     def stop(self) -> None:
         self.process.terminate()
