@@ -19,7 +19,7 @@ from market_pipeline.local.preflight import StartError
 from market_pipeline.local.programs import FINAL_EXITS, names, programs
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisor_log import read_histories
-from market_pipeline.local.webserver import accepts, serves_page
+from market_pipeline.local.webserver import accepts, daemon_works, serves_page
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import StoreUnreachableError
 from market_pipeline.store.migrate import migrate
@@ -196,11 +196,11 @@ class Start:
         Raises:
             StartError: Dagster does not start. Everything else goes on: trades don't wait for it.
         """
-        ports = self._settings.ports
+        ports, began = self._settings.ports, time.time()
         answers: tuple[tuple[str, Callable[[], bool]], ...] = (
             ("dagster-code-server", lambda: accepts(ports.dagster_code)),
             ("dagster-webserver", lambda: serves_page(ports.webserver)),
-            ("dagster-daemon", lambda: True),
+            ("dagster-daemon", lambda: daemon_works(ports.webserver, began)),
         )
         for name, answer in answers:
             self._start(name)
