@@ -30,6 +30,7 @@ from market_pipeline_tests.bench.report import Latency, catch_up_table, cost_tab
 
 STREAMS = {"real-time": "real-time", "micro-batch": "micro-batch"}
 BASELINES = {"Python, a row at a time": "rows", "Python, batched by partition": "batches"}
+REFERENCE = "real-time"
 RATES = (1, 138, 1000)
 """Trades a second: a quiet night, a busy symbol of the sample's day, a busy market."""
 
@@ -79,6 +80,20 @@ class Bench:
         say("idle")
         with self._writer("real-time") as writer, weighed([*self.servers, writer]) as self.costs["idle"]:
             time.sleep(self.seconds)
+
+    def tables(self) -> list[str]:
+        return [
+            latency_table(list(self.latencies.values()), REFERENCE),
+            catch_up_table(self.catch_up, self.rows, REFERENCE),
+            cost_table(self.costs),
+        ]
+
+    def figures(self) -> dict[str, object]:
+        return {
+            "latency_ms": [vars(latency) for latency in self.latencies.values()],
+            "catch_up_rows_s": self.catch_up,
+            "cost": self.costs,
+        }
 
     @contextmanager
     def _writer(self, name: str) -> Iterator[Program]:
@@ -186,20 +201,13 @@ def main() -> None:
         session = stack.enter_context(connect(settings, timeout_s=60))
         bench = Bench(settings, session, options.rounds, options.seconds, options.rows)
         bench.servers = servers
-        bench.run()
-    tables = [
-        latency_table(list(bench.latencies.values()), "real-time"),
-        catch_up_table(bench.catch_up, options.rows, "Python, a row at a time"),
-        cost_table(bench.costs),
-    ]
-    sys.stdout.write("\n\n".join(tables) + "\n")
-    if options.json:
-        figures = {
-            "latency_ms": [vars(latency) for latency in bench.latencies.values()],
-            "catch_up_rows_s": bench.catch_up,
-            "cost": bench.costs,
-        }
-        options.json.write_text(json.dumps(figures))
+        try:
+            bench.run()
+        finally:
+            # what was measured before something broke is told all the same
+            sys.stdout.write("\n\n".join(bench.tables()) + "\n")
+            if options.json:
+                options.json.write_text(json.dumps(bench.figures()))
 
 
 if __name__ == "__main__":

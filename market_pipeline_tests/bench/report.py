@@ -33,27 +33,33 @@ class Latency:
         return sum(len(values) for values in self.rounds)
 
 
+def _ms(value: float) -> str:
+    return f"{value:,.1f}" if value < 100 else f"{value:,.0f}"
+
+
 def latency_table(latencies: Sequence[Latency], reference: str) -> str:
     """Markdown; the last column is each p50 over that of ``reference`` at the same rate, measured in the same run."""
-    base = {one.rate: one.median_of(0.5) for one in latencies if one.arrangement == reference}
+    measured = [one for one in latencies if one.rounds]
+    base = {one.rate: one.median_of(0.5) for one in measured if one.arrangement == reference}
     lines = [
         "| received → queryable | trades/s | p50 ms | p90 | p99 | max | probes | p50 ratio |",
         "|---|--:|--:|--:|--:|--:|--:|--:|",
     ]
-    for one in latencies:
-        figures = " | ".join(f"{one.median_of(share):,.0f}" for share in (0.5, 0.9, 0.99))
-        ratio = one.median_of(0.5) / base[one.rate]
+    for one in measured:
+        figures = " | ".join(_ms(one.median_of(share)) for share in (0.5, 0.9, 0.99))
+        ratio = one.median_of(0.5) / base.get(one.rate, math.nan)
         lines.append(
-            f"| {one.arrangement} | {one.rate:,} | {figures} | {one.worst:,.0f} | {one.probes:,} | {ratio:,.1f}× |"
+            f"| {one.arrangement} | {one.rate:,} | {figures} | {_ms(one.worst)} | {one.probes:,} | {ratio:,.1f}× |"
         )
     return "\n".join(lines)
 
 
 def catch_up_table(rates: Mapping[str, Sequence[float]], rows: int, reference: str) -> str:
     """Markdown: rows a second that became queryable, the median over the rounds."""
-    base = statistics.median(rates[reference])
+    measured = {name: found for name, found in rates.items() if found}
+    base = statistics.median(measured.get(reference, [math.nan]))
     lines = [f"| catch-up, {rows:,} rows | rows/s | ratio |", "|---|--:|--:|"]
-    for name, found in rates.items():
+    for name, found in measured.items():
         middle = statistics.median(found)
         lines.append(f"| {name} | {middle:,.0f} | {middle / base:.2f}× |")
     return "\n".join(lines)
