@@ -13,6 +13,7 @@ from cassandra.cluster import Session
 
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.broker.records import read_topic
+from market_pipeline.bronze.archive import archive_new, read_day
 from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.retention import has_forgotten
 from market_pipeline.feed.journal.segment import list_segments
@@ -31,7 +32,6 @@ from market_pipeline.quality.ledger import (
     first_arrivals,
 )
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import archive_new, read_day
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import bars_day, silver_day
 

@@ -14,10 +14,10 @@ def told_in_one_line() -> Iterator[None]:
 
     from market_pipeline.broker.client import BrokerUnreachableError
     from market_pipeline.broker.topics import TopicError
+    from market_pipeline.bronze.manifest import ArchiveError
     from market_pipeline.local.jars import JarError
     from market_pipeline.local.java import NoJava
     from market_pipeline.settings import SettingsError
-    from market_pipeline.store.bronze_manifest import ArchiveError
     from market_pipeline.store.cluster import StoreUnreachableError
 
     known = (BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StoreUnreachableError)

@@ -45,7 +45,8 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
     **Materialising a day** computes its bars from bronze with the stream's own transforms, repairs those that differ
     (trades later than the stream's watermark) and deletes those without a trade. Safe beside the running stream.
     """
-    from market_pipeline.store import archive, rebuild_bars
+    from market_pipeline.bronze import archive
+    from market_pipeline.store import rebuild_bars
 
     with told_in_one_line():
         settings = pipeline.settings()
@@ -118,7 +119,7 @@ def _build_days(
     shown: str,
     columns: tuple[str, ...],
 ) -> None:
-    from market_pipeline.store import archive
+    from market_pipeline.bronze import archive
 
     with told_in_one_line():
         settings = pipeline.settings()

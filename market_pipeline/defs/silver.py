@@ -36,7 +36,8 @@ def trades_silver(context: dg.AssetExecutionContext, pipeline: PipelineResource,
     **Materialising a day** archives what is new, writes each trade of the day's bronze (the same keys, the same rows)
     and deletes rows that bronze has no trade for. Safe beside the running stream.
     """
-    from market_pipeline.store import archive, rebuild_silver
+    from market_pipeline.bronze import archive
+    from market_pipeline.store import rebuild_silver
 
     with told_in_one_line():
         settings = pipeline.settings()
@@ -80,7 +81,8 @@ def latest_prices(context: dg.AssetExecutionContext, pipeline: PipelineResource,
     **Materialising a day** folds that day's newest trades in: the newest wins, so rebuilding an old day moves no price
     back. A price of that day that no trade in bronze stands for is replaced by the newest true one.
     """
-    from market_pipeline.store import archive, rebuild_latest
+    from market_pipeline.bronze import archive
+    from market_pipeline.store import rebuild_latest
 
     with told_in_one_line():
         settings = pipeline.settings()

@@ -12,6 +12,9 @@ from cassandra.cluster import Session
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.bronze.archive import reading
+from market_pipeline.bronze.layout import day_start
+from market_pipeline.bronze.trades import moment, records_of_day, utc
 from market_pipeline.quality.bars import (
     BarDifference,
     BarFault,
@@ -24,9 +27,6 @@ from market_pipeline.quality.bars import (
 from market_pipeline.quality.bars import volume_faults as differing_volumes
 from market_pipeline.quality.doubles import Accounts, Double, Placed, doubles
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import reading
-from market_pipeline.store.bronze_layout import day_start
-from market_pipeline.store.bronze_trades import moment, records_of_day, utc
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.daily_tables import symbols_of_day
 from market_pipeline.store.rebuild_bars import FIGURES, batch_bars, stored_bars

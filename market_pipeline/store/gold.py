@@ -13,12 +13,12 @@ from typing import Any
 from cassandra.cluster import Session
 from pyspark.sql import DataFrame, SparkSession
 
+from market_pipeline.bronze.archive import reading
+from market_pipeline.bronze.layout import day_start
+from market_pipeline.bronze.trades import moment, trades_of_day
 from market_pipeline.model import OHLCV_1D, SYMBOL_DAILY_STATS, Kind
 from market_pipeline.sessions import MarketKind, Span, kind_of, open_minutes, regular_hours
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import reading
-from market_pipeline.store.bronze_layout import day_start
-from market_pipeline.store.bronze_trades import moment, trades_of_day
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.daily_tables import Replaced, gap_spans, replace_day
 from market_pipeline.stream.daily import to_day_stats, to_minute_closes

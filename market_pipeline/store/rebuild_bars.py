@@ -18,10 +18,10 @@ from cassandra.concurrent import execute_concurrent_with_args
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.bronze.archive import reading
+from market_pipeline.bronze.trades import moment, trades_of_day, utc
 from market_pipeline.model import OHLCV_1M
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import reading
-from market_pipeline.store.bronze_trades import moment, trades_of_day, utc
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import symbols
 from market_pipeline.stream.transforms import to_bars, to_minute_rows

@@ -17,9 +17,9 @@ from cassandra.concurrent import execute_concurrent_with_args
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.bronze.archive import bronze_days, reading
+from market_pipeline.bronze.trades import moment, trades_of_day, utc
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import bronze_days, reading
-from market_pipeline.store.bronze_trades import moment, trades_of_day, utc
 from market_pipeline.store.cluster import connect
 from market_pipeline.stream.transforms import WRITETIME, to_latest
 

@@ -15,10 +15,10 @@ from cassandra.cluster import Session
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.bronze.archive import reading
+from market_pipeline.bronze.layout import day_start
+from market_pipeline.bronze.trades import moment, trades_of_day
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import reading
-from market_pipeline.store.bronze_layout import day_start
-from market_pipeline.store.bronze_trades import moment, trades_of_day
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import epoch_ms, symbols
 from market_pipeline.stream.sinks import write_batch
