@@ -19,7 +19,7 @@ MAX_TABLE_ROWS = 10_000
 
 @click.command()
 @click.argument("cql")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines' array: decimals exact, times ISO-8601 in UTC.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array: decimals as exact numbers, times ISO-8601 in UTC.")
 @click.option(
     "--limit", default=MAX_TABLE_ROWS, show_default=True, type=click.IntRange(1), help="Rows shown as a table."
 )
