@@ -14,8 +14,7 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from cassandra import DriverException
-from cassandra.cluster import NoHostAvailable, Session
+from cassandra.cluster import Session
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from market_pipeline.broker.client import BrokerUnreachableError, client_config
@@ -23,6 +22,7 @@ from market_pipeline.broker.offsets import commit_group_offsets, end_offsets, gr
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.model import RejectedTrade, Trade, decode
 from market_pipeline.settings import Settings
+from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.stream.queryable import Awaited, Queryable, View
 
 LOOK_EVERY_S = 1.0
@@ -87,7 +87,7 @@ class Visibility:
 
         Raises:
             BrokerUnreachableError, TopicError, KafkaException: Kafka does not answer.
-            DriverException, NoHostAvailable: Cassandra does not answer.
+            any of ``STORE_ERRORS``: Cassandra does not answer.
         """
         wanted = self._queryable.ends(end_offsets(self._settings, self._settings.topic))
         self._queryable.reached(self._committed())
@@ -104,7 +104,7 @@ class Visibility:
         while not self._stopped.wait(LOOK_EVERY_S):
             try:
                 self.look()
-            except (BrokerUnreachableError, TopicError, KafkaException, DriverException, NoHostAvailable) as error:
+            except (BrokerUnreachableError, TopicError, KafkaException, *STORE_ERRORS) as error:
                 # both have watchers of their own; here it only means that lag is not known
                 logger.debug("lag is unknown: %s", error)
                 self.view = View()
