@@ -9,7 +9,7 @@ import dagster as dg
 
 from market_pipeline.charts import bar_chart, line_chart
 from market_pipeline.defs.bronze import archive_and_tell
-from market_pipeline.defs.description import DAY_HOURS, OWNERS, RUNBOOK_STREAM, day_metadata, table_metadata
+from market_pipeline.defs.description import DAY_HOURS, KEPT, OWNERS, RUNBOOK_STREAM, day_metadata, table_metadata
 from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.partitions import DAILY, ONE_RUN, days_of
 from market_pipeline.defs.resources import BatchSpark, PipelineResource
@@ -43,7 +43,8 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
     """Bars of one minute, keyed by their start; open and close by (event time, trade_id), never by order of arrival.
 
     **Materialising a day** computes its bars from bronze with the stream's own transforms, repairs those that differ
-    (trades later than the stream's watermark) and deletes those without a trade. Safe beside the running stream.
+    (trades later than the stream's watermark) and deletes those without a trade; bars of trades that bronze may have
+    lost are kept and counted. Safe beside the running stream.
     """
     from market_pipeline.bronze import archive
     from market_pipeline.store import rebuild_bars
@@ -63,7 +64,7 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
                 first=held.first_trade,
                 last=held.last_trade,
                 chart=line_chart(f"{done.busiest} by minute, {day} (UTC)", DAY_HOURS, done.closes),
-                more={"bars repaired": done.repaired, "bars removed": done.removed},
+                more={"bars repaired": done.repaired, "bars removed": done.removed, KEPT: done.kept},
             )
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
 
@@ -135,7 +136,7 @@ def _build_days(
                 first=held.first_trade,
                 last=held.last_trade,
                 chart=_by_symbol(f"{shown.capitalize()} by symbol, {day} (UTC)", done.rows, shown),
-                more={"rows removed": done.replaced.removed, **_table(done.rows, columns)},
+                more={"rows removed": done.replaced.removed, KEPT: done.replaced.kept, **_table(done.rows, columns)},
             )
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
 

@@ -28,7 +28,7 @@ from market_pipeline.quality.bars import volume_faults as differing_volumes
 from market_pipeline.quality.doubles import Accounts, Double, Placed, doubles
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.daily_tables import symbols_of_day
+from market_pipeline.store.daily_tables import trades_of_rows
 from market_pipeline.store.rebuild_bars import FIGURES, batch_bars, stored_bars
 from market_pipeline.store.trades import silver_day, symbols
 from market_pipeline.stream.parsing import parse
@@ -137,7 +137,7 @@ def daily_bar_faults(settings: Settings, day: date, now: datetime) -> tuple[int,
     settled = len(settled_hours(settings, day, now)) == 24
     with connect(settings) as session:
         ask = session.prepare(f"SELECT {names} FROM {settings.keyspace}.ohlcv_1d WHERE symbol = ? AND day = ?")
-        for symbol in sorted(symbols_of_day(session, settings, "ohlcv_1d", day)):
+        for symbol in sorted(trades_of_rows(session, settings, "ohlcv_1d", day)):
             row = session.execute(ask, (symbol, day)).one()
             bar = {name: getattr(row, name) for name in FIGURES}
             count += 1
