@@ -147,11 +147,20 @@ class Application:
         self._wake.set()
 
     def _check_offsets(self) -> None:
+        beyond = position.beyond_end(self._settings)
+        for query, wanted in beyond:
+            logger.error("%s: %s", query, wanted)
+        if beyond:
+            self._end_for_new_topic(f"{beyond[0][0]}: {beyond[0][1]}")
         missing = position.lost_offsets(self._settings)
         for query, each in missing:
             logger.error("%s: %s", query, each)
         if missing and not self._settings.accept_lost_offsets:
             raise StreamError(f"{missing[0][0]}: {missing[0][1]}; {checkpoints.CURE}")
+
+    def _end_for_new_topic(self, what: str) -> NoReturn:
+        cure = checkpoints.MADE_ANEW_CURE.format(checkpoints=self._settings.paths.checkpoints)
+        raise StreamError(f"{what}; {cure}")
 
     def _catch_up(self) -> None:
         assert self._session is not None
@@ -187,6 +196,8 @@ class Application:
                 return
             if not self._visibility.alive:
                 raise StreamError("the thread that watches visibility died")
+            if self._visibility.view.beyond_end:
+                self._end_for_new_topic(str(self._visibility.view.beyond_end[0]))
             stalled = watch.verdict(time.monotonic(), self._visibility.view.lag, self._visibility.advanced_at, heard)
             if stalled is not None:
                 end_with_stacks(stalled, self._session.jvm.process)
