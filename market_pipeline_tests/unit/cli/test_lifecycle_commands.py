@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from rich.console import Console
 from market_pipeline.cli import COMMANDS, main
 from market_pipeline.cli.foreground import line, news
 from market_pipeline.cli.start_display import what_next, where_flags
-from market_pipeline.cli.status import age, duration, screen
+from market_pipeline.cli.status import age, duration, feed_faults, feed_line, kafka_line, screen, stream_line
 from market_pipeline.local.supervisor_log import History
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat
@@ -126,6 +127,30 @@ def test_the_screen_tells_it_all() -> None:
         *("answers, version 5.0.9", "88 MB on disk"),
     ):
         assert part in text
+
+
+def test_the_screen_tells_what_is_wrong() -> None:
+    feed = FeedStatus(
+        "finnhub", silent_s=12.0, left_out=["X", "Y"], journal_error="No space left on device", gaps_waiting=2,
+        gap_since=40.0, gap_reason="disk",
+    )  # fmt: skip
+    sick = replace(
+        a_snapshot(),
+        at=100.0,
+        feed=feed,
+        kafka=KafkaStatus(live=True, fault="there is no topic trades_raw"),
+        stream=StreamStatus("real-time", silent_s=30.0, newest_event_age_s=30.5),
+    )
+    assert feed_faults(sick) == [
+        "no answer since 12 s",
+        "nothing is received: the journal can't be written (No space left on device)",
+        "gap since 60 s (disk)",
+        "2 gaps wait for Cassandra",
+        "beyond the plan's limit, left out: X, Y",
+    ]
+    assert all(fault in feed_line(sick) for fault in feed_faults(sick))
+    assert kafka_line(sick) == "answers, but there is no topic trades_raw"
+    assert stream_line(sick) == "no answer since 30 s · newest queryable trade 30 s old"
 
 
 @pytest.mark.parametrize(

@@ -2,48 +2,99 @@
 
 import json
 import os
+import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from cassandra import OperationTimedOut
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionException
 
+from market_pipeline.broker.topics import TopicError
 from market_pipeline.local.supervisor_client import ProcessState, state_of
 from market_pipeline.local.supervisor_log import History
-from market_pipeline.settings import Settings
+from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.supervision import servers
 from market_pipeline.supervision.heartbeat import Beat
 from market_pipeline.supervision.lock import ProcessLock
 from market_pipeline.supervision.processes import process_status
+from market_pipeline.supervision.servers import KafkaStatus
 from market_pipeline.supervision.snapshot import feed_status, gather, stream_status, within
 
 NOW = 1_000_000.0
+PID = 1
 
 
 def beat(age_s: float = 1.0, **detail: object) -> Beat:
-    return Beat("x", 1, NOW - 100, NOW - age_s, detail)
+    return Beat("x", PID, NOW - 100, NOW - age_s, detail)
 
 
 def test_the_feed_from_a_producer_that_lives() -> None:
     feed = feed_status(
-        beat(feed="simulator", connected=True, symbols=8, seen=3, received=70, last_received_at=NOW - 2), NOW
+        beat(feed="simulator", connected=True, symbols=8, seen=3, received=70, last_received_at=NOW - 2), PID, NOW
     )
     assert (feed.name, feed.connected, feed.symbols, feed.seen, feed.received) == ("simulator", True, 8, 3, 70)
     assert feed.last_received_age_s == 2.0
+    assert feed.silent_s is None
 
 
-def test_a_producer_that_hangs_is_not_connected() -> None:
-    assert not feed_status(beat(60.0, feed="simulator", connected=True), NOW).connected
+@pytest.mark.parametrize(("age_s", "pid"), [(60.0, PID), (1.0, None), (1.0, PID + 1)])
+def test_a_producer_that_hangs_or_is_gone_is_not_connected(age_s: float, pid: int | None) -> None:
+    feed = feed_status(beat(age_s, feed="simulator", connected=True), pid, NOW)
+    assert not feed.connected
+    assert feed.silent_s == age_s
 
 
-def test_the_streams_freshness_ages_while_it_says_nothing() -> None:
-    stream = stream_status(beat(30.0, phase="running", newest_event_age_s=0.5, last_progress_at=NOW - 31, lag=4), NOW)
-    assert stream.newest_event_age_s == 30.5
+def test_what_is_wrong_with_the_feed_is_handed_on() -> None:
+    said = {"journal_error": "No space left on device", "left_out": ["B"], "gaps_waiting": 2}
+    feed = feed_status(beat(**said, gap_since=NOW - 60, gap_reason="disk"), PID, NOW)
+    assert (feed.journal_error, feed.left_out, feed.gaps_waiting) == ("No space left on device", ["B"], 2)
+    assert (feed.gap_since, feed.gap_reason) == (NOW - 60, "disk")
+
+
+def test_a_stream_that_works_says_what_it_does() -> None:
+    stream = stream_status(beat(1.0, phase="running", lag=4, input_rate=50.0), PID, NOW)
+    assert (stream.phase, stream.lag, stream.input_rate, stream.silent_s) == ("running", 4, 50.0, None)
+
+
+@pytest.mark.parametrize(("age_s", "pid"), [(30.0, PID), (1.0, None), (1.0, PID + 1)])
+def test_of_a_stream_that_hangs_or_is_gone_nobody_knows_what_it_does(age_s: float, pid: int | None) -> None:
+    said = beat(age_s, phase="running", newest_event_age_s=0.5, last_progress_at=NOW - 31, lag=4, input_rate=50.0)
+    stream = stream_status(said, pid, NOW)
+    assert (stream.phase, stream.lag, stream.input_rate) == (None, None, None)
+    assert stream.silent_s == age_s
+    assert stream.newest_event_age_s == age_s + 0.5
     assert stream.last_progress_age_s == 31.0
-    assert stream.lag == 4
 
 
 def test_no_word_from_anyone() -> None:
-    assert feed_status(None, NOW).received is None
-    assert stream_status(None, NOW).lag is None
+    assert feed_status(None, None, NOW).received is None
+    assert stream_status(None, None, NOW).lag is None
+
+
+def test_a_missing_topic_is_told_as_such(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    def absent(*_: object) -> dict[int, int]:
+        raise TopicError("there is no topic trades_raw")
+
+    monkeypatch.setattr(servers, "end_offsets", absent)
+    with socket.create_server((LOOPBACK, settings.ports.kafka)):
+        assert servers.kafka_status(settings) == KafkaStatus(live=True, fault="there is no topic trades_raw")
+
+
+@pytest.mark.parametrize("error", [NoHostAvailable("away", {}), OperationTimedOut(), ConnectionException("broken")])
+def test_a_cassandra_that_goes_away_while_it_is_asked_is_no_crash(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings, error: Exception
+) -> None:
+    @contextmanager
+    def away(*_: object, **__: object) -> Iterator[object]:
+        raise error
+        yield
+
+    monkeypatch.setattr(servers, "connect", away)
+    assert not servers.cassandra_status(settings).live
 
 
 def test_a_running_process() -> None:
