@@ -1,4 +1,4 @@
-"""What the stream's heartbeat says of one table: each is written by a query of its own, which may hang beside the others.
+"""What the stream's heartbeat says of one table: each is written by a query of its own, which may hang by itself.
 
 The stream's marks of ``trades_silver`` are by visibility, looked up about once a second. Of the other tables the newest
 batch that had records is what there is to tell.
