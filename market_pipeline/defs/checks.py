@@ -28,7 +28,7 @@ def no_offsets_lost(pipeline: PipelineResource) -> dg.AssetCheckResult:
     asset="trades_silver",
     partitions_def=DAILY,
     pool="rebuild",
-    description="No `trade_id` stands at two places (all rows are counted, the first 200,000 looked at).",
+    description="No `trade_id` of the day stands at two places, under whatever symbol and time.",
 )
 def no_doubled_trade_id(context: dg.AssetCheckExecutionContext, pipeline: PipelineResource) -> dg.AssetCheckResult:
     from market_pipeline.store.day_checks import silver_doubles
@@ -147,7 +147,8 @@ def fresh_in_trading_hours(pipeline: PipelineResource) -> dg.AssetCheckResult:
     from market_pipeline.store.day_checks import newest_prices
 
     with told_in_one_line():
-        markets = judge(newest_prices(pipeline.settings()), datetime.now(UTC))
+        now = datetime.now(UTC)
+        markets = judge(newest_prices(pipeline.settings(), now), now)
     return dg.AssetCheckResult(
         passed=not any(market.stale for market in markets),
         metadata={"markets": dg.MetadataValue.md("\n".join(f"- {market}" for market in markets) or "no symbols")},
