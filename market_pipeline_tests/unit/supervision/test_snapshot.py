@@ -49,8 +49,14 @@ def test_a_producer_that_hangs_or_is_gone_is_not_connected(age_s: float, pid: in
 
 
 def test_what_is_wrong_with_the_feed_is_handed_on() -> None:
-    said = {"journal_error": "No space left on device", "left_out": ["B"], "gaps_waiting": 2}
-    feed = feed_status(beat(**said, gap_since=NOW - 60, gap_reason="disk"), PID, NOW)
+    said = beat(
+        journal_error="No space left on device",
+        left_out=["B"],
+        gaps_waiting=2,
+        gap_since=NOW - 60,
+        gap_reason="disk",
+    )
+    feed = feed_status(said, PID, NOW)
     assert (feed.journal_error, feed.left_out, feed.gaps_waiting) == ("No space left on device", ["B"], 2)
     assert (feed.gap_since, feed.gap_reason) == (NOW - 60, "disk")
 
