@@ -133,6 +133,14 @@ SYMBOL_DAILY_STATS = (
     Column("gap_seconds", Kind.DOUBLE, "Seconds of the day in which the feed was down"),
 )
 
+FEED_GAPS = (
+    _SYMBOL,
+    Column("day", Kind.DATE, "UTC date of the start"),
+    Column("started_at", Kind.TIMESTAMP, "Since when nothing came (UTC)"),
+    Column("ended_at", Kind.TIMESTAMP, "Until when (UTC); null while it lasts"),
+    Column("reason", Kind.TEXT, "Why, in words"),
+)
+
 EXACT = Context(prec=76)
 """Python rounds to 28 digits unless told; a notional has up to 60."""
 
