@@ -19,7 +19,7 @@ from market_pipeline.feed.backoff import Backoff
 from market_pipeline.feed.disconnect import Disconnected, Reason
 from market_pipeline.feed.finnhub import Protocol
 from market_pipeline.feed.gap_recorder import GapRecorder
-from market_pipeline.feed.gaps import Gap, GapBook
+from market_pipeline.feed.gaps import Gap, GapBook, GapRow
 from market_pipeline.feed.journal import Journal, read_frames
 from market_pipeline.feed.journal.retention import has_forgotten
 from market_pipeline.feed.receiver import KeyRefused, Receiver
@@ -70,7 +70,7 @@ class Rig:
         return [*book.closed, *([book.open] if book.open else [])]
 
     @staticmethod
-    def cannot_store(gaps: list[Gap]) -> None:
+    def cannot_store(rows: list[GapRow]) -> None:
         raise ConnectionError("no database")
 
     def _run(self) -> None:
