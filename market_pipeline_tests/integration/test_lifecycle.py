@@ -38,7 +38,7 @@ def test_up_returns_when_trades_can_be_queried(pipeline: RunningPipeline) -> Non
 
 
 def test_status_tells_of_every_part(pipeline: RunningPipeline) -> None:
-    def settled() -> dict[str, object]:
+    def settled() -> dict[str, Any]:
         told = pipeline.status()
         return told if all(each["state"] == "RUNNING" for each in told["processes"].values()) else {}
 

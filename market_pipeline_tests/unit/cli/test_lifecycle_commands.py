@@ -13,6 +13,7 @@ from market_pipeline.cli import COMMANDS, main
 from market_pipeline.cli.foreground import line, news
 from market_pipeline.cli.start_display import what_next, where_flags
 from market_pipeline.cli.status import age, duration, feed_faults, feed_line, kafka_line, screen, stream_line
+from market_pipeline.local.supervisor_client import ProcessState
 from market_pipeline.local.supervisor_log import History
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat
@@ -51,7 +52,7 @@ def test_every_command_has_help_with_examples(run: object, command: str) -> None
         (("up", "--feed", "finnhub"), "needs a key"),
         (("up", "--replay-file", "absent.jsonl"), "there is no file"),
         (("up", "--feed", "replay"), "needs --replay-file"),
-        (("up", "--replay-file", "x", "--replay-speed", "fast"), "replay_speed"),
+        (("up", "--replay-file", "x", "--replay-speed", "fast"), "MARKET_PIPELINE_REPLAY_SPEED must be a number"),
         (("restart", "producer"), "nothing runs"),
         (("logs", "stream"), "nothing has run"),
         (("logs", "spark"), "there is no service 'spark'; there are kafka, cassandra"),
@@ -175,8 +176,23 @@ def test_the_line_of_a_running_up() -> None:
 
 def test_a_program_that_was_started_again_is_told_once() -> None:
     before, after = {"stream": History()}, {"stream": History(1, "exit status 1 at 10:00")}
-    assert news(before, after) == ["stream ended (exit status 1 at 10:00) and is started again"]
-    assert news(after, after) == []
+    assert news(before, after, {}) == ["stream ended (exit status 1 at 10:00) and is started again"]
+    assert news(after, after, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_status", "outcome"),
+    [
+        ("RUNNING", None, "is started again"),
+        ("EXITED", 1, "is started again"),
+        ("EXITED", 0, "is done"),
+        ("EXITED", 77, "stays down, for a new start cannot mend that: see `market-pipeline logs producer`"),
+        ("FATAL", None, "is given up: see `market-pipeline logs producer`, then `market-pipeline restart producer`"),
+    ],
+)
+def test_what_becomes_of_a_program_that_ended(state: str, exit_status: int | None, outcome: str) -> None:
+    states = {"producer": ProcessState("producer", state, None, None, None, exit_status)}
+    assert news({}, {"producer": History(0, "at 10:00")}, states) == [f"producer ended (at 10:00) and {outcome}"]
 
 
 def test_what_to_type_next_names_this_pipeline(tmp_path: Path) -> None:
