@@ -94,6 +94,7 @@ def test_logs_of_one_service_and_of_all(run: object, tmp_path: Path) -> None:
 
 def test_doctor_tells_each_check_and_fails_with_one(run: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("market_pipeline.local.checkup.ask_vendor", lambda url: "no network")
+    monkeypatch.setattr("market_pipeline.local.checkup.knock", lambda url: "no network")
     healthy = run("doctor", "--json")  # type: ignore[operator]
     assert healthy.exit_code == 0, healthy.output
     assert json.loads(healthy.output)["healthy"] is True
