@@ -56,10 +56,6 @@ class Ports:
         return self.base + 71
 
     @property
-    def cassandra_jolokia(self) -> int:
-        return self.base + 78
-
-    @property
     def webserver(self) -> int:
         return self.base + 30
 

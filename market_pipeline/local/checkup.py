@@ -82,7 +82,7 @@ def _version(package: str) -> str:
 
 
 def check_jars() -> Check:
-    jars = locked("kafka", "cassandra", "spark", "jolokia")
+    jars = locked("kafka", "cassandra", "spark")
     absent = missing(jars)
     if absent:
         size = sum(jar.size for jar in absent) / 1e6

@@ -93,7 +93,7 @@ def test_the_key_is_not_shown_by_repr_or_dump(monkeypatch: pytest.MonkeyPatch) -
 def test_two_pipelines_share_no_port() -> None:
     def ports(base: int) -> set[int]:
         of = Settings.load(port_base=base).ports
-        names = ("kafka", "kafka_controller", "cassandra", "cassandra_storage", "cassandra_jmx", "cassandra_jolokia",
+        names = ("kafka", "kafka_controller", "cassandra", "cassandra_storage", "cassandra_jmx",
                  "webserver", "feed")  # fmt: skip
         found = {getattr(of, name) for name in names}
         assert len(found) == len(names)
