@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from market_pipeline.cli import load_settings
+from market_pipeline.local.snapshot import Snapshot, gather
 from market_pipeline.settings import Settings
-from market_pipeline.supervision.snapshot import Snapshot, gather
 
 EXIT_NOTHING_RUNS = 3
 WATCH_EVERY_S = 1.0

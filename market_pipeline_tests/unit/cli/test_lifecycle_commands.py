@@ -13,13 +13,13 @@ from market_pipeline.cli import COMMANDS, main
 from market_pipeline.cli.foreground import line, news
 from market_pipeline.cli.start_display import what_next, where_flags
 from market_pipeline.cli.status import age, duration, feed_faults, feed_line, kafka_line, screen, stream_line
+from market_pipeline.local.processes import ProcessStatus
+from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
 from market_pipeline.local.supervisor_client import ProcessState
 from market_pipeline.local.supervisor_log import History
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat
-from market_pipeline.supervision.processes import ProcessStatus
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
-from market_pipeline.supervision.snapshot import FeedStatus, Snapshot, StreamStatus
 
 OURS = ("up", "down", "init", "restart", "logs", "status", "doctor")
 

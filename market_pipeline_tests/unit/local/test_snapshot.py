@@ -14,15 +14,15 @@ from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
 
 from market_pipeline.broker.topics import TopicError
+from market_pipeline.local.processes import process_status
+from market_pipeline.local.snapshot import feed_status, gather, stream_status, within
 from market_pipeline.local.supervisor_client import ProcessState, state_of
 from market_pipeline.local.supervisor_log import History
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.supervision import servers
 from market_pipeline.supervision.heartbeat import Beat
 from market_pipeline.supervision.lock import ProcessLock
-from market_pipeline.supervision.processes import process_status
 from market_pipeline.supervision.servers import KafkaStatus
-from market_pipeline.supervision.snapshot import feed_status, gather, stream_status, within
 
 NOW = 1_000_000.0
 PID = 1

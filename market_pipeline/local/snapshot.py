@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from market_pipeline.local.processes import ProcessStatus, process_statuses, supervisor_states
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
-from market_pipeline.supervision.processes import ProcessStatus, process_statuses, supervisor_states
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus, cassandra_status, kafka_status
 
 ANSWER_WITHIN_S = 2.5
