@@ -396,6 +396,25 @@ def test_a_backlog_is_eaten_in_batches_then_in_real_time(
     wait_until(all_there(cassandra, market), "a trade in real time")
 
 
+def test_a_running_stream_that_falls_behind_goes_over_to_batches(
+    stream: Stream, settings: Settings, cassandra: Session
+) -> None:
+    """Its JVM is stopped, so that a backlog stays; the program notices and asks it for batches as soon as it can."""
+    market = Market(settings, "BEHIND")
+    jvm = stream.jvm()
+    jvm.suspend()
+    try:
+        market.send(*market.burst(2_000, random.Random(8)))
+        wait_until(lambda: "going over to batches" in stream.text(), "the program to notice")
+    finally:
+        jvm.resume()
+    wait_until(lambda: stream.text().count("running in real-time mode") >= 2, "real time again", STARTS_WITHIN_S)
+    wait_until(all_there(cassandra, market), "the backlog")
+    wait_until(lambda: bars_are_right(cassandra, market), "right bars")
+    market.send(market.trade(time.time_ns() // 1_000_000, "5"))
+    wait_until(all_there(cassandra, market), "a trade in real time")
+
+
 def test_sigterm_ends_it_quickly_and_well(stream: Stream) -> None:
     assert stream.process is not None
     assert stream.process.poll() is None
