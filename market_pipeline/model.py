@@ -5,10 +5,11 @@ against it. Nothing here does input or output.
 """
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from decimal import Context, Decimal
+from decimal import Context, Decimal, InvalidOperation
 from enum import Enum, StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -132,6 +133,14 @@ SYMBOL_DAILY_STATS = (
     Column("gap_seconds", Kind.DOUBLE, "Seconds of the day in which the feed was down"),
 )
 
+FEED_GAPS = (
+    _SYMBOL,
+    Column("day", Kind.DATE, "UTC date of the start"),
+    Column("started_at", Kind.TIMESTAMP, "Since when nothing came (UTC)"),
+    Column("ended_at", Kind.TIMESTAMP, "Until when (UTC); null while it lasts"),
+    Column("reason", Kind.TEXT, "Why, in words"),
+)
+
 EXACT = Context(prec=76)
 """Python rounds to 28 digits unless told; a notional has up to 60."""
 
@@ -139,6 +148,8 @@ MAX_PRICE = Decimal(10) ** 10
 MAX_VOLUME = Decimal(10) ** 14
 MAX_DECIMALS = 18
 EARLIEST_TS_MS = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000)
+_TS_DIGITS = 18
+"""More than an event time has; a number of more digits is not written out to be judged, it may have 10^9 of them."""
 MAX_AHEAD_MS = 60_000
 """A trade later than its receipt by more than this would drag the stream's watermark with it: it is a dead letter."""
 MAX_WHOLE = {"seq": 2**31 - 1, "received_at": 253_402_300_799_999_999}
@@ -199,11 +210,6 @@ class Trade:
     received_at: int
     conditions: tuple[str, ...] = field(default=())
 
-    @property
-    def is_price_update(self) -> bool:
-        """Vendors send forex and some crypto prices with volume 0: they move the price, not volume or trade count."""
-        return self.volume == 0
-
 
 def trade_id(received_at: int, index: int) -> str:
     """The identity of the ``index``-th element of the frame received at ``received_at`` (epoch microseconds).
@@ -254,7 +260,7 @@ def check_price(value: object) -> Decimal:
     """
     price = check_decimal("price", value, MAX_PRICE)
     if price <= 0:
-        raise RejectedTrade(Rejection.PRICE_NOT_POSITIVE, f"price is {price}")
+        raise RejectedTrade(Rejection.PRICE_NOT_POSITIVE, f"price is {price!s:.40}")
     return price
 
 
@@ -266,7 +272,7 @@ def check_volume(value: object) -> Decimal:
     """
     volume = check_decimal("volume", value, MAX_VOLUME)
     if volume < 0:
-        raise RejectedTrade(Rejection.VOLUME_NEGATIVE, f"volume is {volume}")
+        raise RejectedTrade(Rejection.VOLUME_NEGATIVE, f"volume is {volume!s:.40}")
     return volume
 
 
@@ -278,15 +284,20 @@ def check_ts(value: object, received_at: int) -> int:
     """
     if value is None:
         raise RejectedTrade(Rejection.MISSING_FIELD, "no ts")
-    if isinstance(value, Decimal) and value == value.to_integral_value():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int):
+    moment: object = value
+    if isinstance(value, Decimal):
+        if value.adjusted() >= _TS_DIGITS:
+            moment = 10**_TS_DIGITS if value > 0 else 0
+        elif value == value.to_integral_value():
+            moment = int(value)
+    if isinstance(moment, bool) or not isinstance(moment, int):
         raise RejectedTrade(Rejection.WRONG_TYPE, f"ts is {value!r:.40}, not epoch milliseconds")
-    if value < EARLIEST_TS_MS:
-        raise RejectedTrade(Rejection.BEFORE_2000, f"ts {value} is before 2000")
-    if value > received_at // 1000 + MAX_AHEAD_MS:
-        raise RejectedTrade(Rejection.IN_THE_FUTURE, f"ts {value} is over {MAX_AHEAD_MS // 1000} s after its receipt")
-    return value
+    if moment < EARLIEST_TS_MS:
+        raise RejectedTrade(Rejection.BEFORE_2000, f"ts {value!s:.40} is before 2000")
+    if moment > received_at // 1000 + MAX_AHEAD_MS:
+        late = f"over {MAX_AHEAD_MS // 1000} s after its receipt"
+        raise RejectedTrade(Rejection.IN_THE_FUTURE, f"ts {value!s:.40} is {late}")
+    return moment
 
 
 def check_symbol(value: object) -> str:
@@ -337,9 +348,20 @@ def parse_json(text: str | bytes) -> Any:
         RejectedTrade: it is not JSON, or not UTF-8.
     """
     try:
-        return json.loads(text, parse_float=Decimal)
+        try:
+            return json.loads(text, parse_float=Decimal)
+        except InvalidOperation:  # once more, slower, so that one such number costs no other
+            return json.loads(text, parse_float=_decimal_or_nan)
     except (ValueError, RecursionError) as error:
         raise RejectedTrade(Rejection.MALFORMED_JSON, str(error)) from None
+
+
+def _decimal_or_nan(text: str) -> Decimal | float:
+    """A number with an exponent beyond what ``Decimal`` can hold, such as 1e9999999999999999999, is none."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return math.nan
 
 
 def decode(value: bytes) -> Trade:

@@ -6,32 +6,31 @@ what was received before the comparison began is compared, so that it can run be
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
 from cassandra.cluster import Session
 
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.broker.records import read_topic
+from market_pipeline.bronze.archive import archive_new, read_day
 from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.retention import has_forgotten
 from market_pipeline.feed.journal.segment import list_segments
 from market_pipeline.feed.normalise import trades_of
 from market_pipeline.model import RejectedTrade, Trade, decode, trade_id
 from market_pipeline.quality.ledger import (
-    BarDifference,
+    BarMismatch,
     Cell,
     Difference,
     Ledger,
     Sighting,
-    bar_sums,
     compare,
     compare_bars,
     differing,
-    first_arrivals,
+    settled_sums,
 )
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import archive_new, read_day
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import bars_day, silver_day
 
@@ -44,11 +43,13 @@ Read = Callable[[], Iterator[Sighting]]
 
 @dataclass(frozen=True)
 class Hop:
-    """A place where trades are, how to read them, and the oldest ``trade_id`` that it can still hold."""
+    """A place where trades are, how to read them, the oldest ``trade_id`` that it can still hold, and whether it is a
+    log, which may hold a trade again."""
 
     name: str
     read: Read
     since: str = ""
+    log: bool = True
 
 
 @dataclass
@@ -62,6 +63,7 @@ class Report:
         repeated: records that the producer sent again after a crash, by hop; they are harmless and counted apart.
         differences: by hop, against the hop before it.
         bars: bars that do not add up to their trades.
+        open_bars: bars that were left out, because trades have come into them since the comparison began.
     """
 
     day: date
@@ -69,7 +71,8 @@ class Report:
     since: dict[str, str] = field(default_factory=dict)
     repeated: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
-    bars: list[BarDifference] = field(default_factory=list)
+    bars: list[BarMismatch] = field(default_factory=list)
+    open_bars: int = 0
     seconds: float = 0.0
 
     @property
@@ -97,32 +100,32 @@ def reconcile(settings: Settings, day: date, *, progress: Callable[[str], None] 
     progress("archiving what is new")
     archive_new(settings)
     with connect(settings, timeout_s=60) as session:
-        hops = [Hop(name, _bounded(read, day, cut), since) for name, read, since in _hops(settings, session, day)]
-        report = _compare_settled(hops, settings, session, day, progress)
+        hops = [replace(hop, read=_before(_within(hop.read, day), cut)) for hop in _hops(settings, session, day)]
+        report = _compare_settled(hops, settings, session, day, cut, progress)
     report.seconds = time.monotonic() - began
     return report
 
 
-def _hops(settings: Settings, session: Session, day: date) -> list[tuple[str, Read, str]]:
+def _hops(settings: Settings, session: Session, day: date) -> list[Hop]:
     produced = _oldest_produced(settings)
     return [
-        ("received", lambda: _received(settings), _oldest_received(settings)),
-        (
+        Hop("received", lambda: _received(settings), _oldest_received(settings)),
+        Hop(
             "produced",
             lambda: (_sighting(t) for t in decoded(r.value for r in read_topic(settings, settings.topic))),
             produced,
         ),
-        ("bronze", lambda: (_sighting(t) for t in decoded(read_day(settings, day))), ""),
-        ("silver", lambda: silver_day(session, settings, day), ""),
+        Hop("bronze", lambda: (_sighting(t) for t in decoded(read_day(settings, day)))),
+        Hop("silver", lambda: silver_day(session, settings, day), log=False),
     ]
 
 
 def _compare_settled(
-    hops: list[Hop], settings: Settings, session: Session, day: date, progress: Callable[[str], None]
+    hops: list[Hop], settings: Settings, session: Session, day: date, cut: str, progress: Callable[[str], None]
 ) -> Report:
     deadline = time.monotonic() + SETTLE_S
     while True:
-        report = _compare(hops, settings, session, day, progress)
+        report = _compare(hops, settings, session, day, cut, progress)
         if report.clean or time.monotonic() > deadline:
             return report
         progress("some trades are still on their way")
@@ -131,20 +134,20 @@ def _compare_settled(
 
 
 def _compare(
-    hops: list[Hop], settings: Settings, session: Session, day: date, progress: Callable[[str], None]
+    hops: list[Hop], settings: Settings, session: Session, day: date, cut: str, progress: Callable[[str], None]
 ) -> Report:
     report = Report(day)
     boundaries = sorted({hop.since for hop in hops if hop.since})
     ledgers: list[Ledger] = []
     for hop in hops:
         progress(f"reading {hop.name}")
-        ledger, repeated = _fill(hop, boundaries)
+        ledger = _fill(hop, boundaries)
         ledgers.append(ledger)
         report.counts[hop.name] = ledger.count
         if hop.since:
             report.since[hop.name] = _received_iso(hop.since)
-        if repeated:
-            report.repeated[hop.name] = repeated
+        if ledger.repeated:
+            report.repeated[hop.name] = ledger.repeated
     for index in range(1, len(hops)):
         cells = differing(ledgers[index - 1], ledgers[index])
         if cells:
@@ -152,23 +155,19 @@ def _compare(
             report.differences.append(compare(hops[index].name, before, _look(hops[index], ledgers[index], cells)))
     progress("reading bars")
     have = bars_day(session, settings, day)
-    report.counts["bars"] = sum(bar.trades for bar in have.values())
-    report.bars = compare_bars(bar_sums(hops[-1].read()), have)
+    want, still_open = settled_sums(silver_day(session, settings, day), cut)
+    settled = {key: bar for key, bar in have.items() if key not in still_open}
+    report.counts["bars"] = sum(bar.trades for bar in settled.values())
+    report.open_bars = len(still_open)
+    report.bars = compare_bars(want, settled)
     return report
 
 
-def _fill(hop: Hop, boundaries: list[str]) -> tuple[Ledger, int]:
-    ledger, seen = Ledger(hop.name, hop.since, boundaries), 0
-
-    def counted() -> Iterator[Sighting]:
-        nonlocal seen
-        for sighting in hop.read():
-            seen += 1
-            yield sighting
-
-    for sighting in first_arrivals(counted()) if hop.name != "silver" else counted():
+def _fill(hop: Hop, boundaries: list[str]) -> Ledger:
+    ledger = Ledger(hop.name, hop.since, boundaries, hop.log)
+    for sighting in hop.read():
         ledger.add(sighting)
-    return ledger, seen - ledger.count
+    return ledger
 
 
 def _look(hop: Hop, ledger: Ledger, cells: set[Cell]) -> dict[str, Sighting]:
@@ -194,9 +193,13 @@ def _sighting(trade: Trade) -> Sighting:
     return Sighting(trade.symbol, trade.ts, trade.trade_id, trade.price, trade.volume)
 
 
-def _bounded(read: Read, day: date, cut: str) -> Read:
+def _within(read: Read, day: date) -> Read:
     start = int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp() * 1000)
-    return lambda: (s for s in read() if start <= s.ts < start + DAY_MS and s.trade_id < cut)
+    return lambda: (s for s in read() if start <= s.ts < start + DAY_MS)
+
+
+def _before(read: Read, cut: str) -> Read:
+    return lambda: (s for s in read() if s.trade_id < cut)
 
 
 def _oldest_received(settings: Settings) -> str:

@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from market_pipeline.permitted import permitted
+
 Feed = Literal["finnhub", "simulator", "replay"]
 StreamMode = Literal["real-time", "micro-batch"]
 ServerLog = Literal["file", "console"]
@@ -52,10 +54,6 @@ class Ports:
     @property
     def cassandra_jmx(self) -> int:
         return self.base + 71
-
-    @property
-    def cassandra_jolokia(self) -> int:
-        return self.base + 78
 
     @property
     def webserver(self) -> int:
@@ -173,8 +171,12 @@ class Settings(BaseSettings):
     )
 
     journal_segment_mb: int = Field(16, ge=1, description="A journal segment is closed at this size (MiB)")
-    journal_max_gb: float = Field(4.0, gt=0, description="Disk the journal may use (GiB), unconfirmed frames excepted")
-    journal_keep_hours: float = Field(72.0, gt=0, description="How long confirmed segments are kept")
+    journal_max_gb: float = Field(
+        4.0, gt=0, allow_inf_nan=False, description="Disk the journal may use (GiB), unconfirmed frames excepted"
+    )
+    journal_keep_hours: float = Field(
+        72.0, gt=0, allow_inf_nan=False, description="How long confirmed segments are kept"
+    )
 
     kafka_bootstrap_servers: str | None = Field(
         None, validation_alias=AliasChoices("kafka_bootstrap_servers", "KAFKA_BOOTSTRAP_SERVERS")
@@ -241,8 +243,7 @@ class Settings(BaseSettings):
             return cls(**{name: value for name, value in given.items() if value is not None})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            name = ".".join(str(part) for part in first["loc"])
-            raise SettingsError(f"setting {name}: {first['msg'].lower()} (see `market-pipeline doctor`)") from None
+            raise SettingsError(_complaint(str(first["loc"][0]))) from None
 
     @cached_property
     def paths(self) -> Paths:
@@ -290,8 +291,23 @@ class Settings(BaseSettings):
         return {_variable(name): value for name, value in flat.items()}
 
 
-def _variable(name: str) -> str:
+def _complaint(told: str) -> str:
+    """The variable that is wrong, and what it may be.
+
+    Args:
+        told: the setting's name, or an alias of it.
+    """
+    name = next((name for name in Settings.model_fields if told in (name, _variable(name), *_aliases(name))), told)
+    meaning = Settings.model_fields[name].description
+    may_be = permitted(Settings.model_json_schema(by_alias=False)["properties"][name])
+    return f"{_variable(name)} must be {may_be}" + (f" ({meaning})" if meaning else "")
+
+
+def _aliases(name: str) -> list[str]:
     alias = Settings.model_fields[name].validation_alias
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[-1])
-    return f"MARKET_PIPELINE_{name.upper()}"
+    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
+
+
+def _variable(name: str) -> str:
+    aliases = _aliases(name)
+    return aliases[-1] if aliases else f"MARKET_PIPELINE_{name.upper()}"

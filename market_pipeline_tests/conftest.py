@@ -99,7 +99,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[
     One for the whole session: a test keeps to symbols of its own.
     """
     settings = Settings.load(data_dir=tmp_path_factory.mktemp("pipeline"), port_base=free_port_base(), feed="simulator")
-    for name in ("kafka", "cassandra", "jolokia"):
+    for name in ("kafka", "cassandra"):
         classpath(name)
     with contextlib.ExitStack() as running:
         # from this thread, which lives as long as the session: see die_with_parent

@@ -1,15 +1,18 @@
 """Kafka's topics: which there are, how they are configured, and that they exist. Auto-creation is off on purpose."""
 
+import logging
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import NewTopic
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
-from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin
+from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, reason
 from market_pipeline.settings import Settings
 
 HOUR_MS = 3_600_000
+logger = logging.getLogger(__name__)
 
 
 class TopicError(Exception):
@@ -60,7 +63,12 @@ def pipeline_topics(settings: Settings) -> tuple[TopicSpec, ...]:
 
 
 def ensure_topics(settings: Settings) -> list[str]:
-    """Create the pipeline's topics where they are missing; returns what was created.
+    """Create the pipeline's topics where they are missing and configure those that are there as the settings say now.
+
+    Only the options of ``pipeline_topics`` are touched. A Kafka that lets nobody configure topics is told in the log.
+
+    Returns:
+        what was created.
 
     Raises:
         BrokerUnreachableError: Kafka does not answer.
@@ -70,6 +78,9 @@ def ensure_topics(settings: Settings) -> list[str]:
     missing = [spec for spec in pipeline_topics(settings) if spec.name not in present]
     for spec in missing:
         create_topic(settings, spec)
+    for spec in pipeline_topics(settings):
+        if spec.name in present:
+            _configure(settings, spec)
     return [spec.name for spec in missing]
 
 
@@ -140,6 +151,34 @@ def wait_for_kafka(settings: Settings, timeout_s: float) -> None:
                 raise BrokerUnreachableError(settings, error) from None
         else:
             return
+
+
+def outdated(wanted: Mapping[str, str], have: Mapping[str, str | None]) -> dict[str, str]:
+    """The options that have another value than they should have. Pure."""
+    return {name: value for name, value in wanted.items() if have.get(name) != value}
+
+
+def _configure(settings: Settings, spec: TopicSpec) -> None:
+    client, resource = admin(settings), ConfigResource(ConfigResource.Type.TOPIC, spec.name)
+    try:
+        entries = client.describe_configs([resource], request_timeout=TIMEOUT_S)[resource].result()
+        have = {name: entry.value for name, entry in entries.items()}
+        changes = outdated(spec.config, have)
+        if not changes:
+            return
+        change = ConfigResource(
+            ConfigResource.Type.TOPIC,
+            spec.name,
+            incremental_configs=[
+                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in changes.items()
+            ],
+        )
+        client.incremental_alter_configs([change], request_timeout=TIMEOUT_S)[change].result()
+    except KafkaException as error:
+        logger.warning("topic %s keeps its configuration: %s", spec.name, reason(error))
+        return
+    for name, value in changes.items():
+        logger.info("topic %s: %s is %s now, it was %s", spec.name, name, value, have.get(name))
 
 
 def _wait_for_leaders(settings: Settings, names: set[str]) -> None:

@@ -17,7 +17,7 @@ COMMANDS = {
     "reconcile": ("reconcile", "Compare received = produced = bronze = silver = bars for a day."),
     "doctor": ("doctor", "Check this machine and the pipeline; one line each, with the cure."),
     "logs": ("lifecycle", "Show or follow the logs of one service or of all."),
-    "restart": ("lifecycle", "Restart one service."),
+    "restart": ("restart", "Restart one service, and see that it works."),
     "init": ("lifecycle", "Create the topics and tables that are missing."),
     "topics": ("broker", "List, create or delete Kafka topics."),
     "groups": ("broker", "List or describe Kafka consumer groups."),

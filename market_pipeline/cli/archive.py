@@ -8,10 +8,10 @@ import click
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError
+from market_pipeline.bronze import archive as bronze
+from market_pipeline.bronze.compaction import CompactionResult
+from market_pipeline.bronze.manifest import ArchiveError
 from market_pipeline.cli import PipelineError, load_settings
-from market_pipeline.store import archive as bronze
-from market_pipeline.store.bronze_compaction import CompactionResult
-from market_pipeline.store.bronze_manifest import ArchiveError
 
 OPEN_HOURS = timedelta(hours=1)
 """An hour is compacted when it has been over for so long: late trades still come for a while."""

@@ -14,7 +14,8 @@ MARKS = {"ok": ("ok", "green"), "warning": ("warn", "yellow"), "failed": ("FAIL"
 @click.command(short_help="check this machine")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def doctor(as_json: bool) -> None:
-    """Check Java, versions, disk, memory, ports, the feed's key, reachability and the clock; exit 1 if one fails.
+    """Check Java, versions, disk, memory, ports, the feed and its key, what must be reached, and the clock; exit 1 if
+    one fails.
 
     \b
     Examples:

@@ -6,6 +6,8 @@ from typing import Any
 
 from rich.console import Console
 
+from market_pipeline.local.programs import FINAL_EXITS
+from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisor_log import History, read_histories
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
@@ -24,7 +26,7 @@ def watch(settings: Settings, console: Console) -> str | None:
             beats = {name: read_heartbeat(settings.paths.heartbeat(name)) for name in ("producer", "stream")}
             status.update(line(beats["producer"], beats["stream"], time.time()))
             histories = read_histories(settings)
-            for sentence in news(told, histories):
+            for sentence in news(told, histories, _states(settings)) if histories != told else ():
                 console.print(f"  [yellow]![/] {sentence}", highlight=False)
             told = histories
             time.sleep(EVERY_S)
@@ -32,13 +34,30 @@ def watch(settings: Settings, console: Console) -> str | None:
     return f"the supervisor ended by itself (see {settings.paths.log(SUPERVISOR)})" if left else None
 
 
-def news(before: Mapping[str, History], after: Mapping[str, History]) -> list[str]:
-    """A sentence for each program that ended by itself meanwhile."""
+def news(before: Mapping[str, History], after: Mapping[str, History], states: Mapping[str, ProcessState]) -> list[str]:
+    """A sentence for each program that ended by itself meanwhile, and what becomes of it."""
     return [
-        f"{name} ended ({history.last_exit}) and is started again"
+        f"{name} ended ({history.last_exit}) and {_outcome(name, states.get(name))}"
         for name, history in after.items()
         if history.last_exit and history.last_exit != before.get(name, History()).last_exit
     ]
+
+
+def _outcome(name: str, state: ProcessState | None) -> str:
+    if state is not None and state.state == "FATAL":
+        return f"is given up: see `market-pipeline logs {name}`, then `market-pipeline restart {name}`"
+    if state is not None and state.state == "EXITED" and state.exit_status == 0:
+        return "is done"
+    if state is not None and state.state == "EXITED" and state.exit_status in FINAL_EXITS:
+        return f"stays down, for a new start cannot mend that: see `market-pipeline logs {name}`"
+    return "is started again"
+
+
+def _states(settings: Settings) -> Mapping[str, ProcessState]:
+    try:
+        return SupervisorClient(settings).processes()
+    except SupervisorAway:
+        return {}
 
 
 def line(producer: Beat | None, stream: Beat | None, now: float) -> str:

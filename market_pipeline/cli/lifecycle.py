@@ -1,6 +1,7 @@
-"""``up``, ``down``, ``init``, ``restart`` and ``logs``: the life of a pipeline on this machine."""
+"""``up``, ``down``, ``init`` and ``logs``: the life of a pipeline on this machine."""
 
 import contextlib
+import errno
 import itertools
 import signal
 import time
@@ -23,14 +24,18 @@ from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.jvm import UnusablePath
 from market_pipeline.local.preflight import StartError
-from market_pipeline.local.programs import every_program
-from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
+from market_pipeline.local.supervisor_client import SupervisorAway
 from market_pipeline.local.up import Start
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import StoreUnreachableError
+from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError
 from market_pipeline.store.migrate import MigrationError, migrate
 
 FOLLOW_EVERY_S = 0.25
+START_FAILURES = (
+    *(NoJava, UnusablePath, JarError, StartError, SupervisorAway),
+    *(BrokerUnreachableError, TopicError, MigrationError, *STORE_ERRORS, OSError),
+)
+"""What keeps a pipeline from starting and is told in one line; what was started by then is stopped."""
 
 
 @click.command(short_help="start everything")
@@ -88,9 +93,7 @@ def up(
             ended = None
             if not start.begun:
                 raise
-        except (NoJava, UnusablePath, JarError) as error:
-            raise PipelineError(str(error)) from None
-        except (StartError, TopicError, BrokerUnreachableError, StoreUnreachableError, MigrationError) as error:
+        except START_FAILURES as error:
             _give_up(settings, console, error, begun=start.begun)
     _stop(settings, console)
     if ended:
@@ -101,8 +104,8 @@ def _dagster(start: Start) -> str | None:
     """Start Dagster; what to tell when it does not start, which is no reason to stop receiving trades."""
     try:
         start.start_dagster()
-    except StartError as error:
-        click.echo(error.log, err=True)
+    except (StartError, SupervisorAway) as error:
+        click.echo(getattr(error, "log", ""), err=True)
         click.secho(f"warning: {error}", fg="yellow", err=True)
         return f"{error}. Trades are received and can be queried all the same; try `market-pipeline restart SERVICE`"
     return None
@@ -125,7 +128,21 @@ def _give_up(settings: Settings, console: Console, error: Exception, *, begun: b
     log = getattr(error, "log", "")
     if log:
         click.echo(log, err=True)
-    raise PipelineError(str(error)) from None
+    raise PipelineError(why(error)) from None
+
+
+def why(error: Exception) -> str:
+    """One line with the cure, of anything in ``START_FAILURES``."""
+    if isinstance(error, SupervisorAway):
+        return f"the supervisor does not do what it is told ({error}): see `market-pipeline logs supervisord`"
+    if isinstance(error, OSError) and error.strerror:
+        where = f" ({error.filename})" if error.filename else ""
+        cure = "make room on the disk" if error.errno == errno.ENOSPC else "mend that, or choose another --data-dir"
+        return f"{error.strerror}{where}: {cure}"
+    if isinstance(error, STORE_ERRORS) and not isinstance(error, StoreUnreachableError):
+        said = " ".join(str(error.args[0] if error.args else error).split())
+        return f"Cassandra failed ({type(error).__name__}: {said}): see `market-pipeline logs cassandra`"
+    return str(error) or type(error).__name__
 
 
 def _stop(settings: Settings, console: Console) -> list[Stopped]:
@@ -194,36 +211,10 @@ def init() -> None:
     try:
         topics = ensure_topics(settings)
         migrations = migrate(settings)
-    except (BrokerUnreachableError, TopicError, StoreUnreachableError, MigrationError) as error:
-        raise PipelineError(str(error)) from None
+    except (BrokerUnreachableError, TopicError, MigrationError, *STORE_ERRORS, OSError) as error:
+        raise PipelineError(why(error)) from None
     click.echo(f"topics created: {', '.join(topics) or 'none, all were there'}")
     click.echo(f"migrations applied: {', '.join(migrations) or 'none, all were there'}")
-
-
-@click.command(short_help="restart one service")
-@click.argument("service")
-def restart(service: str) -> None:
-    """Stop a service politely and start it again.
-
-    \b
-    Examples:
-      market-pipeline restart producer
-      market-pipeline restart stream
-    """
-    settings = load_settings()
-    client = SupervisorClient(settings)
-    try:
-        running = client.processes()
-        if service not in running:
-            raise PipelineError(f"there is no service {service!r}; there are {', '.join(running)}")
-        before = running[service].pid
-        limits = {program.name: program.stop_within_s for program in every_program(settings)}
-        client.stop(service, limits[service])
-        client.start(service)
-        after = client.processes()[service].pid
-    except SupervisorAway:
-        raise PipelineError(f"nothing runs on {settings.data_dir}: start it with `market-pipeline up`") from None
-    click.echo(f"{service} restarted: pid {before or 'none'} → {after or 'starting'}")
 
 
 @click.command(short_help="show the logs")

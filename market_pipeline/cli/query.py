@@ -4,22 +4,24 @@ import sys
 from collections.abc import Iterable
 
 import click
-from cassandra import DriverException, InvalidRequest, OperationTimedOut
-from cassandra.cluster import Session
+from cassandra import InvalidRequest, OperationTimedOut
+from cassandra.cluster import NoHostAvailable, Session
 from cassandra.protocol import ErrorMessage
 from rich.console import Console
 from rich.table import Table
 
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.store.cells import json_rows, text_cell
-from market_pipeline.store.cluster import StoreUnreachableError, connect
+from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError, connect
 
 MAX_TABLE_ROWS = 10_000
 
 
 @click.command()
 @click.argument("cql")
-@click.option("--json", "as_json", is_flag=True, help="JSON lines' array: decimals exact, times ISO-8601 in UTC.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print a JSON array: decimals as exact numbers, times ISO-8601 in UTC."
+)
 @click.option(
     "--limit", default=MAX_TABLE_ROWS, show_default=True, type=click.IntRange(1), help="Rows shown as a table."
 )
@@ -86,7 +88,9 @@ def run_statement(session: Session, cql: str, *, as_json: bool, limit: int) -> N
         raise PipelineError(f"Cassandra refuses the statement: {_one_line(error)}") from None
     except OperationTimedOut:
         raise PipelineError("no answer within 60 s: narrow it down by the partition key, or add a LIMIT") from None
-    except DriverException as error:
+    except NoHostAvailable:
+        raise PipelineError("Cassandra went away before it had answered: see `market-pipeline status`") from None
+    except STORE_ERRORS as error:
         raise PipelineError(_one_line(error)) from None
 
 

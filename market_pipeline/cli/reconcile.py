@@ -9,12 +9,13 @@ from rich.table import Table
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError
+from market_pipeline.bronze.manifest import ArchiveError
 from market_pipeline.cli import PipelineError, load_settings
-from market_pipeline.quality.ledger import BarDifference, Difference
+from market_pipeline.quality.ledger import BarMismatch, Difference
 from market_pipeline.reconcile import Report
 from market_pipeline.reconcile import reconcile as compare_hops
 from market_pipeline.store.cells import json_cell
-from market_pipeline.store.cluster import StoreUnreachableError
+from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError
 
 NAMED = 5
 
@@ -38,8 +39,11 @@ def reconcile(day: datetime | None, as_json: bool) -> None:
     try:
         with console.status(f"comparing {which} (UTC)") as spinner:
             report = compare_hops(settings, which, progress=lambda text: spinner.update(f"{text} …"))
-    except (BrokerUnreachableError, StoreUnreachableError, TopicError) as error:
+    except (BrokerUnreachableError, TopicError, ArchiveError, StoreUnreachableError) as error:
         raise PipelineError(str(error)) from None
+    except STORE_ERRORS as error:
+        cure = "see `market-pipeline status` and `market-pipeline logs cassandra`"
+        raise PipelineError(f"Cassandra failed on the way ({type(error).__name__}): {cure}") from None
     click.echo(_as_json(report)) if as_json else _print(report)
     sys.exit(0 if report.clean else 1)
 
@@ -51,6 +55,8 @@ def _print(report: Report) -> None:
         since = f"since {report.since[hop]}" if hop in report.since else "everything"
         table.add_row(hop, f"{count:,}", f"{again:,}" if again else "", since)
     Console().print(table)
+    if report.counts.get("bars") != report.counts.get("silver"):
+        click.echo("bars count trades; price updates (volume 0) move no more than their prices")
     for difference in report.differences:
         for line in _lines(difference):
             click.echo(line)
@@ -63,6 +69,8 @@ def _print(report: Report) -> None:
             "  mend: dagster asset materialize -m market_pipeline.definitions "
             f"--select ohlcv_1m --partition {report.day}"
         )
+    if report.open_bars:
+        click.echo(f"  {report.open_bars:,} bars were left out: trades have come into them since this began")
     verdict = "nothing is missing" if report.clean else "this is not in order"
     click.secho(
         f"{report.lost:,} lost, {report.doubled:,} doubled, {len(report.bars):,} bars wrong: {verdict} "
@@ -80,7 +88,7 @@ def _lines(difference: Difference) -> list[str]:
     ]
 
 
-def _bar_line(bar: BarDifference) -> str:
+def _bar_line(bar: BarMismatch) -> str:
     minute = datetime.fromtimestamp(bar.minute / 1000, tz=UTC).isoformat(timespec="minutes")
     have = "no bar" if bar.have is None else f"{bar.have.trades:,} trades, volume {bar.have.volume:f}"
     return f"  bar {bar.symbol} {minute}: {have}; silver has {bar.want.trades:,} trades, volume {bar.want.volume:f}"
@@ -109,6 +117,7 @@ def _as_json(report: Report) -> str:
                 }
                 for bar in report.bars
             ],
+            "open_bars": report.open_bars,
             "seconds": round(report.seconds, 2),
         }
     )

@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from market_pipeline.cli import load_settings
+from market_pipeline.local.snapshot import Snapshot, gather
 from market_pipeline.settings import Settings
-from market_pipeline.supervision.snapshot import Snapshot, gather
 
 EXIT_NOTHING_RUNS = 3
 WATCH_EVERY_S = 1.0
@@ -120,7 +120,25 @@ def feed_line(snapshot: Snapshot) -> str:
         parts.append(str(feed.last_disconnect.get("reason")))
     if feed.kafka_error:
         parts.append(f"Kafka: {feed.kafka_error}")
-    return " · ".join([*parts, *_journal(feed.journal)])
+    return " · ".join([*parts, *feed_faults(snapshot), *_journal(feed.journal)])
+
+
+def feed_faults(snapshot: Snapshot) -> list[str]:
+    """What a person should know of the feed, besides its figures."""
+    feed = snapshot.feed
+    told = []
+    if feed.silent_s is not None:
+        told.append(f"no answer since {duration(feed.silent_s)}")
+    if feed.journal_error:
+        told.append(f"nothing is received: the journal can't be written ({feed.journal_error})")
+    if feed.gap_since is not None:
+        lasts = duration(max(0.0, snapshot.at - feed.gap_since))
+        told.append(f"gap since {lasts}" + (f" ({feed.gap_reason})" if feed.gap_reason else ""))
+    if feed.gaps_waiting:
+        told.append(f"{feed.gaps_waiting} gaps wait for Cassandra")
+    if feed.left_out:
+        told.append(f"beyond the plan's limit, left out: {', '.join(feed.left_out)}")
+    return told
 
 
 def _journal(journal: Mapping[str, Any] | None) -> list[str]:
@@ -135,12 +153,18 @@ def kafka_line(snapshot: Snapshot) -> str:
     kafka = snapshot.kafka
     if not kafka.live:
         return "does not answer"
+    if kafka.fault is not None:
+        return f"answers, but {kafka.fault}"
     offsets = " ".join(f"{partition}:{kafka.begin.get(partition, 0)}–{end}" for partition, end in kafka.end.items())
-    return f"{sum(kafka.end.values()):,} records · offsets {offsets} · {kafka.rate:,.1f}/s"
+    return f"{sum(kafka.end.values()):,} records · offsets {offsets} · {kafka.rate or 0:,.1f}/s"
 
 
 def stream_line(snapshot: Snapshot) -> str:
     stream = snapshot.stream
+    if stream.silent_s is not None:
+        return (
+            f"no answer since {duration(stream.silent_s)} · newest queryable trade {age(stream.newest_event_age_s)} old"
+        )
     if stream.phase is None:
         return "has not said anything yet"
     parts = [

@@ -40,7 +40,7 @@ def trades_raw(context: dg.AssetExecutionContext, pipeline: PipelineResource) ->
     yet archived (not only the partition's day) and reports what the archive now holds of the day. Running it twice adds
     nothing twice; what Kafka deleted before it was archived is told by its offsets.
     """
-    from market_pipeline.store import archive
+    from market_pipeline.bronze import archive
 
     with told_in_one_line():
         settings = pipeline.settings()
@@ -62,7 +62,7 @@ def trades_raw(context: dg.AssetExecutionContext, pipeline: PipelineResource) ->
 
 def archive_and_tell(context: dg.AssetExecutionContext, settings: Any) -> Any:
     """Bring bronze up to date; lost offsets are logged as an error and don't stop the run: the rest is archived."""
-    from market_pipeline.store import archive
+    from market_pipeline.bronze import archive
 
     try:
         result = archive.archive_new(settings)

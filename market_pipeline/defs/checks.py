@@ -17,7 +17,7 @@ Looked = tuple[int, Sequence[object]]
 
 @dg.asset_check(asset="trades_raw", description="Kafka deleted no record before it was archived.")
 def no_offsets_lost(pipeline: PipelineResource) -> dg.AssetCheckResult:
-    from market_pipeline.store.archive import archive_gaps
+    from market_pipeline.bronze.archive import archive_gaps
 
     with told_in_one_line():
         gaps = archive_gaps(pipeline.settings())
@@ -28,7 +28,7 @@ def no_offsets_lost(pipeline: PipelineResource) -> dg.AssetCheckResult:
     asset="trades_silver",
     partitions_def=DAILY,
     pool="rebuild",
-    description="No `trade_id` stands at two places (all rows are counted, the first 200,000 looked at).",
+    description="No `trade_id` of the day stands at two places, under whatever symbol and time.",
 )
 def no_doubled_trade_id(context: dg.AssetCheckExecutionContext, pipeline: PipelineResource) -> dg.AssetCheckResult:
     from market_pipeline.store.day_checks import silver_doubles
@@ -46,7 +46,7 @@ def no_doubled_trade_id(context: dg.AssetCheckExecutionContext, pipeline: Pipeli
 def bronze_is_silver_plus_rejected(
     context: dg.AssetCheckExecutionContext, pipeline: PipelineResource, spark: BatchSpark
 ) -> dg.AssetCheckResult:
-    from market_pipeline.store.archive import archive_new, summarise_day
+    from market_pipeline.bronze.archive import archive_new, summarise_day
     from market_pipeline.store.day_checks import accounts
 
     with told_in_one_line():
@@ -111,7 +111,7 @@ def bar_volume_is_silver_volume(
 def stream_bars_are_batch_bars(
     context: dg.AssetCheckExecutionContext, pipeline: PipelineResource, spark: BatchSpark
 ) -> dg.AssetCheckResult:
-    from market_pipeline.store.archive import archive_new, summarise_day
+    from market_pipeline.bronze.archive import archive_new, summarise_day
     from market_pipeline.store.day_checks import bar_differences
 
     with told_in_one_line():
@@ -147,7 +147,8 @@ def fresh_in_trading_hours(pipeline: PipelineResource) -> dg.AssetCheckResult:
     from market_pipeline.store.day_checks import newest_prices
 
     with told_in_one_line():
-        markets = judge(newest_prices(pipeline.settings()), datetime.now(UTC))
+        now = datetime.now(UTC)
+        markets = judge(newest_prices(pipeline.settings(), now), now)
     return dg.AssetCheckResult(
         passed=not any(market.stale for market in markets),
         metadata={"markets": dg.MetadataValue.md("\n".join(f"- {market}" for market in markets) or "no symbols")},

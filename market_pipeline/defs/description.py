@@ -11,6 +11,8 @@ from market_pipeline.model import Column
 
 OWNERS = ["team:market-data"]
 DAY_HOURS = ["00:00", "04:00", "08:00", "12:00", "16:00", "20:00", "24:00"]
+KEPT = "kept, unexplained"
+"""What bronze does not have and may have lost: the archive's gaps say why (check ``no_offsets_lost``)."""
 RUNBOOK_STREAM = dg.MetadataValue.md(
     "1. `market-pipeline status`: the stream's lag, its last progress, and is there anything new on Kafka?\n"
     "2. `market-pipeline logs stream`\n"

@@ -9,22 +9,19 @@ import dagster as dg
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
     """Turn what a person can mend into a ``dg.Failure`` with that line as its description."""
-    from cassandra import DriverException, OperationTimedOut
-    from cassandra.cluster import NoHostAvailable
-
     from market_pipeline.broker.client import BrokerUnreachableError
     from market_pipeline.broker.topics import TopicError
+    from market_pipeline.bronze.manifest import ArchiveError
     from market_pipeline.local.jars import JarError
     from market_pipeline.local.java import NoJava
     from market_pipeline.settings import SettingsError
-    from market_pipeline.store.bronze_manifest import ArchiveError
-    from market_pipeline.store.cluster import StoreUnreachableError
+    from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError
 
     known = (BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StoreUnreachableError)
     try:
         yield
     except known as error:
         raise dg.Failure(description=str(error)) from None
-    except (DriverException, OperationTimedOut, NoHostAvailable) as error:
+    except STORE_ERRORS as error:
         cure = "see `market-pipeline status` and `market-pipeline logs cassandra`"
         raise dg.Failure(description=f"Cassandra failed on the way ({type(error).__name__}: {error}): {cure}") from None

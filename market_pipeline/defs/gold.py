@@ -9,12 +9,12 @@ import dagster as dg
 
 from market_pipeline.charts import bar_chart, line_chart
 from market_pipeline.defs.bronze import archive_and_tell
-from market_pipeline.defs.description import DAY_HOURS, OWNERS, RUNBOOK_STREAM, day_metadata, table_metadata
+from market_pipeline.defs.description import DAY_HOURS, KEPT, OWNERS, RUNBOOK_STREAM, day_metadata, table_metadata
 from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.partitions import DAILY, ONE_RUN, days_of
 from market_pipeline.defs.resources import BatchSpark, PipelineResource
 from market_pipeline.defs.silver import FRESH, KEPT_BY
-from market_pipeline.model import OHLCV_1D, OHLCV_1M, SYMBOL_DAILY_STATS
+from market_pipeline.model import FEED_GAPS, OHLCV_1D, OHLCV_1M, SYMBOL_DAILY_STATS
 
 if TYPE_CHECKING:
     from market_pipeline.store.gold import BuiltDay
@@ -24,6 +24,16 @@ DAILY_FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), wa
 SHOWN_SYMBOLS = 12
 BAR_COLUMNS = ("symbol", "open", "high", "low", "close", "volume", "vwap", "trades")
 STATS_COLUMNS = ("symbol", "trades", "volume", "vwap", "realised_volatility", "coverage", "gap_seconds")
+
+
+feed_gaps = dg.AssetSpec(
+    "feed_gaps",
+    group_name="feed",
+    description="When the feed was down, by symbol and UTC day of the start. The producer writes it as it notices.",
+    kinds={"cassandra"},
+    owners=OWNERS,
+    metadata=table_metadata("feed_gaps", FEED_GAPS, "(symbol, day), started_at desc", "the producer"),
+)
 
 
 @dg.asset(
@@ -43,9 +53,11 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
     """Bars of one minute, keyed by their start; open and close by (event time, trade_id), never by order of arrival.
 
     **Materialising a day** computes its bars from bronze with the stream's own transforms, repairs those that differ
-    (trades later than the stream's watermark) and deletes those without a trade. Safe beside the running stream.
+    (trades later than the stream's watermark) and deletes those without a trade; bars of trades that bronze may have
+    lost are kept and counted. Safe beside the running stream.
     """
-    from market_pipeline.store import archive, rebuild_bars
+    from market_pipeline.bronze import archive
+    from market_pipeline.store import rebuild_bars
 
     with told_in_one_line():
         settings = pipeline.settings()
@@ -62,14 +74,15 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
                 first=held.first_trade,
                 last=held.last_trade,
                 chart=line_chart(f"{done.busiest} by minute, {day} (UTC)", DAY_HOURS, done.closes),
-                more={"bars repaired": done.repaired, "bars removed": done.removed},
+                more={"bars repaired": done.repaired, "bars removed": done.removed, KEPT: done.kept},
             )
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
 
 
 @dg.asset(
     group_name="gold",
-    deps=["ohlcv_1m"],
+    # its trades come from bronze; its check compares it with the minutes, which a run must have put right before
+    deps=["trades_raw", "ohlcv_1m"],
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
     kinds={"pyspark", "cassandra", "gold"},
@@ -82,7 +95,8 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
 def ohlcv_1d(context: dg.AssetExecutionContext, pipeline: PipelineResource, spark: BatchSpark) -> None:
     """Bars of one UTC day, one row a symbol, summed exactly from the day's trades in bronze.
 
-    A rebuilt day replaces the old rows one by one and then deletes symbols that have no trade: readers always find it.
+    **Materialising a day** replaces its rows one by one and then deletes symbols that have no trade, so that readers
+    always find it. Rows of trades that bronze may have lost are kept and counted.
     """
     from market_pipeline.store.gold import build_day_bars
 
@@ -91,7 +105,7 @@ def ohlcv_1d(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
 
 @dg.asset(
     group_name="gold",
-    deps=["ohlcv_1d"],
+    deps=["trades_raw", "feed_gaps"],
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
     kinds={"pyspark", "cassandra", "gold"},
@@ -104,6 +118,8 @@ def ohlcv_1d(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
 def symbol_daily_stats(context: dg.AssetExecutionContext, pipeline: PipelineResource, spark: BatchSpark) -> None:
     """What a symbol did on a UTC day: trades, volume, vwap, the largest trade, the regular session of stocks, realised
     volatility of 1-minute closes, coverage of the open minutes by the exchange's calendar, and seconds without a feed.
+
+    **Materialising a day** computes it from bronze and the feed's gaps and replaces its rows as `ohlcv_1d` does.
     """
     from market_pipeline.store.gold import build_day_stats
 
@@ -118,7 +134,7 @@ def _build_days(
     shown: str,
     columns: tuple[str, ...],
 ) -> None:
-    from market_pipeline.store import archive
+    from market_pipeline.bronze import archive
 
     with told_in_one_line():
         settings = pipeline.settings()
@@ -134,7 +150,7 @@ def _build_days(
                 first=held.first_trade,
                 last=held.last_trade,
                 chart=_by_symbol(f"{shown.capitalize()} by symbol, {day} (UTC)", done.rows, shown),
-                more={"rows removed": done.replaced.removed, **_table(done.rows, columns)},
+                more={"rows removed": done.replaced.removed, KEPT: done.replaced.kept, **_table(done.rows, columns)},
             )
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
 

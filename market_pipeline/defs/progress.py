@@ -21,12 +21,20 @@ from market_pipeline.supervision.progress import (
     producer_report,
     stream_report,
 )
+from market_pipeline.supervision.table_progress import table_report
 
 LOOK_EVERY_S = 30
-ASSETS = {"producer": ("trades_raw",), "stream": ("trades_silver", "latest_prices", "ohlcv_1m")}
-"""Each program and the assets that it keeps."""
-
 Judge = Callable[[Beat | None, Told, float], Report]
+
+ASSETS: dict[str, dict[str, Judge]] = {
+    "producer": {"trades_raw": producer_report},
+    "stream": {
+        "trades_silver": stream_report,
+        "latest_prices": table_report("latest_prices"),
+        "ohlcv_1m": table_report("ohlcv_1m"),
+    },
+}
+"""Each program, the assets that it keeps, and what its heartbeat says of each."""
 
 
 @dg.sensor(
@@ -35,7 +43,7 @@ Judge = Callable[[Beat | None, Told, float], Report]
     description="Reports the producer's progress on trades_raw, from its heartbeat.",
 )
 def producer_progress(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> dg.SensorResult:
-    return look(context, pipeline, "producer", producer_report)
+    return look(context, pipeline, "producer")
 
 
 @dg.sensor(
@@ -44,33 +52,34 @@ def producer_progress(context: dg.SensorEvaluationContext, pipeline: PipelineRes
     description="Reports the stream's progress on trades_silver, latest_prices and ohlcv_1m, from its heartbeat.",
 )
 def stream_progress(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> dg.SensorResult:
-    return look(context, pipeline, "stream", stream_report)
+    return look(context, pipeline, "stream")
 
 
 def look(
     context: dg.SensorEvaluationContext,
     pipeline: PipelineResource,
     program: str,
-    judge: Judge,
     now: Callable[[], float] = time.time,
 ) -> dg.SensorResult:
-    """One look at a program; the cursor keeps what was told."""
-    told = decode_told(context.cursor).get(program, Told())
-    report = judge(read_heartbeat(pipeline.settings().paths.heartbeat(program)), told, now())
+    """One look at a program; the cursor keeps what was told of each asset."""
+    told = decode_told(context.cursor)
+    beat, moment = read_heartbeat(pipeline.settings().paths.heartbeat(program)), now()
+    reports = {key: judge(beat, told.get(key, Told()), moment) for key, judge in ASSETS[program].items()}
     events: list[dg.AssetMaterialization | dg.AssetObservation] = []
-    for key in ASSETS[program]:
+    for key, report in reports.items():
         if report.advanced:
             events.append(_materialization(key, report))
         if report.observed:
             events.append(dg.AssetObservation(key, metadata={"state": report.state, **report.figures}))
-    said = [f"{program}: {report.state}"]
-    if report.newest is not None:
-        said.append(f"newest trade {report.newest.isoformat(timespec='milliseconds')}")
-    if report.advanced:
-        said.append("new data reported")
-    return dg.SensorResult(
-        asset_events=events, cursor=encode_told({program: report.told}), skip_reason=dg.SkipReason(", ".join(said))
-    )
+    first = next(iter(reports.values()))
+    said = [f"{program}: {first.state}"]
+    if first.newest is not None:
+        said.append(f"newest trade {first.newest.isoformat(timespec='milliseconds')}")
+    advanced = [key for key, report in reports.items() if report.advanced]
+    if advanced:
+        said.append(f"new data reported of {', '.join(advanced)}")
+    cursor = encode_told({key: report.told for key, report in reports.items()})
+    return dg.SensorResult(asset_events=events, cursor=cursor, skip_reason=dg.SkipReason(", ".join(said)))
 
 
 def _materialization(key: str, report: Report) -> dg.AssetMaterialization:

@@ -76,7 +76,7 @@ def daily_gold_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRe
 
 @dg.op(pool="bronze_archive", description="One Parquet file for each UTC hour that is over.")
 def compact_hours(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
-    from market_pipeline.store.archive import compact
+    from market_pipeline.bronze.archive import compact
 
     with told_in_one_line():
         done = compact(pipeline.settings(), datetime.now(UTC) - SETTLED)

@@ -7,7 +7,7 @@ import dagster as dg
 
 from market_pipeline.charts import bar_chart
 from market_pipeline.defs.bronze import archive_and_tell
-from market_pipeline.defs.description import DAY_HOURS, OWNERS, RUNBOOK_STREAM, day_metadata, table_metadata
+from market_pipeline.defs.description import DAY_HOURS, KEPT, OWNERS, RUNBOOK_STREAM, day_metadata, table_metadata
 from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.partitions import DAILY, ONE_RUN, days_of
 from market_pipeline.defs.resources import BatchSpark, PipelineResource
@@ -34,9 +34,11 @@ def trades_silver(context: dg.AssetExecutionContext, pipeline: PipelineResource,
     """Every valid trade once, by symbol and UTC hour, queryable milliseconds after it was received.
 
     **Materialising a day** archives what is new, writes each trade of the day's bronze (the same keys, the same rows)
-    and deletes rows that bronze has no trade for. Safe beside the running stream.
+    and deletes rows that bronze has no trade for; rows that it may have lost are kept and counted. Safe beside the
+    running stream.
     """
-    from market_pipeline.store import archive, rebuild_silver
+    from market_pipeline.bronze import archive
+    from market_pipeline.store import rebuild_silver
 
     with told_in_one_line():
         settings = pipeline.settings()
@@ -57,6 +59,7 @@ def trades_silver(context: dg.AssetExecutionContext, pipeline: PipelineResource,
                     "records in bronze": held.rows,
                     "records that are no new trade": held.rows - done.rows,
                     "rows removed": done.removed,
+                    KEPT: done.kept,
                 },
             )
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
@@ -80,7 +83,8 @@ def latest_prices(context: dg.AssetExecutionContext, pipeline: PipelineResource,
     **Materialising a day** folds that day's newest trades in: the newest wins, so rebuilding an old day moves no price
     back. A price of that day that no trade in bronze stands for is replaced by the newest true one.
     """
-    from market_pipeline.store import archive, rebuild_latest
+    from market_pipeline.bronze import archive
+    from market_pipeline.store import rebuild_latest
 
     with told_in_one_line():
         settings = pipeline.settings()
@@ -102,6 +106,7 @@ def latest_prices(context: dg.AssetExecutionContext, pipeline: PipelineResource,
                 more={
                     "prices moved forward": done.moved,
                     "false prices replaced": done.corrected,
+                    KEPT: done.kept,
                     **({"prices": dg.MetadataValue.table(prices, schema)} if prices else {}),
                 },
             )

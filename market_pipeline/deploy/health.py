@@ -17,8 +17,6 @@ from pathlib import Path
 from market_pipeline.supervision.heartbeat import read_heartbeat
 
 TIMEOUT_S = 4.0
-STALE_AFTER_S = 15.0
-"""A program writes its heartbeat every second; one so old belongs to a process that hangs or is gone."""
 
 API_VERSIONS, NO_CLIENT_ID = 18, -1
 CORRELATION_ID = 7
@@ -101,10 +99,10 @@ def heartbeat(path: str, now: Callable[[], float] = time.time) -> str:
     beat = read_heartbeat(Path(path))
     if beat is None:
         raise Unhealthy(f"there is no heartbeat in {path}")
-    age = beat.age_s(now())
-    if age > STALE_AFTER_S:
-        raise Unhealthy(f"the last heartbeat is {age:.0f} s old")
-    return f"{beat.service} beat {age:.1f} s ago"
+    at = now()
+    if beat.is_stale(at):
+        raise Unhealthy(f"the last heartbeat is {beat.age_s(at):.0f} s old")
+    return f"{beat.service} beat {beat.age_s(at):.1f} s ago"
 
 
 PROBES: Mapping[str, Callable[[str], str]] = {

@@ -10,6 +10,8 @@ from email.utils import parsedate_to_datetime
 
 FLOOR_S = 1.0
 CAP_S = 60.0
+ASKED_CAP_S = 3600.0
+"""A server may ask for more than ``CAP_S``, but nobody wants a feed that is silent for days because of one header."""
 
 
 class Backoff:
@@ -28,11 +30,11 @@ class Backoff:
         self.tries = 0
 
     def next(self, retry_after_s: float | None = None) -> float:
-        """The wait before the next try; never shorter than what the server asked for."""
+        """The wait before the next try; never shorter than what the server asked for, up to ``ASKED_CAP_S``."""
         upper = min(self._cap_s, self._floor_s * 2.0 ** min(self.tries + 1, 30))
         self.tries += 1
         wait = self._floor_s + self._random() * (upper - self._floor_s)
-        return max(wait, retry_after_s or 0.0)
+        return max(wait, min(retry_after_s or 0.0, ASKED_CAP_S))
 
     def reset(self) -> None:
         """Begin anew. For data only: a connection that was merely accepted proves nothing."""

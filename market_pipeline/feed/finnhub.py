@@ -23,6 +23,8 @@ MUTE_CAP_S = 3600.0
 SUBSCRIBE_PER_S = 50.0
 RETRY_FIRST_S = 30.0
 RETRY_CAP_S = 300.0
+_MOST_DOUBLINGS = 30
+"""Every cap is reached long before, and a float overflows at 1,024."""
 _RECENT_S = 10.0
 _TYPES_TOLD = 20
 _FRAMES_COMPARED = 256
@@ -99,7 +101,6 @@ class Protocol:
         self.repeated = 0
         self.received = 0
         self.mark: Mark | None = None
-        self.ever_seen: set[str] = set()
         self._mute_after_s = mute_after_s
         self._market_open = market_open
         self._subscriptions: dict[str, _Subscription] = {}
@@ -161,7 +162,7 @@ class Protocol:
         if now - self._last_message_at > DEAD_AFTER_S:
             return Liveness.DEAD
         quiet_s = now - self._quiet_since
-        limit = min(MUTE_CAP_S, self._mute_after_s * 2.0**self._mute_reconnects)
+        limit = min(MUTE_CAP_S, self._mute_after_s * 2.0 ** min(self._mute_reconnects, _MOST_DOUBLINGS))
         if quiet_s < min(limit, self._mute_after_s) / 10:
             return Liveness.FINE
         if not any(self._market_open(symbol) for symbol in self.symbols):
@@ -195,7 +196,6 @@ class Protocol:
             subscription = self._subscriptions.get(symbol)
             if subscription is not None and not subscription.proven:
                 subscription.proven, subscription.refused, subscription.retry_at = True, 0, None
-                self.ever_seen.add(symbol)
                 first_of.append(symbol)
         self._quiet_since = now
         self._resubscribed = False
@@ -209,7 +209,7 @@ class Protocol:
             return ErrorSeen(text)
         for symbol in symbols:
             subscription = self._subscriptions[symbol]
-            wait = min(RETRY_CAP_S, RETRY_FIRST_S * 2.0**subscription.refused)
+            wait = min(RETRY_CAP_S, RETRY_FIRST_S * 2.0 ** min(subscription.refused, _MOST_DOUBLINGS))
             subscription.refused += 1
             subscription.retry_at = now + wait
         return SymbolRejected(symbols, text, wait)

@@ -158,8 +158,8 @@ class Passage:
         items = self._forwarder.normaliser.items(frame)
         pending = _Pending(frame.received_at, len(items))
         self._pending.append(pending)
-        delivered = partial(self._delivered, pending)
-        for item in items:
+        for index, item in enumerate(items):  # an item an element, or one for a whole frame that is none
+            delivered = partial(self._delivered, pending, index)
             while not self._put(item, delivered):
                 self._serve(_WAIT_S)
                 if self._forwarder.out_of_time:
@@ -188,7 +188,7 @@ class Passage:
         if whole:
             self._journal.confirm(last, whole, self._pending[0].received_at if self._pending else None)
 
-    def _delivered(self, pending: _Pending, error: KafkaError | None, record: Message) -> None:
+    def _delivered(self, pending: _Pending, index: int, error: KafkaError | None, record: Message) -> None:
         if self._over:
             return
         if error is None:
@@ -197,8 +197,8 @@ class Passage:
             self._forwarder.note_delivered()
         elif error.code() in RECORDS_FAULT and record.topic() == self._outbox.topic:
             value = record.value() or b""
-            letter = DeadLetter(Rejection.TOO_LARGE, error.str(), value, pending.received_at, index=0)
-            if not self._put(letter, partial(self._delivered, pending)):
+            letter = DeadLetter(Rejection.TOO_LARGE, error.str(), value, pending.received_at, index)
+            if not self._put(letter, partial(self._delivered, pending, index)):
                 self._failure = "no room for a dead letter"
         else:
             self._failure = f"record refused: {error.str()}"

@@ -1,18 +1,17 @@
-"""Brings down-times into Cassandra from a thread of its own: no slow or absent database holds up the feed."""
+"""Brings down-times to the database from a thread of its own: no slow or absent one holds up the feed."""
 
 import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from market_pipeline.feed.gaps import Gap, GapBook, rows_of
-from market_pipeline.settings import Settings
+from market_pipeline.feed.gaps import Gap, GapBook, GapRow, rows_of
 
 logger = logging.getLogger(__name__)
 RETRY_EVERY_S = 10.0
 FILE_NAME = "gaps.json"
 
-Store = Callable[[list[Gap]], None]
+Store = Callable[[list[GapRow]], None]
 
 
 class GapRecorder:
@@ -20,7 +19,7 @@ class GapRecorder:
 
     Args:
         path: where they are kept meanwhile.
-        store: writes gaps to the database; raises when it can't.
+        store: writes rows to the database; raises when it can't. The same gap twice is the same rows.
         retry_every_s: seconds between tries.
     """
 
@@ -40,6 +39,12 @@ class GapRecorder:
         with self._lock:
             return len(self._book.closed)
 
+    @property
+    def lasting(self) -> Gap | None:
+        """The gap that is not over."""
+        with self._lock:
+            return self._book.open
+
     def down(self, gap: Gap) -> None:
         """The feed went down."""
         self._keep(lambda: self._book.begin(gap))
@@ -56,7 +61,7 @@ class GapRecorder:
         if not gaps:
             return True
         try:
-            self._store(gaps)
+            self._store([row for gap in gaps for row in rows_of(gap)])
         except Exception as error:  # whatever the driver raises: the gaps are safe in their file
             text = f"{type(error).__name__}: {error}"
             if text != self._last_error:
@@ -82,21 +87,3 @@ class GapRecorder:
                 change()
             except OSError as error:
                 logger.error("gaps of the feed can't be written to their file: %s", error)
-
-
-def cassandra_store(settings: Settings) -> Store:
-    """Writes gaps to ``feed_gaps``; the same gap twice is the same rows."""
-
-    def store(gaps: list[Gap]) -> None:
-        from market_pipeline.store.cluster import connect  # the driver is only needed when the feed was down
-
-        insert = (
-            f"INSERT INTO {settings.keyspace}.feed_gaps (symbol, day, started_at, ended_at, reason) "
-            "VALUES (%s, %s, %s, %s, %s)"
-        )
-        with connect(settings) as session:
-            for gap in gaps:
-                for row in rows_of(gap):
-                    session.execute(insert, row)
-
-    return store

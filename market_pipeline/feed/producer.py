@@ -5,6 +5,8 @@ import random
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -12,10 +14,12 @@ from typing import Any
 from market_pipeline.feed.backoff import Backoff
 from market_pipeline.feed.finnhub import Protocol
 from market_pipeline.feed.forwarder import Forwarder
-from market_pipeline.feed.gap_recorder import FILE_NAME, GapRecorder, cassandra_store
+from market_pipeline.feed.gap_recorder import FILE_NAME, GapRecorder
+from market_pipeline.feed.gaps import GapRow
 from market_pipeline.feed.journal import Journal, read_backwards
 from market_pipeline.feed.journal.writer import epoch_us
 from market_pipeline.feed.keeper import keep, limits
+from market_pipeline.feed.key_lock import KeyInUse, hold, state_dir
 from market_pipeline.feed.outbox import Outbox
 from market_pipeline.feed.program import EXIT_FAILED, EXIT_USAGE, Threads, log_to_stderr, settings_or_exit
 from market_pipeline.feed.receiver import KeyRefused, Receiver
@@ -31,7 +35,7 @@ from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunnin
 logger = logging.getLogger("market_pipeline.feed.producer")
 NAME = "producer"
 EXIT_KEY_REFUSED = 77
-"""EX_NOPERM of sysexits.h: starting again with the same key would change nothing."""
+"""EX_NOPERM of sysexits.h: starting again with the same key would change nothing, for a person has to choose."""
 DRAIN_S = 10.0
 """How long a stop waits for Kafka; what is left is in the journal and goes out at the next start."""
 
@@ -54,7 +58,7 @@ class Producer:
         self.feed = feed
         limit = settings.symbol_limit if feed == "finnhub" else len(symbols)
         self.journal = Journal(settings.paths.journal, feed, settings.journal_segment_mb << 20)
-        self.gaps = GapRecorder(settings.paths.journal / FILE_NAME, cassandra_store(settings))
+        self.gaps = GapRecorder(settings.paths.journal / FILE_NAME, partial(_store_gaps, settings))
         self.protocol = Protocol(symbols, limit, settings.mute_after_s, _open_now)
         if feed == REPLAY:
             self.protocol.mark = last_mark(read_backwards(settings.paths.journal))
@@ -103,11 +107,15 @@ class Producer:
     def detail(self) -> dict[str, Any]:
         """For the heartbeat."""
         state, sent, counted = self.receiver.state, self.forwarder.state, self.forwarder.normaliser
+        gap = self.gaps.lasting
         return {
             "feed": self.feed,
             "connected": state.connected_since is not None,
             "connected_since": state.connected_since,
+            "gap_since": gap.started_at / 1e6 if gap else None,
+            "gap_reason": gap.reason if gap else None,
             "symbols": len(self.protocol.symbols),
+            "symbol_names": list(self.protocol.symbols),
             "left_out": list(self.protocol.left_out),
             "seen": len(self.protocol.seen),
             "unseen": self.protocol.unseen,
@@ -129,6 +137,12 @@ class Producer:
             "gaps_waiting": self.gaps.waiting,
             "journal": self.journal.figures(epoch_us()),
         }
+
+
+def _store_gaps(settings: Settings, rows: list[GapRow]) -> None:
+    from market_pipeline.store.feed_gaps import write_gaps  # the driver is only needed when the feed was down
+
+    write_gaps(settings, rows)
 
 
 def _open_now(symbol: str) -> bool:
@@ -155,26 +169,58 @@ def main() -> int:
         logger.critical("the feed finnhub needs a key: put FINNHUB_API_KEY=… into .env, or use --feed simulator")
         return EXIT_USAGE
     try:
-        symbols = _wanted_symbols(settings)
-        with ProcessLock(settings.paths.lock(NAME)):
-            stopped = threading.Event()
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, lambda *_: stopped.set())
-            producer = Producer(settings, symbols, key, secrecy)
-            heartbeat = Heartbeat(settings.paths.heartbeat(NAME), NAME, producer.detail).start()
-            try:
-                return producer.run(stopped)
-            finally:
-                heartbeat.stop()
+        return _run(settings, key, secrecy)
     except AlreadyRunning as error:
         logger.critical("%s", error)
         return EXIT_ALREADY_RUNNING
     except RecordingError as error:
         logger.critical("%s", error)
         return EXIT_USAGE
-    except OSError as error:
-        logger.critical("the journal can't be opened: %s", error)
+    except KeyInUse as error:
+        logger.critical("%s", error)
+        return EXIT_KEY_REFUSED
+    except NotStarted as error:
+        logger.critical("%s", error)
         return EXIT_FAILED
+
+
+class NotStarted(Exception):
+    """A file that the producer needs can't be had; the message names what for and which."""
+
+
+@contextmanager
+def _step(what: str) -> Iterator[None]:
+    """Tell what was tried when the operating system refuses it.
+
+    Raises:
+        NotStarted: it did.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise NotStarted(f"{what}: {error} (MARKET_PIPELINE_DATA_DIR chooses another place)") from None
+
+
+def _run(settings: Settings, key: str | None, secrecy: Secrecy) -> int:
+    symbols = _wanted_symbols(settings)
+    with ExitStack() as held:
+        with _step("the producer's lock can't be taken"):
+            held.enter_context(ProcessLock(settings.paths.lock(NAME)))
+        if key is not None:
+            try:
+                held.callback(hold(key, state_dir()).release)
+            except OSError as error:
+                logger.warning("whether another producer uses the key can't be known: %s", error)
+        stopped = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopped.set())
+        with _step("the journal can't be opened"):
+            producer = Producer(settings, symbols, key, secrecy)
+        with _step("the heartbeat can't be written"):
+            heartbeat = Heartbeat(settings.paths.heartbeat(NAME), NAME, producer.detail).start()
+        held.callback(heartbeat.stop)
+        with _step("the journal can't be closed"):
+            return producer.run(stopped)
 
 
 if __name__ == "__main__":

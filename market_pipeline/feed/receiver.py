@@ -13,6 +13,7 @@ from market_pipeline.feed.finnhub import ErrorSeen, Event, Liveness, Protocol, S
 from market_pipeline.feed.gap_recorder import GapRecorder
 from market_pipeline.feed.gaps import Gap
 from market_pipeline.feed.journal import Journal, JournalFull
+from market_pipeline.feed.journal.retention import free_oldest
 from market_pipeline.feed.recorded import resume_message
 
 logger = logging.getLogger(__name__)
@@ -166,13 +167,19 @@ class Receiver:
             self._react(event, received_at, now)
 
     def _append(self, payload: bytes, stopped: threading.Event) -> int:
-        """Append; on a full disk keep the message in hand and read nothing more until there is room."""
+        """Append; on a full disk make room at the cost of what is delivered.
+
+        Where there is nothing to delete, keep the message in hand and read nothing more until there is room.
+        """
         while True:
             try:
                 received_at = self._journal.append(payload).received_at
             except JournalFull as error:
+                if error.disk_full and free_oldest(self._journal.directory, self._journal.confirmed):
+                    continue
                 if self.state.journal_error is None:
                     logger.error("feed: reading stops, no room for the journal (%s): free disk space", error)
+                    self._down(time.time_ns() // 1000, Reason.JOURNAL_FULL)
                 self.state.journal_error = str(error)
                 if stopped.wait(_DISK_RETRY_S):
                     time.sleep(_DISK_RETRY_S)
@@ -180,6 +187,7 @@ class Receiver:
                 if self.state.journal_error is not None:
                     logger.warning("feed: there is room for the journal again, reading goes on")
                     self.state.journal_error = None
+                    self._gaps.up(time.time_ns() // 1000)
                 return received_at
 
     def _react(self, event: Event, received_at: int, now: float) -> None:

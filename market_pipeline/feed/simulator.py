@@ -6,7 +6,7 @@ times that run backwards within a message, trades that come seconds late, and pr
 
 import math
 import random
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -53,11 +53,6 @@ class Simulator:
         self._weights_age = 0
         self._bursting = False
 
-    @property
-    def now_ms(self) -> int:
-        """How far it is, epoch milliseconds."""
-        return self._now_ms
-
     def listen(self, symbols: Collection[str]) -> None:
         """From now on the feed is about these symbols; those known before go on where they are."""
         self._instruments = {s: self._instruments.get(s) or instrument(s, self._seed) for s in sorted(symbols)}
@@ -67,13 +62,8 @@ class Simulator:
         """Leave out what would have come until ``at_ms``."""
         self._now_ms = max(self._now_ms, at_ms)
 
-    def batches(self) -> Iterator[Batch]:
-        """One batch a step of ``STEP_MS``, empty ones included."""
-        while True:
-            yield self.step()
-
     def step(self) -> Batch:
-        """The next batch."""
+        """The next batch, of ``STEP_MS``; it may be empty."""
         self._now_ms += STEP_MS
         change = self._chance.random() < (_BURST_ENDS if self._bursting else _BURST_STARTS)
         self._bursting ^= change

@@ -142,7 +142,6 @@ def start_command(settings: Settings) -> list[str]:
         NoJava: there is no Java 17.
     """
     config, home, ports = settings.paths.config, settings.paths.cassandra, settings.ports
-    (agent,) = classpath("jolokia")
     arguments = [
         "-Xms256m",
         f"-Xmx{settings.cassandra_heap_mb}m",
@@ -164,7 +163,6 @@ def start_command(settings: Settings) -> list[str]:
         "-Dcassandra.ring_delay_ms=1",
         "-Dcassandra.superuser_setup_delay_ms=0",
         f"-Dcassandra.jmx.local.port={ports.cassandra_jmx}",
-        f"-javaagent:{agent}=port={ports.cassandra_jolokia},host={LOOPBACK}",
         "-cp",
         joined([config, *classpath("cassandra")]),
     ]

@@ -1,13 +1,8 @@
 """What `doctor` looks at: each check is one line, and a failing one says the cure."""
 
-import email.utils
-import http.client
 import importlib.metadata
 import sys
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -18,6 +13,7 @@ from market_pipeline.local.jars import locked, missing
 from market_pipeline.local.java import NoJava, find
 from market_pipeline.local.jvm import UnusablePath, check_path
 from market_pipeline.local.preflight import StartError
+from market_pipeline.local.reach import Reply, ask_vendor, knock, listens
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import holder
@@ -28,7 +24,6 @@ NEEDED_MEMORY = 4 * 1024**3
 OFFSET_LIMIT_S = 2.0
 """HTTP tells whole seconds. A trade's time is the vendor's, its receive time ours: an offset looks like latency."""
 
-REACH_WITHIN_S = 5.0
 PACKAGES = ("dagster", "pyspark", "confluent-kafka", "cassandra-driver", "supervisor")
 
 
@@ -40,14 +35,6 @@ class Check:
     verdict: Verdict
     found: str
     cure: str = ""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What the vendor's server answered: how long that took, and its clock less ours, in seconds."""
-
-    seconds: float
-    offset_s: float | None
 
 
 def examine(settings: Settings) -> Iterator[Check]:
@@ -62,6 +49,9 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield check_ports(settings, running=running)
     yield check_feed(settings)
     yield from check_vendor(settings, ask_vendor)
+    yield check_websocket(settings, knock)
+    yield from check_key(settings, ask_vendor)
+    yield from check_servers(settings)
 
 
 def check_java(settings: Settings) -> Check:
@@ -92,7 +82,7 @@ def _version(package: str) -> str:
 
 
 def check_jars() -> Check:
-    jars = locked("kafka", "cassandra", "spark", "jolokia")
+    jars = locked("kafka", "cassandra", "spark")
     absent = missing(jars)
     if absent:
         size = sum(jar.size for jar in absent) / 1e6
@@ -162,7 +152,12 @@ def check_vendor(settings: Settings, ask: Callable[[str], Reply | str]) -> Itera
         yield Check("reachability", "failed" if wanted else "ok", text if wanted else f"{text}; not needed", cure)
         yield Check("time offset", "ok", "cannot tell: nobody to compare with")
         return
-    yield Check("reachability", "ok", f"{settings.finnhub_rest_url} answers in {reply.seconds * 1000:,.0f} ms")
+    text = f"{settings.finnhub_rest_url} answers in {reply.seconds * 1000:,.0f} ms"
+    if reply.status >= 500:  # any other is an answer of what we came for, a refusal without a key included
+        cure = "the vendor, or a proxy before it, is out of order: try again later"
+        yield Check("reachability", "warning", f"{text} with status {reply.status}", cure)
+    else:
+        yield Check("reachability", "ok", text)
     if reply.offset_s is None:
         yield Check("time offset", "ok", "cannot tell: the answer bears no date")
     elif abs(reply.offset_s) > OFFSET_LIMIT_S:
@@ -172,27 +167,59 @@ def check_vendor(settings: Settings, ask: Callable[[str], Reply | str]) -> Itera
         yield Check("time offset", "ok", f"below {OFFSET_LIMIT_S:.0f} s")
 
 
-def ask_vendor(url: str) -> Reply | str:
-    """Ask the vendor's server for anything, without a key: even a refusal bears a date."""
-    began, clock = time.monotonic(), time.time()
-    try:
-        with urllib.request.urlopen(url, timeout=REACH_WITHIN_S) as answer:
-            headers: Mapping[str, str] = dict(answer.headers)
-    except urllib.error.HTTPError as error:
-        headers = dict(error.headers)
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        return str(getattr(error, "reason", error))[:80]
-    seconds = time.monotonic() - began
-    return Reply(seconds, clock_offset({name.lower(): value for name, value in headers.items()}, clock + seconds / 2))
+def check_websocket(settings: Settings, open_to: Callable[[str], str | None]) -> Check:
+    """Whether a connection to the host of the vendor's feed opens. Only a fault where its feed is what is wanted."""
+    where = _without_query(settings.finnhub_ws_url)
+    why = open_to(settings.finnhub_ws_url)
+    if why is None:
+        return Check("websocket", "ok", f"{where} accepts connections")
+    if settings.active_feed != "finnhub":
+        return Check("websocket", "ok", f"{where} does not answer ({why}); not needed")
+    return Check("websocket", "failed", f"{where} does not answer ({why})", "check the network, or FINNHUB_WS_URL")
 
 
-def clock_offset(headers: Mapping[str, str], our_time: float) -> float | None:
-    """The server's clock less ours, from the ``Date`` of an answer; None without one."""
-    try:
-        told = email.utils.parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, TypeError):
-        return None
-    return told + 0.5 - our_time  # it is cut to the second, so half a second is the best guess
+def _without_query(url: str) -> str:
+    return url.partition("?")[0]
+
+
+def check_key(settings: Settings, ask: Callable[[str, str], Reply | str]) -> Iterator[Check]:
+    """Try the key, if there is one, by one small request; it goes in a header and is never shown."""
+    if settings.finnhub_api_key is None:
+        return
+    reply = ask(f"{settings.finnhub_rest_url}/quote?symbol=AAPL", settings.finnhub_api_key.get_secret_value())
+    wanted = settings.active_feed == "finnhub"
+    if isinstance(reply, str):
+        yield Check("key", "warning", f"cannot tell whether it is good: no answer ({reply})", "check the network")
+    elif reply.status in (401, 403):
+        cure = "put the key from finnhub.io/dashboard into .env as FINNHUB_API_KEY, or use --feed simulator"
+        yield Check("key", "failed" if wanted else "warning", f"the key is refused ({reply.status})", cure)
+    elif reply.status == 429:
+        yield Check("key", "warning", "cannot tell: too many requests (429)", "wait a minute, and try again")
+    elif reply.status != 200:
+        text = f"cannot tell whether it is good: status {reply.status}"
+        yield Check("key", "warning", text, "try again later, or check FINNHUB_REST_URL")
+    else:
+        yield Check("key", "ok", "the vendor takes it")
+
+
+def check_servers(settings: Settings) -> Iterator[Check]:
+    """Whether a Kafka and a Cassandra that are not ours to start can be reached: one of their addresses is enough."""
+    if not settings.embedded_kafka:
+        yield _check_server("kafka", settings.bootstrap_servers.split(","), "KAFKA_BOOTSTRAP_SERVERS")
+    if not settings.embedded_cassandra:
+        nodes = [f"{host}:{settings.cql_port}" for host in settings.contact_points]
+        yield _check_server("cassandra", nodes, "CASSANDRA_CONTACT_POINTS and CASSANDRA_PORT")
+
+
+def _check_server(name: str, addresses: Sequence[str], variable: str) -> Check:
+    why = ""
+    for address in addresses:
+        host, _, port = address.strip().rpartition(":")
+        failure = listens(host, int(port)) if port.isdigit() else "no port in it"
+        if failure is None:
+            return Check(name, "ok", f"{address.strip()} accepts connections")
+        why = failure
+    return Check(name, "failed", f"{', '.join(addresses)} does not answer ({why})", f"start it, or check {variable}")
 
 
 def _split(error: Exception) -> tuple[str, str]:

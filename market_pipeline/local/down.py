@@ -13,7 +13,7 @@ import psutil
 from market_pipeline.local.programs import Program, every_program
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
-from market_pipeline.local.supervisord import socket_path
+from market_pipeline.local.supervisord import forget_key, socket_path
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import holder
 
@@ -63,6 +63,7 @@ def bring_down(settings: Settings, told: Told = lambda _: None) -> list[Stopped]
     for stage in _stages(settings):
         _stop_leftovers(settings, stage, tell)
     socket_path(settings).unlink(missing_ok=True)
+    forget_key(settings)
     return done
 
 

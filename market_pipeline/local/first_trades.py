@@ -6,17 +6,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from cassandra import DriverException
-
 from market_pipeline.model import trade_id
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import StoreUnreachableError, connect
+from market_pipeline.store.cluster import STORE_ERRORS, connect
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 
 QUIET_AFTER_S = 15.0
 """A feed that is connected for so long and sent nothing is taken for a market that is closed."""
-
-FRESH_BEAT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -93,7 +89,7 @@ class Watch:
 
     def _beat(self, name: str) -> Beat | None:
         beat = read_heartbeat(self._settings.paths.heartbeat(name))
-        fresh = beat is not None and beat.started_at * 1e6 >= self._since_us and beat.age_s(self._now()) < FRESH_BEAT_S
+        fresh = beat is not None and beat.started_at * 1e6 >= self._since_us and not beat.is_stale(self._now())
         return beat if fresh else None
 
     def _latest_prices(self) -> list[Any]:
@@ -102,5 +98,5 @@ class Watch:
                 self._session = self._stack.enter_context(connect(self._settings, timeout_s=2.0))
             query = f"SELECT symbol, price, volume, ts, trade_id FROM {self._settings.keyspace}.latest_prices"
             return list(self._session.execute(query))
-        except (StoreUnreachableError, DriverException):
+        except STORE_ERRORS:
             return []

@@ -36,12 +36,11 @@ ROOTS: dict[str, tuple[str, ...]] = {
         "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0",
         "com.datastax.spark:spark-cassandra-connector_2.13:3.5.1",
     ),
-    "jolokia": ("org.jolokia:jolokia-agent-jvm:2.2.9:javaagent",),
 }
 """What each set is resolved from."""
 
-ALONE = frozenset({"kafka-tools", "jolokia"})
-"""Sets that are their roots only: the tools' other dependencies serve Connect, the agent carries its own."""
+ALONE = frozenset({"kafka-tools"})
+"""Sets that are their roots only: the tools' other dependencies serve Connect."""
 
 BUILT_ON = {"kafka-tools": ("kafka",)}
 """Sets whose class path begins with other sets."""

@@ -31,7 +31,6 @@ def needed(settings: Settings) -> dict[str, int]:
             "cassandra": ports.cassandra,
             "cassandra storage": ports.cassandra_storage,
             "cassandra jmx": ports.cassandra_jmx,
-            "cassandra jolokia": ports.cassandra_jolokia,
         }
     if settings.active_feed != "finnhub":
         wanted["feed-server"] = ports.feed

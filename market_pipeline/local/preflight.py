@@ -21,8 +21,8 @@ KEEP_FREE_BYTES = 1024**3
 
 OURS = frozenset(
     {
-        *("VERSION", "bronze", "cassandra", "checkpoints", "config", "dagster", "incidents", "java", "journal"),
-        *("kafka", "logs", "run", "spark"),
+        *("VERSION", "bronze", "cassandra", "checkpoints", "config", "dagster", "java", "journal"),
+        *("kafka", "logs", "run"),
     }
 )
 """What may be in a data dir that has no ``VERSION`` yet."""
@@ -137,7 +137,7 @@ def free_bytes(path: Path) -> int:
 
 def check_disk(settings: Settings) -> None:
     """There is room for the data, and for what has still to be downloaded."""
-    download = sum(jar.size for jar in missing(locked("kafka", "cassandra", "spark", "jolokia")))
+    download = sum(jar.size for jar in missing(locked("kafka", "cassandra", "spark")))
     for what, path, needed in (
         ("the data dir", settings.data_dir, KEEP_FREE_BYTES),
         ("the Maven repository", repository(), download),

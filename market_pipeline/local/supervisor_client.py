@@ -12,14 +12,17 @@ from market_pipeline.local.supervisord import socket_path
 from market_pipeline.settings import Settings
 
 ANSWER_WITHIN_S = 2.0
+START_WITHIN_S = 15.0
+"""It forks and executes before it answers, which a busy machine takes its time for."""
+
 UP = frozenset({"STARTING", "RUNNING"})
 
-BAD_NAME, NOT_RUNNING, ALREADY_STARTED = 10, 70, 60
+SHUTTING_DOWN, BAD_NAME, NOT_RUNNING, ALREADY_STARTED = 6, 10, 70, 60
 """Faults of supervisor's XML-RPC interface."""
 
 
 class SupervisorAway(Exception):
-    """Nothing answers on the supervisor's socket."""
+    """The supervisor does not answer, is ending, or refuses; the message says which."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,10 @@ class SupervisorClient:
                 return getattr(server.supervisor, method)(*arguments)
             except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
                 raise SupervisorAway(f"{type(error).__name__}: {error}") from None
+            except xmlrpc.client.Fault as fault:
+                if fault.faultCode == SHUTTING_DOWN:
+                    raise SupervisorAway("it is ending") from None
+                raise
 
     def pid(self) -> int:
         """The supervisor's own process.
@@ -90,7 +97,7 @@ class SupervisorClient:
     def start(self, name: str) -> None:
         """Start a program; one that runs is left alone."""
         try:
-            self._call("startProcess", name, False)
+            self._call("startProcess", name, False, within_s=START_WITHIN_S)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != ALREADY_STARTED:
                 raise SupervisorAway(f"{name}: {fault.faultString}") from None

@@ -35,13 +35,19 @@ def socket_path(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"market-pipeline-{os.getuid()}" / f"{digest}.sock"
 
 
+def key_folder(settings: Settings) -> Path:
+    """Where the producer runs when the key came from the environment: beside a ``.env`` of ours with the key, which
+    only this user may read and which is there while the pipeline runs."""
+    return settings.paths.run / "producer"
+
+
 def configuration(settings: Settings, programs: Sequence[Program], producer_directory: Path) -> str:
     """``supervisord.conf``.
 
     Args:
         settings: of the pipeline.
         programs: what to keep; none is started by itself.
-        producer_directory: where the producer runs: beside the ``.env`` with the key, when it is there.
+        producer_directory: where the producer runs: beside the ``.env`` with the key, when it needs one.
     """
     paths = settings.paths
     head = f"""\
@@ -66,16 +72,11 @@ supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 
 def _section(settings: Settings, program: Program, producer_directory: Path) -> str:
-    producer = program.name == "producer"
-    variables = dict(program.environment)
-    if not producer:
-        # the supervisor may have the key in its own environment; nobody else needs it
-        variables |= dict.fromkeys(KEY_VARIABLES, "")
-    environment = ",".join(f'{name}="{_plain(value)}"' for name, value in variables.items())
+    environment = ",".join(f'{name}="{_plain(value)}"' for name, value in program.environment.items())
     return f"""
 [program:{program.name}]
 command={_plain(shlex.join(program.command))}
-directory={_plain(producer_directory if producer else settings.data_dir)}
+directory={_plain(producer_directory if program.name == "producer" else settings.data_dir)}
 environment={environment}
 autostart=false
 autorestart={"true" if program.always else "unexpected"}
@@ -104,7 +105,7 @@ def key_in(environment: Mapping[str, str]) -> str | None:
 
 
 def environment_for(settings: Settings, own: Mapping[str, str], java_home: Path) -> dict[str, str]:
-    """What the supervisor and its programs get: our variables, the settings, and the key only when it is needed."""
+    """What the supervisor and its programs get: our variables and the settings, never the key."""
     variables = {name: value for name, value in own.items() if name not in KEY_VARIABLES}
     # decided here once: a program that cannot see the key must not decide for another feed
     variables |= {**settings.environment(), "MARKET_PIPELINE_FEED": settings.active_feed}
@@ -115,9 +116,6 @@ def environment_for(settings: Settings, own: Mapping[str, str], java_home: Path)
         # glibc gives each thread an arena of its own otherwise, which is memory that nobody uses
         "MALLOC_ARENA_MAX": "2",
     }
-    key = key_in(own)
-    if key is not None and settings.active_feed == "finnhub":
-        variables[KEY_VARIABLES[0]] = key
     return variables
 
 
@@ -127,11 +125,32 @@ def write_configuration(settings: Settings, programs: Sequence[Program], own: Ma
         folder.mkdir(parents=True, exist_ok=True)
     settings.paths.run.chmod(0o700)
     _secure_socket_folder(settings)
-    from_file = settings.active_feed == "finnhub" and key_in(own) is None
     where = settings.paths.config / "supervisord.conf"
-    write_if_changed(where, configuration(settings, programs, Path.cwd() if from_file else settings.data_dir))
+    write_if_changed(where, configuration(settings, programs, _producer_directory(settings, key_in(own))))
     write_if_changed(settings.paths.config / "workspace.yaml", workspace_yaml(settings))
     return where
+
+
+def _producer_directory(settings: Settings, exported_key: str | None) -> Path:
+    """Where the producer finds the key in a ``.env``, which is the only way in which it is told it: the variables of a
+    process can be read by whoever may look at the process, those of its children and its supervisor too."""
+    forget_key(settings)
+    if settings.active_feed != "finnhub":
+        return settings.data_dir
+    if exported_key is None:
+        return Path.cwd()
+    folder = key_folder(settings)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    quoted = exported_key.replace("\\", "\\\\").replace("'", "\\'")
+    file = folder / ".env"
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_text(f"{KEY_VARIABLES[0]}='{quoted}'\n", encoding="utf-8")
+    return folder
+
+
+def forget_key(settings: Settings) -> None:
+    """Remove the copy of an exported key."""
+    (key_folder(settings) / ".env").unlink(missing_ok=True)
 
 
 def _secure_socket_folder(settings: Settings) -> None:

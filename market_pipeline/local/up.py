@@ -80,7 +80,7 @@ class Start:
     def _download(self) -> None:
         sets = ["spark"]
         sets += ["kafka"] if self._settings.embedded_kafka else []
-        sets += ["cassandra", "jolokia"] if self._settings.embedded_cassandra else []
+        sets += ["cassandra"] if self._settings.embedded_cassandra else []
         jars.fetch(jars.locked(*sets), self._progress.downloading)
 
     def _start_supervisor(self) -> None:

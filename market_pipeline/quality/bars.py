@@ -1,10 +1,13 @@
 """Whether a bar can be true, and whether two tellings of the same bars agree. Prices in the quote currency."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import reduce
 from typing import Any
+
+from market_pipeline.model import EXACT
 
 Figures = Mapping[str, Any]
 """open, high, low, close, volume, vwap (None without volume) and trades, by name."""
@@ -112,20 +115,28 @@ def hourly_volume(symbol: str, bars: Mapping[datetime, Figures]) -> dict[tuple[s
     sums: dict[tuple[str, datetime], Decimal] = {}
     for at, bar in bars.items():
         key = (symbol, at.replace(minute=0, second=0, microsecond=0))
-        sums[key] = sums.get(key, Decimal(0)) + (bar["volume"] or 0)
+        sums[key] = EXACT.add(sums.get(key, Decimal(0)), bar["volume"] or Decimal(0))
     return sums
 
 
 def merged(bars: Iterable[Figures]) -> dict[str, Any] | None:
-    """One bar out of bars in the order of their time, less vwap, which can't be had from rounded ones."""
+    """One bar out of bars in the order of their time, less vwap, which can't be had from rounded ones.
+
+    A figure that one of them lacks is None: ``faults_of`` tells which.
+    """
     every = list(bars)
     if not every:
         return None
     return {
         "open": every[0]["open"],
-        "high": max(bar["high"] for bar in every),
-        "low": min(bar["low"] for bar in every),
+        "high": _of_all(every, "high", max),
+        "low": _of_all(every, "low", min),
         "close": every[-1]["close"],
-        "volume": sum((bar["volume"] for bar in every), Decimal(0)),
-        "trades": sum(bar["trades"] for bar in every),
+        "volume": _of_all(every, "volume", lambda volumes: reduce(EXACT.add, volumes)),
+        "trades": _of_all(every, "trades", sum),
     }
+
+
+def _of_all(bars: Iterable[Figures], name: str, combine: Callable[[list[Any]], Any]) -> Any:
+    values = [bar[name] for bar in bars]
+    return None if None in values else combine(values)

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from market_pipeline.model import EXACT
 
 MINUTE_MS = 60_000
+HOUR_MS = 3_600_000
 _MASK = (1 << 64) - 1
 
 
@@ -65,23 +66,34 @@ def fingerprint(sighting: Sighting) -> int:
 class Ledger:
     """One hop's tallies.
 
+    What a producer sent again after a crash counts once, in ``repeated``, whatever order the hours are read in: within
+    a symbol's hour a log's ids only grow, and after a crash they start again from an earlier one. So what is not above
+    the hour's highest id so far was there before, unless it was lost the first time, which the comparison then shows.
+
     Args:
         hop: its name, as a person knows it.
         since: the oldest ``trade_id`` that this hop can still hold ('' when it forgets nothing).
         boundaries: the ``since`` of every hop that is compared, sorted; they cut receive time into eras.
+        log: the hop may hold a trade again, and is read in the order in which each hour of event time was written.
     """
 
     hop: str
     since: str
     boundaries: Sequence[str]
+    log: bool = False
     tallies: dict[Cell, Tally] = field(default_factory=dict)
     count: int = 0
+    repeated: int = 0
+    _highest: dict[tuple[str, int], str] = field(default_factory=dict)
 
     def cell(self, sighting: Sighting) -> Cell:
         return Cell(bisect_right(self.boundaries, sighting.trade_id), sighting.symbol, sighting.minute)
 
     def add(self, sighting: Sighting) -> None:
         if sighting.trade_id < self.since:
+            return
+        if self.log and self._was_there(sighting):
+            self.repeated += 1
             return
         self.count += 1
         self.tallies.setdefault(self.cell(sighting), Tally()).add(sighting)
@@ -91,25 +103,19 @@ class Ledger:
         """The first era that this hop remembers whole."""
         return bisect_right(self.boundaries, self.since) if self.since else 0
 
+    def _was_there(self, sighting: Sighting) -> bool:
+        hour = (sighting.symbol, sighting.ts // HOUR_MS)
+        if sighting.trade_id <= self._highest.get(hour, ""):
+            return True
+        self._highest[hour] = sighting.trade_id
+        return False
+
 
 def differing(reference: Ledger, other: Ledger) -> set[Cell]:
     """The cells in which two hops differ, over the eras that both remember."""
     first = max(reference.first_era, other.first_era)
     cells = {cell for cell in (*reference.tallies, *other.tallies) if cell.era >= first}
     return {cell for cell in cells if reference.tallies.get(cell) != other.tallies.get(cell)}
-
-
-def first_arrivals(sightings: Iterable[Sighting]) -> Iterator[Sighting]:
-    """Drop what a producer sent again after a crash, given a log in its order of writing.
-
-    Within a symbol ids only grow; after a crash they start again from an earlier one. So what is not above the highest
-    id so far was there before, unless it was lost the first time, which the comparison then shows.
-    """
-    highest: dict[str, str] = {}
-    for sighting in sightings:
-        if sighting.trade_id > highest.get(sighting.symbol, ""):
-            highest[sighting.symbol] = sighting.trade_id
-            yield sighting
 
 
 @dataclass(frozen=True)
@@ -144,7 +150,7 @@ class BarSum(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BarDifference:
+class BarMismatch:
     """A bar that does not add up to its trades; ``have`` is None where there is no bar."""
 
     symbol: str
@@ -164,12 +170,31 @@ def bar_sums(sightings: Iterable[Sighting]) -> dict[tuple[str, int], BarSum]:
     return sums
 
 
-def compare_bars(want: Mapping[tuple[str, int], BarSum], have: Mapping[tuple[str, int], BarSum]) -> list[BarDifference]:
+def settled_sums(sightings: Iterable[Sighting], cut: str) -> tuple[dict[tuple[str, int], BarSum], set[tuple[str, int]]]:
+    """What the bars must add up to, and the open ones among them, which are left out.
+
+    A minute that got a trade from ``cut`` on, late ones included, may be changing under the reader's eyes. Read the
+    bars first and then these trades: so a trade that a bar already holds is seen here.
+    """
+    open_bars: set[tuple[str, int]] = set()
+
+    def before() -> Iterator[Sighting]:
+        for sighting in sightings:
+            if sighting.trade_id < cut:
+                yield sighting
+            else:
+                open_bars.add((sighting.symbol, sighting.minute))
+
+    sums = bar_sums(before())
+    return {key: bar for key, bar in sums.items() if key not in open_bars}, open_bars
+
+
+def compare_bars(want: Mapping[tuple[str, int], BarSum], have: Mapping[tuple[str, int], BarSum]) -> list[BarMismatch]:
     """Every bar that is missing, does not add up, or stands where nothing happened."""
     nothing = BarSum(0, Decimal(0))
     keys: Collection[tuple[str, int]] = sorted(want.keys() | have.keys())
     return [
-        BarDifference(symbol, minute, want.get((symbol, minute), nothing), have.get((symbol, minute)))
+        BarMismatch(symbol, minute, want.get((symbol, minute), nothing), have.get((symbol, minute)))
         for symbol, minute in keys
         if want.get((symbol, minute)) != have.get((symbol, minute))
     ]

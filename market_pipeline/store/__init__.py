@@ -1,1 +1,1 @@
-"""Store: Cassandra (silver and gold tables) and the bronze archive (Parquet)."""
+"""Store: Cassandra, its tables of silver and gold, and what rebuilds a day of them from bronze."""

@@ -12,6 +12,7 @@ from cassandra.cluster import (
     NoHostAvailable,
     Session,
 )
+from cassandra.connection import ConnectionException
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 
 from market_pipeline.settings import Settings
@@ -28,6 +29,10 @@ class StoreUnreachableError(Exception):
         super().__init__(f"Cassandra does not answer at {where} ({why}): {cure}")
 
 
+STORE_ERRORS = (StoreUnreachableError, DriverException, NoHostAvailable, ConnectionException)
+"""All that a request raises when Cassandra is away or fails; the driver's own have no class in common."""
+
+
 @contextmanager
 def connect(settings: Settings, *, timeout_s: float = 10.0) -> Iterator[Session]:
     """A session without a keyspace of its own, closed at the end; ``timeout_s`` is for one request.
@@ -41,19 +46,22 @@ def connect(settings: Settings, *, timeout_s: float = 10.0) -> Iterator[Session]
         load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(settings.cassandra_local_dc)),
         request_timeout=timeout_s,
     )
-    cluster = Cluster(
-        list(settings.contact_points),
-        port=settings.cql_port,
-        execution_profiles={EXEC_PROFILE_DEFAULT: profile},
-        reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0),
-        connect_timeout=CONNECT_TIMEOUT_S,
-        control_connection_timeout=CONNECT_TIMEOUT_S,
-        protocol_version=5,
-    )
+    try:
+        cluster = Cluster(
+            list(settings.contact_points),
+            port=settings.cql_port,
+            execution_profiles={EXEC_PROFILE_DEFAULT: profile},
+            reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0),
+            connect_timeout=CONNECT_TIMEOUT_S,
+            control_connection_timeout=CONNECT_TIMEOUT_S,
+            protocol_version=5,
+        )
+    except (*STORE_ERRORS, OSError) as error:  # a name that can't be resolved is told here
+        raise StoreUnreachableError(settings, type(error).__name__) from None
     try:
         try:
             session = cluster.connect()
-        except (NoHostAvailable, DriverException, OSError) as error:
+        except (*STORE_ERRORS, OSError) as error:
             raise StoreUnreachableError(settings, type(error).__name__) from None
         yield session
     finally:
@@ -71,7 +79,7 @@ def wait_for_cql(settings: Settings, timeout_s: float) -> None:
         try:
             with connect(settings) as session:
                 session.execute("SELECT release_version FROM system.local")
-        except (StoreUnreachableError, DriverException):
+        except STORE_ERRORS:
             if time.monotonic() > deadline:
                 raise StoreUnreachableError(settings, f"waited {timeout_s:.0f} s") from None
             time.sleep(0.2)

@@ -1,4 +1,4 @@
-"""What the asset checks read of a UTC day: sums and counts made in Cassandra and Spark, and bounded samples.
+"""What the asset checks read of a UTC day, in bounded memory: sums and counts are made in Cassandra and Spark.
 
 Hours that may still change (they ended less than ``SETTLED_AFTER`` ago) are left out: the stream is ahead of the
 archive, and silver is a second ahead of the bars.
@@ -7,11 +7,16 @@ archive, and silver is a second ahead of the bars.
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from cassandra.cluster import Session
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.bronze.archive import reading
+from market_pipeline.bronze.layout import day_start
+from market_pipeline.bronze.trades import moment, records_of_day, utc
 from market_pipeline.quality.bars import (
     BarDifference,
     BarFault,
@@ -22,20 +27,18 @@ from market_pipeline.quality.bars import (
     merged,
 )
 from market_pipeline.quality.bars import volume_faults as differing_volumes
-from market_pipeline.quality.doubles import Accounts, Double, Placed, doubles
+from market_pipeline.quality.doubles import Accounts, Double, digest, doubles, repeated
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import reading
-from market_pipeline.store.bronze_layout import day_start
-from market_pipeline.store.bronze_trades import moment, records_of_day, utc
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.daily_tables import symbols_of_day
+from market_pipeline.store.daily_tables import trades_of_rows
 from market_pipeline.store.rebuild_bars import FIGURES, batch_bars, stored_bars
-from market_pipeline.store.trades import silver_day, symbols
+from market_pipeline.store.trades import places_day, symbols
 from market_pipeline.stream.parsing import parse
+from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 
 SETTLED_AFTER = timedelta(minutes=15)
-SAMPLE_ROWS = 200_000
-"""Rows of silver that are looked at one by one; all are counted."""
+NAMED_DOUBLES = 10_000
+"""Trades that are named when they are there twice: more would only fill the memory."""
 AGGREGATE_TIMEOUT_S = 300.0
 
 
@@ -80,11 +83,17 @@ def bar_volume_faults(settings: Settings, day: date, now: datetime) -> tuple[int
 
 
 def silver_doubles(settings: Settings, day: date) -> tuple[int, list[Double]]:
-    """Trades that silver has twice, among the first ``SAMPLE_ROWS`` rows, and how many rows were looked at."""
-    with connect(settings) as session:
-        sampled = islice(silver_day(session, settings, day), SAMPLE_ROWS)
-        rows = [Placed(sighting.trade_id, sighting.symbol, sighting.ts) for sighting in sampled]
-    return len(rows), doubles(rows)
+    """Trades that stand at two places of silver, under whatever symbol and time, and how many rows there are.
+
+    All rows of the day are read once; only when one is there twice once more, to name it.
+    """
+    settings.paths.run.mkdir(parents=True, exist_ok=True)
+    with connect(settings) as session, TemporaryDirectory(dir=settings.paths.run) as folder:
+        rows, found = repeated((row.trade_id for row in places_day(session, settings, day)), Path(folder))
+        suspects = set(islice(found, NAMED_DOUBLES))
+        if not suspects:
+            return rows, []
+        return rows, doubles(row for row in places_day(session, settings, day) if digest(row.trade_id) in suspects)
 
 
 def accounts(spark: SparkSession | None, settings: Settings, day: date, now: datetime) -> Accounts:
@@ -137,7 +146,7 @@ def daily_bar_faults(settings: Settings, day: date, now: datetime) -> tuple[int,
     settled = len(settled_hours(settings, day, now)) == 24
     with connect(settings) as session:
         ask = session.prepare(f"SELECT {names} FROM {settings.keyspace}.ohlcv_1d WHERE symbol = ? AND day = ?")
-        for symbol in sorted(symbols_of_day(session, settings, "ohlcv_1d", day)):
+        for symbol in sorted(trades_of_rows(session, settings, "ohlcv_1d", day)):
             row = session.execute(ask, (symbol, day)).one()
             bar = {name: getattr(row, name) for name in FIGURES}
             count += 1
@@ -149,13 +158,23 @@ def daily_bar_faults(settings: Settings, day: date, now: datetime) -> tuple[int,
     return count, faults
 
 
-def newest_prices(settings: Settings) -> dict[str, datetime | None]:
+def newest_prices(settings: Settings, now: datetime) -> dict[str, datetime | None]:
     """Event time of each symbol's newest price; a subscribed symbol that never had one has None."""
-    newest: dict[str, datetime | None] = dict.fromkeys(settings.symbols)
+    beat = read_heartbeat(settings.paths.heartbeat("producer"))
+    newest: dict[str, datetime | None] = dict.fromkeys(subscribed(settings, beat, now))
     with connect(settings) as session:
         for row in session.execute(f"SELECT symbol, ts FROM {settings.keyspace}.latest_prices"):
             newest[row.symbol] = utc(row.ts) if row.ts else None
     return newest
+
+
+def subscribed(settings: Settings, beat: Beat | None, now: datetime) -> list[str]:
+    """The symbols that the running producer says it has subscribed, else those of the settings. Pure.
+
+    A recording has symbols of its own, and a shell of one's own may not know the pipeline's variables.
+    """
+    names = beat.detail.get("symbol_names") if beat and not beat.is_stale(now.timestamp()) else None
+    return [str(name) for name in names] if isinstance(names, list) else list(settings.symbols)
 
 
 def _silver_rows(session: Session, settings: Settings, hours: list[datetime], more: set[str]) -> int:

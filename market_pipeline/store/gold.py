@@ -13,12 +13,13 @@ from typing import Any
 from cassandra.cluster import Session
 from pyspark.sql import DataFrame, SparkSession
 
+from market_pipeline.bronze.archive import reading
+from market_pipeline.bronze.lacking import lacking
+from market_pipeline.bronze.layout import day_start
+from market_pipeline.bronze.trades import moment, trades_of_day
 from market_pipeline.model import OHLCV_1D, SYMBOL_DAILY_STATS, Kind
 from market_pipeline.sessions import MarketKind, Span, kind_of, open_minutes, regular_hours
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import reading
-from market_pipeline.store.bronze_layout import day_start
-from market_pipeline.store.bronze_trades import moment, trades_of_day
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.daily_tables import Replaced, gap_spans, replace_day
 from market_pipeline.stream.daily import to_day_stats, to_minute_closes
@@ -123,7 +124,8 @@ def _build(
         trades = trades_of_day(spark, settings, day)
         rows: Rows = [] if trades is None else compute(trades, session)
         rows.sort(key=lambda row: str(row["symbol"]))
-        replaced = replace_day(session, settings, table, columns, day, rows, as_of_us)
+        may_lack = lacking(settings, day).minute(day_start(day))
+        replaced = replace_day(session, settings, table, columns, day, rows, as_of_us, may_lack=may_lack)
     return BuiltDay(day, rows, replaced, time.monotonic() - began)
 
 

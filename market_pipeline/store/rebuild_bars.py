@@ -2,7 +2,7 @@
 
 Bars are written and deleted with ``as_of_us``, a moment before bronze was brought up to date, as Cassandra's write
 time: what the stream writes in the meantime knows more and wins. Only bars that differ are written, and all of them
-before any is deleted.
+before any is deleted. Where Kafka lost records before they were archived, a bar of more trades than bronze has stays.
 """
 
 import time
@@ -18,10 +18,11 @@ from cassandra.concurrent import execute_concurrent_with_args
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.bronze.archive import reading
+from market_pipeline.bronze.lacking import Lacking, lacking
+from market_pipeline.bronze.trades import moment, trades_of_day, utc
 from market_pipeline.model import OHLCV_1M
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import reading
-from market_pipeline.store.bronze_trades import moment, trades_of_day, utc
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import symbols
 from market_pipeline.stream.transforms import to_bars, to_minute_rows
@@ -34,7 +35,8 @@ Bars = Mapping[datetime, Mapping[str, Any]]
 
 @dataclass
 class BarsDay:
-    """A rebuilt day: its bars, of which ``repaired`` were missing or wrong; ``removed`` were too many.
+    """A rebuilt day: its bars in bronze, of which ``repaired`` were missing or wrong; ``removed`` were too many, and
+    ``kept`` may hold trades that bronze lacks.
 
     ``closes`` are those of the busiest symbol, one a minute.
     """
@@ -42,32 +44,32 @@ class BarsDay:
     rows: int = 0
     repaired: int = 0
     removed: int = 0
+    kept: int = 0
     busiest: str = ""
     closes: list[float | None] = field(default_factory=list)
     seconds: float = 0.0
 
 
 def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us: int) -> BarsDay:
-    """Make the day's bars equal to the batch's.
+    """Make the day's bars equal to the batch's, save those that may hold trades which bronze lacks.
 
     Raises:
+        ArchiveError: the archive's manifest is damaged.
         StoreUnreachableError: Cassandra does not answer.
     """
     began, done = time.monotonic(), BarsDay()
     with reading(settings), connect(settings) as session:
-        table = _Table(session, settings, day, as_of_us)
+        table = _Table(session, settings, day, as_of_us, lacking(settings, day))
         left = set(symbols(session, settings))
         most = 0
         for symbol, bars in batch_bars(spark, settings, day):
             left.discard(symbol)
-            repaired, removed = table.correct(symbol, bars)
             done.rows += len(bars)
-            done.repaired += repaired
-            done.removed += removed
+            table.correct(symbol, bars, done)
             if (trades := sum(bar["trades"] for bar in bars.values())) >= most:
                 most, done.busiest, done.closes = trades, symbol, _closes(bars, day)
         for symbol in sorted(left):
-            done.removed += table.correct(symbol, {})[1]
+            table.correct(symbol, {}, done)
     done.seconds = time.monotonic() - began
     return done
 
@@ -89,9 +91,32 @@ def stored_bars(session: Session, settings: Settings, symbol: str, day: date) ->
     return {utc(row.ts): {name: getattr(row, name) for name in FIGURES} for row in session.execute(ask, (symbol, day))}
 
 
+@dataclass(frozen=True)
+class Corrections:
+    """What is to be done with stored bars, by their start: written, deleted, or kept because bronze may know less."""
+
+    wrong: list[datetime]
+    extra: list[datetime]
+    kept: list[datetime]
+
+
+def corrections(stored: Bars, batch: Bars, may_lack: Lacking) -> Corrections:
+    """Compare a symbol's bars. Pure."""
+    wrong = [at for at, bar in batch.items() if stored.get(at) != bar]
+    extra = sorted(stored.keys() - batch.keys())
+    kept = {at for at in extra if may_lack.minute(at)}
+    kept |= {at for at in wrong if at in stored and may_lack.minute(at) and _has_more(stored[at], batch[at])}
+    return Corrections([at for at in wrong if at not in kept], [at for at in extra if at not in kept], sorted(kept))
+
+
+def _has_more(stored: Mapping[str, Any], batch: Mapping[str, Any]) -> bool:
+    return bool((stored["trades"] or 0) > batch["trades"])
+
+
 class _Table:
-    def __init__(self, session: Session, settings: Settings, day: date, as_of_us: int) -> None:
+    def __init__(self, session: Session, settings: Settings, day: date, as_of_us: int, may_lack: Lacking) -> None:
         self._session, self._settings, self._day, self._as_of_us = session, settings, day, as_of_us
+        self._may_lack = may_lack
         names = ["symbol", "day", "ts", *FIGURES]
         self._insert = session.prepare(
             f"INSERT INTO {settings.keyspace}.ohlcv_1m ({', '.join(names)}) "
@@ -101,19 +126,21 @@ class _Table:
             f"DELETE FROM {settings.keyspace}.ohlcv_1m USING TIMESTAMP ? WHERE symbol = ? AND day = ? AND ts = ?"
         )
 
-    def correct(self, symbol: str, bars: Bars) -> tuple[int, int]:
-        """Make the table hold these bars; returns how many were missing or wrong and how many too many."""
+    def correct(self, symbol: str, bars: Bars, done: BarsDay) -> None:
+        """Make the table hold these bars, and count in ``done`` what that took."""
         stored = stored_bars(self._session, self._settings, symbol, self._day)
-        wrong = [at for at, bar in bars.items() if stored.get(at) != bar]
-        extra = sorted(stored.keys() - bars.keys())
+        found = corrections(stored, bars, self._may_lack)
+        done.kept += len(found.kept)
+        if not found.wrong and not found.extra:
+            return
         key = (symbol, self._day)
-        self._run(self._insert, [(*key, at, *(bars[at][name] for name in FIGURES), self._as_of_us) for at in wrong])
-        self._run(self._remove, [(self._as_of_us, *key, at) for at in extra])
-        if not wrong and not extra:
-            return 0, 0
+        written = [(*key, at, *(bars[at][name] for name in FIGURES), self._as_of_us) for at in found.wrong]
+        self._run(self._insert, written)
+        self._run(self._remove, [(self._as_of_us, *key, at) for at in found.extra])
         # bars that the stream has written since know more, and stay as they are
         after = stored_bars(self._session, self._settings, symbol, self._day)
-        return sum(after.get(at) == bars[at] for at in wrong), sum(at not in after for at in extra)
+        done.repaired += sum(after.get(at) == bars[at] for at in found.wrong)
+        done.removed += sum(at not in after for at in found.extra)
 
     def _run(self, statement: Any, arguments: Sequence[tuple[Any, ...]]) -> None:
         execute_concurrent_with_args(self._session, statement, arguments, concurrency=CONCURRENT_STATEMENTS)

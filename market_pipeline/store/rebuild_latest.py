@@ -2,7 +2,8 @@
 
 A row's write time in Cassandra is its trade's own time, so that the newest trade wins, whatever order they are written
 in: folding an old day in moves no price. A price that no trade stands for is outbid by one microsecond, not deleted, so
-that its symbol is never without a price; a true trade newer than the false one outbids that in turn.
+that its symbol is never without a price; a true trade newer than the false one outbids that in turn. A price is not
+taken for false when Kafka may have lost its trade before it was archived.
 """
 
 import time
@@ -17,9 +18,10 @@ from cassandra.concurrent import execute_concurrent_with_args
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.bronze.archive import bronze_days, reading
+from market_pipeline.bronze.lacking import Lacking, lacking
+from market_pipeline.bronze.trades import moment, trades_of_day, utc
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import bronze_days, reading
-from market_pipeline.store.bronze_trades import moment, trades_of_day, utc
 from market_pipeline.store.cluster import connect
 from market_pipeline.stream.transforms import WRITETIME, to_latest
 
@@ -40,11 +42,13 @@ class Price:
 
 @dataclass
 class LatestDay:
-    """A rebuilt day: symbols with a trade, prices that moved forward, false prices that were replaced or deleted."""
+    """A rebuilt day: symbols with a trade, prices that moved forward, false prices that were replaced or deleted, and
+    prices that were kept although bronze does not have their trade."""
 
     rows: int = 0
     moved: int = 0
     corrected: int = 0
+    kept: int = 0
     first: datetime | None = None
     last: datetime | None = None
     prices: dict[str, Decimal] = field(default_factory=dict)
@@ -68,7 +72,7 @@ def stored_prices(settings: Settings) -> dict[str, Price]:
 def rebuild(
     spark: SparkSession | None, settings: Settings, day: date, before: Mapping[str, Price]
 ) -> LatestDay:  # fmt: skip
-    """Fold the day's newest trade of each symbol in, and replace prices of this day that no trade stands for.
+    """Fold the day's newest trade of each symbol in, and replace prices of this day that no trade can stand for.
 
     Args:
         spark: None when the archive has no record of the day.
@@ -77,6 +81,7 @@ def rebuild(
         before: ``stored_prices`` from before bronze was brought up to date.
 
     Raises:
+        ArchiveError: the archive's manifest is damaged.
         StoreUnreachableError: Cassandra does not answer.
     """
     began, done = time.monotonic(), LatestDay()
@@ -85,13 +90,14 @@ def rebuild(
         newest = {} if trades is None else _newest(trades)
         suspects = [price for price in before.values() if price.ts.date() == day]
         real = set() if trades is None else _known(trades, [price.trade_id for price in suspects])
-        false = {price.symbol: price for price in suspects if price.trade_id not in real}
+        unknown = [price for price in suspects if price.trade_id not in real]
+        false = false_prices(unknown, lacking(settings, day))
         right = dict(newest)
         for symbol in sorted(false.keys() - newest.keys()):
             right |= _older(spark, settings, day, symbol)
     done.rows = len(newest)
     done.moved = sum(1 for s, p in newest.items() if s not in before or before[s].written_us < p.written_us)
-    done.corrected = len(false)
+    done.corrected, done.kept = len(false), len(unknown) - len(false)
     done.prices = {symbol: price.price for symbol, price in newest.items()}
     times = [price.ts for price in newest.values()]
     done.first, done.last = min(times, default=None), max(times, default=None)
@@ -100,6 +106,11 @@ def rebuild(
         _store(session, settings, (outbid(price, false.get(symbol)) for symbol, price in right.items()), gone)
     done.seconds = time.monotonic() - began
     return done
+
+
+def false_prices(unknown: Iterable[Price], may_lack: Lacking) -> dict[str, Price]:
+    """By symbol, those of the prices without a trade in bronze that no trade can stand for. Pure."""
+    return {price.symbol: price for price in unknown if not may_lack.trade(price.trade_id)}
 
 
 def outbid(price: Price, false: Price | None) -> tuple[Any, ...]:

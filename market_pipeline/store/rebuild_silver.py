@@ -1,8 +1,9 @@
 """Rebuilds a UTC day of ``trades_silver`` from bronze, beside the running stream.
 
 ``as_of_us`` lies before bronze was brought up to date. So what the stream had written by then is in bronze too, and an
-older row that isn't should not be there. Every trade is written before anything is deleted: a reader never finds less
-than the day's trades.
+older row that isn't should not be there, unless Kafka lost records before they were archived and it may be one of
+them: such a row stays. Every trade is written before anything is deleted: a reader never finds less than the day's
+trades.
 """
 
 import time
@@ -15,10 +16,11 @@ from cassandra.cluster import Session
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.bronze.archive import reading
+from market_pipeline.bronze.lacking import Lacking, lacking
+from market_pipeline.bronze.layout import day_start
+from market_pipeline.bronze.trades import moment, trades_of_day
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import reading
-from market_pipeline.store.bronze_layout import day_start
-from market_pipeline.store.bronze_trades import moment, trades_of_day
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import epoch_ms, symbols
 from market_pipeline.stream.sinks import write_batch
@@ -40,10 +42,12 @@ class _Key(NamedTuple):
 
 @dataclass
 class SilverDay:
-    """A rebuilt day: its rows, how many were deleted, the span of its trades, and its rows by UTC hour."""
+    """A rebuilt day: its rows in bronze, how many rows were deleted, how many were kept although bronze does not have
+    them, the span of its trades, and its rows by UTC hour."""
 
     rows: int = 0
     removed: int = 0
+    kept: int = 0
     first: datetime | None = None
     last: datetime | None = None
     by_hour: list[float] = field(default_factory=lambda: [0.0] * 24)
@@ -51,18 +55,22 @@ class SilverDay:
 
 
 def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us: int) -> SilverDay:
-    """Write every trade of the day's bronze and delete the rows that bronze does not have.
+    """Write every trade of the day's bronze and delete the rows that bronze would have if they were true.
 
     Raises:
+        ArchiveError: the archive's manifest is damaged.
         StoreUnreachableError: Cassandra does not answer.
     """
     began, done = time.monotonic(), SilverDay()
     with reading(settings), connect(settings) as session:
+        may_lack = lacking(settings, day)
         trades = trades_of_day(spark, settings, day)
         counts = {} if trades is None else _write(trades, settings, done)
         for partition, held in stored_counts(session, settings, day, {symbol for symbol, _ in counts}):
             if held > counts.get(partition, 0):
-                done.removed += _delete_extra(session, settings, trades, partition, as_of_us)
+                removed, kept = delete_extra(session, settings, trades, partition, as_of_us, may_lack)
+                done.removed += removed
+                done.kept += kept
     for (_, bucket), count in counts.items():
         done.by_hour[bucket.hour] += count
     done.rows = sum(counts.values())
@@ -98,10 +106,19 @@ def _write(trades: DataFrame, settings: Settings, done: SilverDay) -> dict[Parti
     return counts
 
 
-def _delete_extra(
-    session: Session, settings: Settings, trades: DataFrame | None, partition: Partition, as_of_us: int
-) -> int:  # fmt: skip
-    """Walk a partition and bronze side by side, both newest first; memory is bounded by a page."""
+def delete_extra(
+    session: Session,
+    settings: Settings,
+    trades: DataFrame | None,
+    partition: Partition,
+    as_of_us: int,
+    may_lack: Lacking,
+) -> tuple[int, int]:
+    """Walk a partition and bronze side by side, both newest first; memory is bounded by a page.
+
+    Returns:
+        how many rows were deleted, and how many were kept although bronze does not have them.
+    """
     symbol, bucket = partition
     ask = session.prepare(
         f"SELECT ts, trade_id, WRITETIME(price) AS written_us FROM {settings.keyspace}.trades_silver "
@@ -112,15 +129,19 @@ def _delete_extra(
         "WHERE symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
     )
     wanted = iter(()) if trades is None else _keys(trades, symbol, bucket)
-    removed, next_wanted = 0, next(wanted, None)
+    removed, kept, next_wanted = 0, 0, next(wanted, None)
     for row in session.execute(ask, (symbol, bucket), timeout=COUNT_TIMEOUT_S):
         here = _Key(epoch_ms(row.ts), row.trade_id)
         while next_wanted is not None and next_wanted > here:
             next_wanted = next(wanted, None)
-        if next_wanted != here and row.written_us < as_of_us:
+        if next_wanted == here or row.written_us >= as_of_us:
+            continue
+        if may_lack.trade(row.trade_id):
+            kept += 1
+        else:
             session.execute(remove, (as_of_us, symbol, bucket, row.ts, row.trade_id))
             removed += 1
-    return removed
+    return removed, kept
 
 
 def _keys(trades: DataFrame, symbol: str, bucket: datetime) -> Iterator[_Key]:

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
+from market_pipeline.quality.doubles import Placed
 from market_pipeline.quality.ledger import BarSum, Sighting
 from market_pipeline.settings import Settings
 
@@ -30,6 +31,19 @@ def silver_day(session: Session, settings: Settings, day: date) -> Iterator[Sigh
         for hour in range(24):
             for row in session.execute(prepared, (symbol, start + timedelta(hours=hour))):
                 yield Sighting(row.symbol, epoch_ms(row.ts), row.trade_id, row.price, row.volume)
+
+
+def places_day(session: Session, settings: Settings, day: date) -> Iterator[Placed]:
+    """Where each row of ``trades_silver`` of a UTC day stands; memory is bounded by a page."""
+    prepared = session.prepare(
+        f"SELECT ts, trade_id FROM {settings.keyspace}.trades_silver WHERE symbol = ? AND bucket = ?"
+    )
+    prepared.fetch_size = PAGE_ROWS
+    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+    for symbol in symbols(session, settings):
+        for hour in range(24):
+            for row in session.execute(prepared, (symbol, start + timedelta(hours=hour))):
+                yield Placed(row.trade_id, symbol, epoch_ms(row.ts))
 
 
 def bars_day(session: Session, settings: Settings, day: date) -> dict[tuple[str, int], BarSum]:

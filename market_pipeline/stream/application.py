@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any, NoReturn
 
+from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from market_pipeline.broker.client import BrokerUnreachableError
@@ -27,6 +28,7 @@ from market_pipeline.local.java import NoJava
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
 from market_pipeline.stream import bars, checkpoints, dead_letters, position, queries
+from market_pipeline.stream.backlog import Backlog
 from market_pipeline.stream.failure import one_line
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.parsing import valid
@@ -92,17 +94,19 @@ class Application:
         with connect(settings) as cassandra:
             committed = lambda: self._progress.offsets(queries.SILVER)  # noqa: E731
             with Visibility(settings, cassandra, committed) as self._visibility:
-                if settings.stream_mode == "real-time":
-                    self._catch_up()
-                # first what makes a trade queryable; bars and dead letters read on from their own checkpoints
-                running = queries.start_running(spark, settings)
-                records = in_one_task(read_trades(spark, settings))
-                complete_from = position.bars_complete_from(settings)
-                running.append(bars.start_bars(valid(records), settings, complete_from))
-                running.append(dead_letters.start_dead_letters(records, settings))
-                self._phase = "running"
-                logger.info("running in %s mode", settings.stream_mode)
-                self._watch(running, until_ended=[])
+                others: list[StreamingQuery] = []
+                while not self._stopping:
+                    if settings.stream_mode == "real-time":
+                        self._catch_up(others)
+                    # first what makes a trade queryable; bars and dead letters read on from their own checkpoints
+                    tables = queries.start_running(spark, settings)
+                    others = others or self._start_others(spark)
+                    self._phase = "running"
+                    logger.info("running in %s mode", settings.stream_mode)
+                    self._watch([*tables, *others], until_ended=[])
+                    if not self._stopping:
+                        for query in tables:
+                            query.stop()
 
     def detail(self) -> dict[str, Any]:
         """The figures of the heartbeat."""
@@ -147,13 +151,31 @@ class Application:
         self._wake.set()
 
     def _check_offsets(self) -> None:
+        beyond = position.beyond_end(self._settings)
+        for query, wanted in beyond:
+            logger.error("%s: %s", query, wanted)
+        if beyond:
+            self._end_for_new_topic(f"{beyond[0][0]}: {beyond[0][1]}")
         missing = position.lost_offsets(self._settings)
         for query, each in missing:
             logger.error("%s: %s", query, each)
         if missing and not self._settings.accept_lost_offsets:
             raise StreamError(f"{missing[0][0]}: {missing[0][1]}; {checkpoints.CURE}")
 
-    def _catch_up(self) -> None:
+    def _end_for_new_topic(self, what: str) -> NoReturn:
+        cure = checkpoints.MADE_ANEW_CURE.format(checkpoints=self._settings.paths.checkpoints)
+        raise StreamError(f"{what}; {cure}")
+
+    def _start_others(self, spark: SparkSession) -> list[StreamingQuery]:
+        records = in_one_task(read_trades(spark, self._settings))
+        complete_from = position.bars_complete_from(self._settings)
+        return [
+            bars.start_bars(valid(records), self._settings, complete_from),
+            dead_letters.start_dead_letters(records, self._settings),
+        ]
+
+    def _catch_up(self, beside: list[StreamingQuery]) -> None:
+        """Pass over a backlog in batches, while the queries ``beside`` go on."""
         assert self._session is not None
         # real-time mode does not know how to pass over offsets that are gone, batches do
         over_a_gap = bool(position.lost_offsets(self._settings))
@@ -162,16 +184,18 @@ class Application:
             self._phase = "catching-up"
             logger.info("%d records behind: catching up in batches", behind)
             passing = queries.start_catching_up(self._session.spark, self._settings)
-            self._watch([], until_ended=passing)
+            self._watch(beside, until_ended=passing)
             if self._stopping:
                 raise Stopped
 
     def _watch(self, running: list[StreamingQuery], until_ended: list[StreamingQuery]) -> None:
-        """Return when all of ``until_ended`` have ended well, or when the program is to stop."""
+        """Return when all of ``until_ended`` have ended well, when the program is to stop, or when real time can't keep
+        up and batches have to."""
         assert self._session is not None
         assert self._visibility is not None
         names = {query: str(query.name) for query in (*running, *until_ended)}
         watch = StallWatch(self._settings.commit_interval_s, time.monotonic())
+        backlog = Backlog(self._settings.catch_up_above)
         while not self._stopping:
             self._wake.wait(LOOK_EVERY_S)
             self._wake.clear()
@@ -187,7 +211,14 @@ class Application:
                 return
             if not self._visibility.alive:
                 raise StreamError("the thread that watches visibility died")
-            stalled = watch.verdict(time.monotonic(), self._visibility.view.lag, self._visibility.advanced_at, heard)
+            if self._visibility.view.beyond_end:
+                self._end_for_new_topic(str(self._visibility.view.beyond_end[0]))
+            lag = self._visibility.view.lag
+            lasts = backlog.lasts(time.monotonic(), lag)
+            if lasts and self._settings.stream_mode == "real-time" and not until_ended:
+                logger.info("%d records wait: going over to batches", lag)
+                return
+            stalled = watch.verdict(time.monotonic(), lag, self._visibility.advanced_at, heard)
             if stalled is not None:
                 end_with_stacks(stalled, self._session.jvm.process)
 

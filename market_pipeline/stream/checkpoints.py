@@ -14,6 +14,11 @@ CURE = (
     "rebuild the day from the bronze archive (dagster asset materialize --select trades_silver --partition DAY)"
 )
 
+MADE_ANEW_CURE = (
+    "stop the stream (`market-pipeline down`), delete the checkpoints below {checkpoints} and start it: it reads the "
+    "topic from its beginning, and the same trades are the same rows"
+)
+
 
 @dataclass(frozen=True)
 class LostOffsets:
@@ -28,6 +33,22 @@ class LostOffsets:
         return (
             f"{self.topic} partition {self.partition}: the checkpoint goes on at offset {self.wanted}, "
             f"Kafka's oldest is {self.oldest}, {self.oldest - self.wanted} records are lost"
+        )
+
+
+@dataclass(frozen=True)
+class BeyondEnd:
+    """What is wanted next lies beyond the end of the partition: a topic that was deleted and created begins at 0."""
+
+    topic: str
+    partition: int
+    wanted: int
+    end: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.topic} partition {self.partition}: Kafka's topic was made anew: the checkpoint goes on at offset "
+            f"{self.wanted}, the topic ends at {self.end}"
         )
 
 
@@ -46,6 +67,15 @@ def lost(topic: str, wanted: Mapping[int, int], oldest: Mapping[int, int]) -> li
         LostOffsets(topic, partition, offset, oldest[partition])
         for partition, offset in sorted(wanted.items())
         if offset < oldest.get(partition, 0)
+    ]
+
+
+def beyond_end(topic: str, wanted: Mapping[int, int], ends: Mapping[int, int]) -> list[BeyondEnd]:
+    """The partitions that end before what is ``wanted`` next; one that is not there any more ends at 0."""
+    return [
+        BeyondEnd(topic, partition, offset, ends.get(partition, 0))
+        for partition, offset in sorted(wanted.items())
+        if offset > ends.get(partition, 0)
     ]
 
 

@@ -25,8 +25,8 @@ def to_day_stats(trades: DataFrame, regular: tuple[datetime, datetime] | None) -
     order = F.struct("ts", "trade_id")
     notional = F.when(traded, F.col("price") * F.col("volume"))
     # the largest notional; of equals the earliest, so that the answer does not depend on the order of rows
-    size = F.struct(notional.alias("notional"), -F.unix_micros("ts"), F.col("trade_id"))
-    largest = F.max_by(F.when(traded, F.struct("price", "volume", "ts")), F.when(traded, size))
+    size = F.struct((-notional).alias("notional"), F.col("ts"), F.col("trade_id"))
+    largest = F.min_by(F.when(traded, F.struct("price", "volume", "ts")), F.when(traded, size))
     session = _in(regular)
     figures = trades.groupBy("symbol").agg(
         F.count(F.when(traded, True)).alias("trades"),

@@ -10,7 +10,7 @@ from pathlib import Path
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.settings import Settings
 from market_pipeline.stream import bars, checkpoints, dead_letters, queries
-from market_pipeline.stream.checkpoints import LostOffsets
+from market_pipeline.stream.checkpoints import BeyondEnd, LostOffsets
 from market_pipeline.stream.oldest import oldest_ts
 
 logger = logging.getLogger("stream")
@@ -28,6 +28,17 @@ def lost_offsets(settings: Settings) -> list[tuple[str, LostOffsets]]:
         else:
             found += [(query, each) for each in checkpoints.lost(settings.topic, wanted, oldest)]
     return found
+
+
+def beyond_end(settings: Settings) -> list[tuple[str, BeyondEnd]]:
+    """What the queries want next and the topic has not had yet: it is another topic of the same name."""
+    every = {query: checkpoints.next_offsets(_checkpoint(settings, query), settings.topic) for query in ALL_QUERIES}
+    ends = end_offsets(settings, settings.topic)  # asked last: a query that runs moves on
+    return [
+        (query, each)
+        for query, wanted in every.items()
+        for each in checkpoints.beyond_end(settings.topic, wanted or {}, ends)
+    ]
 
 
 def behind(settings: Settings) -> int:

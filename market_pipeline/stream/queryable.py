@@ -1,10 +1,11 @@
 """Which offsets are queryable: the reckoning behind ``visibility``, without input or output."""
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from market_pipeline.model import Trade
+from market_pipeline.model import RejectedTrade, Trade, decode
+from market_pipeline.stream.checkpoints import BeyondEnd, beyond_end
 from market_pipeline.stream.progress import Rate
 
 
@@ -16,36 +17,65 @@ class Awaited:
     trade: Trade | None
 
 
+def newest_of(end: int, records: Sequence[tuple[int, bytes]]) -> Awaited | None:
+    """What to wait for, given the offsets and values of the last records below ``end`` in their order.
+
+    None when the very last one was not read, so that nothing can be concluded. Pure.
+    """
+    if not records or records[-1][0] != end - 1:
+        return None
+    for _, value in reversed(records):
+        try:
+            return Awaited(end, decode(value))
+        except RejectedTrade:
+            continue
+    return Awaited(end, None)
+
+
 @dataclass(frozen=True)
 class View:
-    """What is queryable. ``lag`` is in records, None while it is unknown; times are epoch ms and epoch µs."""
+    """What is queryable.
+
+    Attributes:
+        lag: records that are not queryable yet; None while it is unknown.
+        offsets: up to where everything is queryable, by partition.
+        newest_ts: event time of the queryable trade that was received last, epoch milliseconds.
+        newest_received_at: when it was received, epoch microseconds.
+        input_rate: records a second that became queryable over the last minute.
+        beyond_end: partitions that now end before what was queryable: the topic was made anew. Lag is unknown then.
+    """
 
     lag: int | None = None
     offsets: Mapping[int, int] | None = None
     newest_ts: int | None = None
     newest_received_at: int | None = None
     input_rate: float = 0.0
+    beyond_end: tuple[BeyondEnd, ...] = ()
 
     def newest_age_s(self, now: float) -> float | None:
+        """Seconds since the newest queryable trade was *received*: it grows in a quiet market as in a broken stream,
+        and says nothing of how old the feed's own event times are."""
         return None if self.newest_received_at is None else max(0.0, now - self.newest_received_at / 1e6)
 
 
 class Queryable:
-    """Which offsets are queryable, from what was awaited and what was found. Pure."""
+    """Which offsets of ``topic`` are queryable, from what was awaited and what was found. Pure."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, topic: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._topic = topic
         self._clock = clock
         self._rate = Rate(clock)
         self._ends: dict[int, int] = {}
         self._awaited: dict[int, Awaited] = {}
         self._newest: Trade | None = None
+        self._beyond_end: tuple[BeyondEnd, ...] = ()
         self.visible: dict[int, int] = {}
         self.advanced_at = clock()
 
     def ends(self, ends: Mapping[int, int]) -> list[int]:
         """Take in the end of each partition; returns those whose newest record should be awaited now."""
         self._ends = dict(ends)
-        self._rate.add(sum(ends.values()))
+        self._beyond_end = tuple(beyond_end(self._topic, self.visible, ends))
         for partition, end in ends.items():
             if end == 0:
                 self.visible.setdefault(partition, 0)
@@ -78,7 +108,11 @@ class Queryable:
 
     def view(self) -> View:
         known = bool(self._ends) and self._ends.keys() <= self.visible.keys()
-        lag = sum(max(0, end - self.visible[p]) for p, end in self._ends.items()) if known else None
+        if known:
+            self._rate.add(sum(self.visible[p] for p in self._ends))
+        lag = None
+        if known and not self._beyond_end:
+            lag = sum(max(0, end - self.visible[p]) for p, end in self._ends.items())
         if lag == 0:
             self.advanced_at = self._clock()
         newest = self._newest
@@ -88,4 +122,5 @@ class Queryable:
             newest.ts if newest else None,
             newest.received_at if newest else None,
             round(self._rate.per_second, 1),
+            self._beyond_end,
         )

@@ -14,16 +14,16 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
-from cassandra import DriverException
-from cassandra.cluster import NoHostAvailable, Session
+from cassandra.cluster import Session
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from market_pipeline.broker.client import BrokerUnreachableError, client_config
-from market_pipeline.broker.offsets import commit_group_offsets, end_offsets, group_offsets
+from market_pipeline.broker.offsets import begin_offsets, commit_group_offsets, end_offsets, group_offsets
 from market_pipeline.broker.topics import TopicError
-from market_pipeline.model import RejectedTrade, Trade, decode
+from market_pipeline.model import Trade
 from market_pipeline.settings import Settings
-from market_pipeline.stream.queryable import Awaited, Queryable, View
+from market_pipeline.store.cluster import STORE_ERRORS
+from market_pipeline.stream.queryable import Awaited, Queryable, View, newest_of
 
 LOOK_EVERY_S = 1.0
 LOOK_BACK = 100
@@ -40,7 +40,7 @@ class Visibility:
         self._settings = settings
         self._session = session
         self._committed = committed
-        self._queryable = Queryable()
+        self._queryable = Queryable(settings.topic)
         self._mirrored: dict[int, int] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="visibility", daemon=True)
@@ -49,7 +49,8 @@ class Visibility:
             | {
                 "group.id": "market-pipeline-visibility",
                 "enable.auto.commit": False,
-                "auto.offset.reset": "latest",
+                # what retention took from the records that are looked back at is passed over
+                "auto.offset.reset": "earliest",
                 # a record or two is all that is wanted of each look
                 "queued.min.messages": 1,
                 "queued.max.messages.kbytes": 1024,
@@ -87,12 +88,14 @@ class Visibility:
 
         Raises:
             BrokerUnreachableError, TopicError, KafkaException: Kafka does not answer.
-            DriverException, NoHostAvailable: Cassandra does not answer.
+            any of ``STORE_ERRORS``: Cassandra does not answer.
         """
         wanted = self._queryable.ends(end_offsets(self._settings, self._settings.topic))
         self._queryable.reached(self._committed())
         for partition in wanted:
-            self._queryable.wait_for(partition, self._newest_trade(partition, self._queryable.end(partition)))
+            awaited = self._newest_trade(partition, self._queryable.end(partition))
+            if awaited is not None:
+                self._queryable.wait_for(partition, awaited)
         for partition, awaited in self._queryable.awaited.items():
             if awaited.trade is None or self._is_queryable(awaited.trade):
                 self._queryable.found(partition)
@@ -104,7 +107,7 @@ class Visibility:
         while not self._stopped.wait(LOOK_EVERY_S):
             try:
                 self.look()
-            except (BrokerUnreachableError, TopicError, KafkaException, DriverException, NoHostAvailable) as error:
+            except (BrokerUnreachableError, TopicError, KafkaException, *STORE_ERRORS) as error:
                 # both have watchers of their own; here it only means that lag is not known
                 logger.debug("lag is unknown: %s", error)
                 self.view = View()
@@ -115,24 +118,27 @@ class Visibility:
     def _start_from_group(self) -> None:
         try:
             known = group_offsets(self._settings, self._settings.consumer_group, self._settings.topic)
-            self._queryable.reached({p: offset for p, offset in known.items() if offset is not None})
+            ends = end_offsets(self._settings, self._settings.topic)
+            # of a topic that was made anew the group may still have the old one's offsets
+            self._queryable.reached({p: at for p, at in known.items() if at is not None and at <= ends.get(p, 0)})
         except (BrokerUnreachableError, TopicError) as error:
             logger.debug("no earlier offsets: %s", error)
 
-    def _newest_trade(self, partition: int, end: int) -> Awaited:
+    def _newest_trade(self, partition: int, end: int) -> Awaited | None:
+        """None when Kafka did not give the last record in time: the next look tries again."""
         for back in (1, LOOK_BACK):
-            for value in self._last_records(partition, end, back):
-                try:
-                    return Awaited(end, decode(value))
-                except RejectedTrade:
-                    continue
-        return Awaited(end, None)
+            awaited = newest_of(end, self._last_records(partition, end, back))
+            if awaited is None or awaited.trade is not None:
+                break
+        if awaited is None and begin_offsets(self._settings, self._settings.topic).get(partition, 0) >= end:
+            return Awaited(end, None)  # retention took all that there was
+        return awaited
 
-    def _last_records(self, partition: int, end: int, count: int) -> list[bytes]:
-        """The values of up to ``count`` records below ``end``, newest first."""
+    def _last_records(self, partition: int, end: int, count: int) -> list[tuple[int, bytes]]:
+        """The offsets and values of up to ``count`` records below ``end``, or what came of them in time."""
         start = max(0, end - count)
         self._consumer.assign([TopicPartition(self._settings.topic, partition, start)])
-        values: list[bytes] = []
+        records: list[tuple[int, bytes]] = []
         deadline = time.monotonic() + FETCH_TIMEOUT_S
         try:
             while time.monotonic() < deadline:
@@ -141,12 +147,12 @@ class Visibility:
                     if message.error() is not None or offset is None:
                         continue
                     if offset < end:
-                        values.append(message.value() or b"")
+                        records.append((offset, message.value() or b""))
                     if offset >= end - 1:
-                        return values[::-1]
+                        return records
         finally:
             self._consumer.unassign()
-        return values[::-1]
+        return records
 
     def _is_queryable(self, trade: Trade) -> bool:
         ts = datetime.fromtimestamp(trade.ts / 1000, UTC)

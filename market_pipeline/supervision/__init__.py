@@ -1,1 +1,1 @@
-"""Supervision: locks, heartbeats and the state of the long-running programs."""
+"""Supervision: locks, heartbeats, and what they and the servers say."""

@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 BEAT_EVERY_S = 1.0
+STALE_AFTER_S = 10.0
+"""A program that beats each second and is silent for so long hangs or is gone."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -38,6 +41,9 @@ class Beat:
 
     def age_s(self, now: float) -> float:
         return max(0.0, now - self.beat_at)
+
+    def is_stale(self, now: float) -> bool:
+        return self.age_s(now) > STALE_AFTER_S
 
 
 class Heartbeat:

@@ -13,8 +13,6 @@ from typing import Any
 from market_pipeline.supervision.heartbeat import Beat
 
 REPORT_EVERY_S = 300.0
-STALE_AFTER_S = 10.0
-"""A program that beat each second and is silent for so long is hung or gone."""
 
 PRODUCER_FIGURES = ("received", "confirmed", "symbols", "seen", "frames", "price_updates", "reconnects")
 STREAM_FIGURES = ("lag", "newest_event_age_s", "input_rate", "late_dropped", "rejected")
@@ -123,7 +121,7 @@ def _due(at: float, now: float) -> bool:
 
 
 def _fresh(beat: Beat, state: str, now: float) -> str:
-    return f"{state}, but no heartbeat lately" if beat.age_s(now) > STALE_AFTER_S else state
+    return f"{state}, but no heartbeat lately" if beat.is_stale(now) else state
 
 
 def _figures(detail: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, float]:

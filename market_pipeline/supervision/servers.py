@@ -5,14 +5,13 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cassandra import DriverException
 from confluent_kafka import KafkaException
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import StoreUnreachableError, connect
+from market_pipeline.store.cluster import STORE_ERRORS, connect
 
 RATE_OVER_S = 0.7
 REQUEST_WITHIN_S = 2.0
@@ -20,12 +19,17 @@ REQUEST_WITHIN_S = 2.0
 
 @dataclass(frozen=True)
 class KafkaStatus:
-    """The topic of trades: the offsets by partition, and records a second."""
+    """The topic of trades: the offsets by partition, and records a second.
+
+    Attributes:
+        fault: what is wrong with the topic of a Kafka that answers.
+    """
 
     live: bool = False
     begin: dict[int, int] = field(default_factory=dict)
     end: dict[int, int] = field(default_factory=dict)
     rate: float | None = None
+    fault: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,9 @@ def kafka_status(settings: Settings) -> KafkaStatus:
         begin = begin_offsets(settings, settings.topic)
         time.sleep(RATE_OVER_S)
         end, seconds = end_offsets(settings, settings.topic), time.monotonic() - began
-    except (BrokerUnreachableError, TopicError, KafkaException):
+    except TopicError as error:
+        return KafkaStatus(live=True, fault=str(error))
+    except (BrokerUnreachableError, KafkaException):
         return KafkaStatus()
     return KafkaStatus(True, begin, end, round((sum(end.values()) - sum(first.values())) / seconds, 1))
 
@@ -57,7 +63,7 @@ def cassandra_status(settings: Settings) -> CassandraStatus:
     try:
         with connect(settings, timeout_s=REQUEST_WITHIN_S) as session:
             row = session.execute("SELECT release_version FROM system.local").one()
-    except (StoreUnreachableError, DriverException):
+    except STORE_ERRORS:
         return CassandraStatus(disk_mb=disk)
     return CassandraStatus(True, row.release_version, disk)
 

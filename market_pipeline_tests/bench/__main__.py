@@ -190,7 +190,7 @@ def main() -> None:
     base = next(b for b in range(10_000, 30_000, 100) if all(is_free(port) for port in all_of(b)))
     with tempfile.TemporaryDirectory(prefix="market-pipeline-bench-") as folder, ExitStack() as stack:
         settings = Settings.load(data_dir=folder, port_base=base, feed="simulator")
-        for name in ("kafka", "cassandra", "jolokia", "spark"):
+        for name in ("kafka", "cassandra", "spark"):
             classpath(name)
         say("starting Kafka and Cassandra")
         servers = [stack.enter_context(program(name, settings)) for name in ("kafka", "cassandra")]

@@ -22,6 +22,20 @@ FLAGS = (
 )  # fmt: skip
 EXPANDED = ",".join(f"global@global:{group}" for group in ("bronze", "silver", "gold"))
 WITHIN_MS = 90_000
+EDGE = 'path[marker-end^="url(#arrow"]'
+ENDS_OF_EDGES = """([edge, assets]) => {
+  const boxes = assets.flatMap(name => [...document.querySelectorAll("svg foreignObject")]
+    .filter(box => [...box.querySelectorAll("*")].some(each => !each.children.length && each.textContent === name))
+    .map(box => [name, box.getBoundingClientRect()]));
+  const away = ([, box], x, y) => Math.hypot(
+    Math.max(box.left - x, 0, x - box.right), Math.max(box.top - y, 0, y - box.bottom));
+  const nearest = (path, length) => {
+    const point = path.getPointAtLength(length).matrixTransform(path.getScreenCTM());
+    return boxes.reduce((best, box) => away(box, point.x, point.y) < away(best, point.x, point.y) ? box : best)[0];
+  };
+  return [...document.querySelectorAll(edge)].map(path => [nearest(path, 0), nearest(path, path.getTotalLength())]);
+}"""
+"""Of each arrow the assets whose boxes are nearest to where it begins and ends: Dagster gives arrows no names."""
 
 
 @pytest.fixture(scope="module")
@@ -109,6 +123,10 @@ def test_the_lineage_shows_every_asset_and_the_edges_between_them(page: Page, we
     show(page, f"{webserver}/asset-groups?expanded={EXPANDED}")
     for asset in ASSETS:
         expect(page.locator("svg").get_by_text(asset, exact=True).first).to_be_visible(timeout=WITHIN_MS)
+    expect(page.locator(EDGE).first).to_be_attached(timeout=WITHIN_MS)
+    drawn = {(start, end) for start, end in page.evaluate(ENDS_OF_EDGES, [EDGE, list(ASSETS)])}
+    assert {("trades_raw", "trades_silver"), ("trades_silver", "latest_prices"), ("ohlcv_1m", "ohlcv_1d")} <= drawn
+    assert ("trades_silver", "trades_raw") not in drawn
 
 
 def test_an_asset_tells_its_columns_its_owner_and_its_storage(page: Page, webserver: str) -> None:

@@ -10,12 +10,13 @@ import dagster as dg
 import pytest
 
 from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.bronze import archive
+from market_pipeline.bronze.manifest import OffsetGap
 from market_pipeline.defs import checks
 from market_pipeline.defs.resources import BatchSpark, PipelineResource
 from market_pipeline.quality.bars import BarDifference, BarFault
 from market_pipeline.quality.doubles import Accounts, Placed, doubles
-from market_pipeline.store import archive, day_checks
-from market_pipeline.store.bronze_manifest import OffsetGap
+from market_pipeline.store import day_checks
 
 DAY = date(2021, 1, 8)
 AT = datetime(2021, 1, 8, 10, 30, tzinfo=UTC)

@@ -18,10 +18,10 @@ from confluent_kafka import Producer, TopicPartition
 
 from market_pipeline.broker.client import admin, client_config
 from market_pipeline.broker.topics import TopicError, TopicSpec, create_topic, delete_topic, list_topics
+from market_pipeline.bronze import archive
+from market_pipeline.bronze.archive import OffsetsLost, archive_new, bronze_days, read_day
 from market_pipeline.model import Trade, encode, trade_id
 from market_pipeline.settings import Settings
-from market_pipeline.store import archive
-from market_pipeline.store.archive import OffsetsLost, archive_new, bronze_days, read_day
 
 pytestmark = pytest.mark.real_servers
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 from click.testing import CliRunner, Result
 from confluent_kafka import Producer
+from confluent_kafka.admin import ConfigResource
 
-from market_pipeline.broker.client import BrokerUnreachableError, client_config
+from market_pipeline.broker.client import BrokerUnreachableError, admin, client_config
 from market_pipeline.broker.offsets import (
     begin_offsets,
     commit_group_offsets,
@@ -59,6 +60,25 @@ def test_the_pipelines_topics_exist_once_with_their_configuration(servers: Setti
     for spec in pipeline_topics(servers):
         assert found[spec.name].partitions == spec.partitions
         assert found[spec.name].leaderless == 0
+
+
+def test_a_topic_that_is_there_gets_the_retention_of_the_settings(servers: Settings) -> None:
+    own = servers.model_copy(
+        update={"topic": f"test_{uuid.uuid4().hex[:8]}", "dead_letter_topic": f"test_{uuid.uuid4().hex[:8]}"}
+    )
+
+    def retention() -> str:
+        resource = ConfigResource(ConfigResource.Type.TOPIC, own.topic)
+        return str(admin(own).describe_configs([resource])[resource].result()["retention.ms"].value)
+
+    try:
+        assert ensure_topics(own) == [own.topic, own.dead_letter_topic]
+        longer = own.model_copy(update={"kafka_retention_hours": own.kafka_retention_hours + 5})
+        assert ensure_topics(longer) == []
+        assert retention() == str((own.kafka_retention_hours + 5) * 3_600_000)
+    finally:
+        delete_topic(own, own.topic)
+        delete_topic(own, own.dead_letter_topic)
 
 
 def test_every_record_is_read_once_and_in_order_of_its_partition(servers: Settings, topic: str) -> None:

@@ -1,5 +1,6 @@
 """`dagster asset materialize` on real servers: a day built, a day put right, an empty day, and nothing running."""
 
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from market_pipeline.broker.topics import TopicSpec, create_topic, list_topics
 from market_pipeline.model import Trade, encode, trade_id
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
+from market_pipeline.store.day_checks import daily_bar_faults
 from market_pipeline.store.migrate import migrate
 
 pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(600)]
@@ -28,7 +30,8 @@ DAY = date(2025, 11, 28)
 """A half day: New York closes at 18:00 UTC."""
 CLOSE = datetime(2025, 11, 28, 18, tzinfo=UTC)
 BTC, AAPL, EUR = "BINANCE:BTCUSDT", "AAPL", "OANDA:EUR_USD"
-MATERIALIZE = (sys.executable, "-m", "dagster", "asset", "materialize", "-m", "market_pipeline.definitions")
+DAGSTER = (sys.executable, "-m", "dagster")
+MATERIALIZE = ("asset", "materialize", "-m", "market_pipeline.definitions")
 
 
 @pytest.fixture(scope="module")
@@ -80,13 +83,19 @@ REJECTED = [b"\xff not json", encode(TRADES[0]).replace(b'"price":39432.48', b'"
 def run(
     settings: Settings, *arguments: str, home: str = "home", check: bool = True
 ) -> subprocess.CompletedProcess[str]:
+    return dagster(settings, *MATERIALIZE, *arguments, home=home, check=check)
+
+
+def dagster(
+    settings: Settings, *arguments: str, home: str = "home", check: bool = True
+) -> subprocess.CompletedProcess[str]:
     folder = settings.data_dir / home
     folder.mkdir(exist_ok=True)
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     variables = dict(settings.environment()) | {"DAGSTER_HOME": str(folder), "PYTHONWARNINGS": "ignore"}
     variables["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"  # a handful of rows: starting costs more than running
     done = subprocess.run(
-        [*MATERIALIZE, *arguments], env=os.environ | variables, cwd=settings.data_dir, capture_output=True, text=True,
+        [*DAGSTER, *arguments], env=os.environ | variables, cwd=settings.data_dir, capture_output=True, text=True,
         check=False, timeout=400,
     )  # fmt: skip
     if check:
@@ -194,27 +203,39 @@ CHECKS = {
 }
 
 
-def test_every_check_ran_and_passed(settings: Settings, built: dict[str, list[Any]]) -> None:
+def evaluations(settings: Settings) -> dict[str, tuple[bool, dict[str, Any]]]:
+    """Of each check's newest run whether it passed and what it told."""
     keys = [dg.AssetCheckKey(dg.AssetKey(asset), name) for asset, names in CHECKS.items() for name in names]
     with dg.DagsterInstance.from_config(str(settings.data_dir / "home")) as instance:
         records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
-    assert {key for key, record in records.items() if record.status.value == "SUCCEEDED"} == set(keys)
-    evaluation = records[dg.AssetCheckKey(dg.AssetKey("trades_silver"), "bronze_is_silver_plus_rejected")].evaluation
-    assert evaluation is not None
-    told = {name: value.value for name, value in evaluation.metadata.items() if name != "days"}
+    assert records.keys() == set(keys)
+    return {
+        key.name: (record.evaluation.passed, {name: each.value for name, each in record.evaluation.metadata.items()})
+        for key, record in records.items()
+        if record.evaluation is not None
+    }
+
+
+def test_every_check_ran_and_passed(settings: Settings, built: dict[str, list[Any]]) -> None:
+    found = evaluations(settings)
+    assert {name for name, (passed, _) in found.items() if passed} == {n for names in CHECKS.values() for n in names}
+    told = {name: value for name, value in found["bronze_is_silver_plus_rejected"][1].items() if name != "days"}
     assert told == {"records": 15, "rejected": 1, "sent again": 3, "silver": 11, "missing": 0}
+    assert found["no_doubled_trade_id"][1]["rows"] == len(TRADES)
 
 
 def test_a_rebuild_puts_right_what_is_wrong_and_removes_what_should_not_be(
     settings: Settings, session: Session, built: dict[str, list[Any]]
 ) -> None:
     keyspace, wrong = settings.keyspace, built["trades_silver"][0]
-    late = CLOSE + timedelta(hours=2)
+    late, doubled = CLOSE + timedelta(hours=2), TRADES[0]
     for statement, values in [
         ("INSERT INTO {k}.trades_silver (symbol, bucket, ts, trade_id, price, volume) VALUES (%s, %s, %s, 'x', 1, 1)",
          (wrong.symbol, wrong.bucket, wrong.ts)),
         ("INSERT INTO {k}.trades_silver (symbol, bucket, ts, trade_id, price, volume) VALUES (%s, %s, %s, 'y', 1, 1)",
          (BTC, datetime(2025, 11, 28, 7, tzinfo=UTC), datetime(2025, 11, 28, 7, 30, tzinfo=UTC))),
+        ("INSERT INTO {k}.trades_silver (symbol, bucket, ts, trade_id, price, volume) VALUES (%s, %s, %s, %s, 1, 1)",
+         (AAPL, datetime(2025, 11, 28, 15, tzinfo=UTC), datetime(2025, 11, 28, 15, 30, tzinfo=UTC), doubled.trade_id)),
         ("DELETE FROM {k}.trades_silver WHERE symbol = %s AND bucket = %s",
          (EUR, datetime(2025, 11, 28, 1, tzinfo=UTC))),
         ("UPDATE {k}.ohlcv_1m SET high = 1e6 WHERE symbol = %s AND day = %s AND ts = %s",
@@ -229,11 +250,59 @@ def test_a_rebuild_puts_right_what_is_wrong_and_removes_what_should_not_be(
     ]:  # fmt: skip
         session.execute(statement.format(k=keyspace), values)
     assert snapshot(session, settings) != built
+    every_check_names_its_fault(settings, doubled)
     run(settings, "--select", "*", "--partition-range", f"{DAY}...{DAY + timedelta(days=1)}")
     assert snapshot(session, settings) == built
-    assert metadata(settings, "trades_silver")[str(DAY)]["rows removed"] == 2
+    assert metadata(settings, "trades_silver")[str(DAY)]["rows removed"] == 3
+    assert metadata(settings, "trades_silver")[str(DAY)]["kept, unexplained"] == 0
     assert metadata(settings, "ohlcv_1m")[str(DAY)]["bars repaired"] == 1
     assert metadata(settings, "latest_prices")[str(DAY)]["false prices replaced"] == 2
+
+
+def every_check_names_its_fault(settings: Settings, doubled: Trade) -> None:
+    """The day as it was broken above, judged as the schedule does before anything is repaired."""
+    partition = json.dumps({"dagster/partition": str(DAY)})
+    dagster(settings, "job", "execute", "-m", "market_pipeline.definitions", "-j", "daily_checks", "--tags", partition)
+    found = evaluations(settings)
+    for name, fault in {
+        "no_doubled_trade_id": f"{doubled.trade_id}: ",
+        "bars_are_sane": "AAPL 2025-11-28 20:00 has no high, low, close, volume",
+        "bar_volume_is_silver_volume": "BINANCE:BTCUSDT 2025-11-28 07:00: bars 0, trades 1",
+        "stream_bars_are_batch_bars": "BINANCE:BTCUSDT 2025-11-28 00:00 high: stream 1E+6, batch 39550",
+    }.items():
+        passed, told = found[name]
+        assert not passed, name
+        assert fault in told["first faults"], told
+    passed, told = found["bronze_is_silver_plus_rejected"]
+    # two rows too many, one doubled, and two of EUR's missing
+    assert (passed, told["silver"], told["missing"]) == (False, 12, -1)
+    _, faults = daily_bar_faults(settings, DAY, datetime.now(UTC))
+    assert {fault.symbol for fault in faults} == {BTC, AAPL, "GONE"}
+
+
+def test_what_bronze_has_no_file_of_is_kept_and_told(
+    settings: Settings, session: Session, built: dict[str, list[Any]]
+) -> None:
+    """Kafka may have lost a day before it was archived: then Cassandra has the only copies."""
+    day, at = date(2025, 11, 12), datetime(2025, 11, 12, 7, 30, tzinfo=UTC)
+    hour = at.replace(minute=0)
+    session.execute(
+        f"INSERT INTO {settings.keyspace}.trades_silver (symbol, bucket, ts, trade_id, price, volume) "
+        "VALUES (%s, %s, %s, 'only', 1, 1)", (BTC, hour, at),
+    )  # fmt: skip
+    session.execute(
+        f"INSERT INTO {settings.keyspace}.ohlcv_1m (symbol, day, ts, open, trades) VALUES (%s, %s, %s, 1, 1)",
+        (BTC, day, at),
+    )
+    run(settings, "--select", "trades_silver,ohlcv_1m", "--partition", str(day))
+    ask = f"SELECT trade_id FROM {settings.keyspace}.trades_silver WHERE symbol = %s AND bucket = %s"
+    assert [row.trade_id for row in session.execute(ask, (BTC, hour))] == ["only"]
+    for asset in ("trades_silver", "ohlcv_1m"):
+        told = metadata(settings, asset)[str(day)]
+        assert told["kept, unexplained"] == 1
+        assert told["note"] == "no trades on this day: 0 rows"
+    session.execute(f"DELETE FROM {settings.keyspace}.trades_silver WHERE symbol = %s AND bucket = %s", (BTC, hour))
+    session.execute(f"DELETE FROM {settings.keyspace}.ohlcv_1m WHERE symbol = %s AND day = %s", (BTC, day))
 
 
 def test_an_empty_day_is_a_success_and_says_so(settings: Settings, built: dict[str, list[Any]]) -> None:

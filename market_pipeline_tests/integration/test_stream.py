@@ -24,10 +24,11 @@ from market_pipeline import model
 from market_pipeline.broker.client import client_config
 from market_pipeline.broker.offsets import begin_offsets, end_offsets, group_offsets
 from market_pipeline.broker.records import read_topic
-from market_pipeline.broker.topics import ensure_topics
+from market_pipeline.broker.topics import delete_topic, ensure_topics, list_topics
 from market_pipeline.model import Trade
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
+from market_pipeline.stream.checkpoints import next_offsets
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline_tests.conftest import die_with_parent
 
@@ -395,6 +396,26 @@ def test_a_backlog_is_eaten_in_batches_then_in_real_time(
     wait_until(all_there(cassandra, market), "a trade in real time")
 
 
+def test_a_running_stream_that_falls_behind_goes_over_to_batches(
+    stream: Stream, settings: Settings, cassandra: Session
+) -> None:
+    """Its JVM is stopped, so that a backlog stays; the program notices and asks it for batches as soon as it can."""
+    market = Market(settings, "BEHIND")
+    begun = stream.text().count("running in real-time mode")
+    jvm = stream.jvm()
+    jvm.suspend()
+    try:
+        market.send(*market.burst(2_000, random.Random(8)))
+        wait_until(lambda: "going over to batches" in stream.text(), "the program to notice")
+    finally:
+        jvm.resume()
+    wait_until(lambda: stream.text().count("running in real-time mode") > begun, "real time again", STARTS_WITHIN_S)
+    wait_until(all_there(cassandra, market), "the backlog")
+    wait_until(lambda: bars_are_right(cassandra, market), "right bars")
+    market.send(market.trade(time.time_ns() // 1_000_000, "5"))
+    wait_until(all_there(cassandra, market), "a trade in real time")
+
+
 def test_sigterm_ends_it_well(stream: Stream) -> None:
     assert stream.process is not None
     assert stream.process.poll() is None
@@ -485,6 +506,35 @@ def test_a_lost_checkpoint_leaves_complete_bars_alone(stream: Stream, settings: 
     assert stored[minute + MINUTE].trades == 1
     assert "starts at Kafka's oldest record" in stream.text()
     wait_until(all_there(cassandra, market), "silver")
+    assert stream.end() == 0
+
+
+def test_a_topic_that_was_made_anew_is_named_with_a_cure_that_works(
+    stream: Stream, settings: Settings, cassandra: Session
+) -> None:
+    stream.end()
+    stream.settings = settings
+    stream.running()
+    before = Market(settings, "BEFORE")
+    before.send(*(before.trade(time.time_ns() // 1_000_000, "5") for _ in range(20)))
+    checkpoint = settings.paths.checkpoints / "trades_silver"
+    wait_until(lambda: any((next_offsets(checkpoint, settings.topic) or {}).values()), "a checkpoint")
+    stream.end()
+    delete_topic(settings, settings.topic)
+    wait_until(lambda: settings.topic not in {each.name for each in list_topics(settings)}, "the topic to go")
+    ensure_topics(settings)
+    stream.start()
+    assert stream.process is not None
+    assert stream.process.wait(STARTS_WITHIN_S) == 1
+    last = stream.text().splitlines()[-1]
+    assert "Kafka's topic was made anew: the checkpoint goes on at offset" in last
+    assert f"delete the checkpoints below {settings.paths.checkpoints}" in last
+    shutil.rmtree(settings.paths.checkpoints)
+    after = Market(settings, "ANEW")
+    after.send(*(after.trade(time.time_ns() // 1_000_000, "5") for _ in range(5)))
+    stream.running()
+    wait_until(all_there(cassandra, after), "the new topic's trades")
+    wait_until(lambda: stream.detail().get("lag") == 0, "lag 0", 30)
     assert stream.end() == 0
 
 

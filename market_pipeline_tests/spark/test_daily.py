@@ -34,7 +34,7 @@ TRADES = [
     trade("AAPL", "17:59:59.999", "101.25", "1", 4),
     trade("AAPL", "18:00:00", "999", "0.25", 5),  # the half day is over
     trade("BINANCE:BTCUSDT", "00:00:00", "90000.5", "0.1", 6),
-    trade("BINANCE:BTCUSDT", "00:00:00", "90000.5", "0.1", 7),  # as large: the earlier one is named
+    trade("BINANCE:BTCUSDT", "00:00:00", "0.1", "90000.5", 7),  # as large: the one that was received first is named
     trade("OANDA:EUR_USD", "01:00:30", "1.05", "0", 8),
 ]
 
@@ -50,6 +50,7 @@ def test_the_figures_of_a_day(frames: "Frames", backwards: bool) -> None:
         "regular_low": "101", "regular_close": "101.25", "regular_volume": "3.5",
     }  # fmt: skip
     bitcoin = found["BINANCE:BTCUSDT"]
+    assert (bitcoin["largest_price"], bitcoin["largest_volume"]) == ("90000.5", "0.1")
     assert (bitcoin["largest_at"], bitcoin["regular_open"], bitcoin["regular_volume"]) == (ms("00:00:00"), None, None)
     euro = found["OANDA:EUR_USD"]
     assert (euro["trades"], euro["price_updates"], euro["volume"]) == (0, 1, "0")
@@ -65,5 +66,5 @@ def test_each_minute_has_its_last_price(frames: "Frames") -> None:
     rows = to_minute_closes(frames.trades(TRADES)).orderBy("symbol", "ts").collect()
     assert [(row.symbol, datetime.fromtimestamp(row.ts / 1000, UTC).strftime("%H:%M"), row.close) for row in rows] == [
         ("AAPL", "14:29", 100.1), ("AAPL", "14:30", 102.5), ("AAPL", "17:59", 101.25), ("AAPL", "18:00", 999.0),
-        ("BINANCE:BTCUSDT", "00:00", 90000.5), ("OANDA:EUR_USD", "01:00", 1.05),
+        ("BINANCE:BTCUSDT", "00:00", 0.1), ("OANDA:EUR_USD", "01:00", 1.05),
     ]  # fmt: skip

@@ -150,6 +150,34 @@ def test_the_order_of_starting_waits_for_health() -> None:
     assert set(found["init"]["depends_on"]) == {"kafka", "cassandra"}
 
 
+def test_the_producer_is_told_of_a_replay_what_the_feed_server_is() -> None:
+    found = services(MARKET_PIPELINE_REPLAY_FILE="/var/lib/market-pipeline/t.jsonl", MARKET_PIPELINE_REPLAY_SPEED="max")
+    server, producer = (found[name]["environment"] for name in ("feed-server", "producer"))
+    replay = {name: value for name, value in server.items() if "REPLAY" in name}
+    assert set(replay.values()) == {"/var/lib/market-pipeline/t.jsonl", "max"}
+    assert replay.items() <= producer.items()
+
+
+def test_topics_are_made_with_what_the_broker_is_told() -> None:
+    found = services(MARKET_PIPELINE_KAFKA_RETENTION_HOURS="5")
+    broker, init = (found[name]["environment"] for name in ("kafka", "init"))
+    topics = {name: value for name, value in broker.items() if name.startswith("MARKET_PIPELINE_KAFKA_")}
+    assert topics == {"MARKET_PIPELINE_KAFKA_RETENTION_HOURS": 5}
+    assert topics.items() <= init.items()
+
+
+def test_whoever_looks_for_symbols_is_told_them() -> None:
+    found = services(MARKET_PIPELINE_SYMBOLS="AAPL")
+    told = {name for name, each in found.items() if each["environment"].get("MARKET_PIPELINE_SYMBOLS") == "AAPL"}
+    assert told == {"feed-server", "producer", "code-location"}
+
+
+def test_programs_with_final_ends_are_not_started_again_for_ever() -> None:
+    wrapped = {name for name, each in services().items() if each.get("command", [""])[0] == "stay-after-final-end"}
+    assert wrapped == {"feed-server", "producer"}
+    assert re.search(r"^COPY .*bin/stay-after-final-end /usr/local/bin/$", stages()["pipeline"], re.MULTILINE)
+
+
 def test_no_secret_has_a_value_in_a_file() -> None:
     for match in REFERENCE.finditer(COMPOSE):
         if re.search("KEY|PASSWORD|SECRET|TOKEN", match["name"]):

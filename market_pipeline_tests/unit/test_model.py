@@ -102,9 +102,38 @@ def test_what_is_not_a_trade_is_rejected_with_its_reason(value: bytes, reason: R
     assert len(str(caught.value)) < 300
 
 
+@pytest.mark.parametrize("number", ["1e999999999", "-1e999999999", "1e-999999999", "1e9999999999999999999"])
+@pytest.mark.parametrize("name", ["price", "volume", "ts", "seq", "received_at"])
+def test_a_number_with_a_huge_exponent_is_rejected_before_it_is_written_out(name: str, number: str) -> None:
+    value = record(**{name: "HERE"}).replace(b'"HERE"', number.encode())
+    with pytest.raises(RejectedTrade) as caught:
+        decode(value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("ts", "reason"),
+    [
+        ("1e999999999", Rejection.IN_THE_FUTURE),
+        ("1e18", Rejection.IN_THE_FUTURE),
+        ("-1e999999999", Rejection.BEFORE_2000),
+        ("0e999999999", Rejection.BEFORE_2000),
+        ("1e-999999999", Rejection.WRONG_TYPE),
+    ],
+)
+def test_an_event_time_with_a_huge_exponent_is_judged_by_its_size(ts: str, reason: Rejection) -> None:
+    with pytest.raises(RejectedTrade) as caught:
+        model.check_ts(Decimal(ts), RECEIVED_AT)
+    assert caught.value.reason is reason
+
+
+def test_an_event_time_may_be_written_with_an_exponent() -> None:
+    assert model.check_ts(Decimal("1.763e12"), RECEIVED_AT) == 1_763_000_000_000
+
+
 @pytest.mark.parametrize("volume", [0, 0.0])
 def test_volume_0_is_a_price_update_not_an_error(volume: float) -> None:
-    assert decode(record(volume=volume)).is_price_update
+    assert decode(record(volume=volume)).volume == 0
 
 
 def test_trailing_zeros_beyond_the_scale_are_not_too_many_digits() -> None:

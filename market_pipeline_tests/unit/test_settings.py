@@ -36,18 +36,35 @@ def test_arguments_win_over_variables_and_variables_over_the_env_file(
 
 
 @pytest.mark.parametrize(
-    ("given", "named"),
+    ("variable", "value", "may_be"),
     [
-        ({"feed": "bloomberg"}, "feed"),
-        ({"rate": -1}, "rate"),
-        ({"port_base": 80}, "port_base"),
-        ({"rate": "x"}, "rate"),
+        ("MARKET_PIPELINE_FEED", "bloomberg", "finnhub, simulator or replay"),
+        ("MARKET_PIPELINE_RATE", "-1", "a number, above 0 and at most 100000"),
+        ("MARKET_PIPELINE_RATE", "x", "a number, above 0 and at most 100000"),
+        ("MARKET_PIPELINE_PORT_BASE", "80", "a whole number, at least 1024 and at most 65400"),
+        ("MARKET_PIPELINE_REPLAY_SPEED", "fast", "'max'"),
+        ("MARKET_PIPELINE_REPLAY_ONCE", "perhaps", "true or false"),
+        ("MARKET_PIPELINE_JOURNAL_KEEP_HOURS", "inf", "a number, above 0"),
+        ("CASSANDRA_PORT", "x", "a whole number"),
     ],
 )
-def test_a_wrong_value_is_one_line_that_names_the_setting(given: dict[str, object], named: str) -> None:
-    with pytest.raises(SettingsError, match=named) as caught:
-        Settings.load(**given)
-    assert "\n" not in str(caught.value)
+def test_a_wrong_value_is_one_line_that_names_the_variable_and_what_it_may_be(
+    variable: str, value: str, may_be: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(SettingsError) as caught:
+        Settings.load()
+    said = str(caught.value)
+    assert said.startswith(f"{variable} must be ")
+    assert may_be in said
+    assert "\n" not in said
+
+
+def test_a_wrong_argument_names_the_variable_too() -> None:
+    with pytest.raises(SettingsError, match=r"^MARKET_PIPELINE_JOURNAL_MAX_GB must be a number, above 0 \(Disk"):
+        Settings.load(journal_max_gb=0)
+    with pytest.raises(SettingsError, match=r"^MARKET_PIPELINE_SYMBOLS must be comma-separated text \("):
+        Settings.load(symbols=5)
 
 
 def test_a_child_loads_the_same_settings_but_gets_no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -76,7 +93,7 @@ def test_the_key_is_not_shown_by_repr_or_dump(monkeypatch: pytest.MonkeyPatch) -
 def test_two_pipelines_share_no_port() -> None:
     def ports(base: int) -> set[int]:
         of = Settings.load(port_base=base).ports
-        names = ("kafka", "kafka_controller", "cassandra", "cassandra_storage", "cassandra_jmx", "cassandra_jolokia",
+        names = ("kafka", "kafka_controller", "cassandra", "cassandra_storage", "cassandra_jmx",
                  "webserver", "feed")  # fmt: skip
         found = {getattr(of, name) for name in names}
         assert len(found) == len(names)

@@ -79,11 +79,30 @@ def tidy(directory: Path, confirmed: int, now: int, limits: Limits) -> Plan:
     if todo.delete:
         (directory / FORGOTTEN).touch()
     for segment in todo.delete:
-        segment.path.unlink(missing_ok=True)
-        _compressed_path(segment).unlink(missing_ok=True)
+        _delete(segment)
     for segment in todo.compress:
         compress(segment)
     return todo
+
+
+def free_oldest(directory: Path, confirmed: int) -> bool:
+    """Make room on a full disk by deleting the oldest confirmed segment; False when there is none.
+
+    Raises:
+        OSError: it can't be deleted.
+    """
+    segments = list_segments(directory)
+    sizes = [_size(segment.path) for segment in segments]
+    least = Limits(keep_us=0, max_bytes=sum(sizes) - 1)
+    oldest = plan(segments, sizes, confirmed, 0, least).delete[:1]
+    for segment in oldest:
+        with contextlib.suppress(OSError):  # there may be no room even for the name
+            (directory / FORGOTTEN).touch()
+        _delete(segment)
+        with contextlib.suppress(OSError):  # another program may have been quicker
+            (directory / FORGOTTEN).touch()
+        logger.warning("no room on the disk: the journal's oldest confirmed segment is deleted (%s)", segment.path.name)
+    return bool(oldest)
 
 
 def has_forgotten(directory: Path) -> bool:
@@ -107,6 +126,11 @@ def compress(segment: Segment) -> None:
             scratch.unlink(missing_ok=True)
         raise
     segment.path.unlink()
+
+
+def _delete(segment: Segment) -> None:
+    segment.path.unlink(missing_ok=True)
+    _compressed_path(segment).unlink(missing_ok=True)
 
 
 def _compressed_path(segment: Segment) -> Path:

@@ -16,12 +16,21 @@ from market_pipeline.feed.journal.segment import from_time_on, list_segments, re
 from market_pipeline.feed.journal.tail import Head, Tail
 
 logger = logging.getLogger(__name__)
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT}
+_NO_ROOM = _DISK_FULL | {errno.EFBIG}
 _CLOCK_WARNING_US = 1_000_000
 
 
 class JournalFull(Exception):
-    """There is no room for a frame. Nothing of it was kept: append it again when there is."""
+    """There is no room for a frame. Nothing of it was kept: append it again when there is.
+
+    Attributes:
+        disk_full: deleting files makes room; else it is a limit on the size of one file.
+    """
+
+    def __init__(self, directory: Path, number: int) -> None:
+        super().__init__(f"{directory}: {os.strerror(number)}")
+        self.disk_full = number in _DISK_FULL
 
 
 def epoch_us() -> int:
@@ -87,7 +96,7 @@ class Journal:
         except OSError as error:
             self._take_back()
             if error.errno in _NO_ROOM:
-                raise JournalFull(f"{self.directory}: {os.strerror(error.errno)}") from None
+                raise JournalFull(self.directory, error.errno) from None
             raise
         with self._grown:
             self.last = received_at

@@ -2,6 +2,7 @@
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ from rich.console import Console
 from market_pipeline.cli import COMMANDS, main
 from market_pipeline.cli.foreground import line, news
 from market_pipeline.cli.start_display import what_next, where_flags
-from market_pipeline.cli.status import age, duration, screen
+from market_pipeline.cli.status import age, duration, feed_faults, feed_line, kafka_line, screen, stream_line
+from market_pipeline.local.processes import ProcessStatus
+from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
+from market_pipeline.local.supervisor_client import ProcessState
 from market_pipeline.local.supervisor_log import History
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat
-from market_pipeline.supervision.processes import ProcessStatus
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
-from market_pipeline.supervision.snapshot import FeedStatus, Snapshot, StreamStatus
 
 OURS = ("up", "down", "init", "restart", "logs", "status", "doctor")
 
@@ -50,7 +52,7 @@ def test_every_command_has_help_with_examples(run: object, command: str) -> None
         (("up", "--feed", "finnhub"), "needs a key"),
         (("up", "--replay-file", "absent.jsonl"), "there is no file"),
         (("up", "--feed", "replay"), "needs --replay-file"),
-        (("up", "--replay-file", "x", "--replay-speed", "fast"), "replay_speed"),
+        (("up", "--replay-file", "x", "--replay-speed", "fast"), "MARKET_PIPELINE_REPLAY_SPEED must be a number"),
         (("restart", "producer"), "nothing runs"),
         (("logs", "stream"), "nothing has run"),
         (("logs", "spark"), "there is no service 'spark'; there are kafka, cassandra"),
@@ -92,6 +94,7 @@ def test_logs_of_one_service_and_of_all(run: object, tmp_path: Path) -> None:
 
 def test_doctor_tells_each_check_and_fails_with_one(run: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("market_pipeline.local.checkup.ask_vendor", lambda url: "no network")
+    monkeypatch.setattr("market_pipeline.local.checkup.knock", lambda url: "no network")
     healthy = run("doctor", "--json")  # type: ignore[operator]
     assert healthy.exit_code == 0, healthy.output
     assert json.loads(healthy.output)["healthy"] is True
@@ -128,6 +131,30 @@ def test_the_screen_tells_it_all() -> None:
         assert part in text
 
 
+def test_the_screen_tells_what_is_wrong() -> None:
+    feed = FeedStatus(
+        "finnhub", silent_s=12.0, left_out=["X", "Y"], journal_error="No space left on device", gaps_waiting=2,
+        gap_since=40.0, gap_reason="disk",
+    )  # fmt: skip
+    sick = replace(
+        a_snapshot(),
+        at=100.0,
+        feed=feed,
+        kafka=KafkaStatus(live=True, fault="there is no topic trades_raw"),
+        stream=StreamStatus("real-time", silent_s=30.0, newest_event_age_s=30.5),
+    )
+    assert feed_faults(sick) == [
+        "no answer since 12 s",
+        "nothing is received: the journal can't be written (No space left on device)",
+        "gap since 60 s (disk)",
+        "2 gaps wait for Cassandra",
+        "beyond the plan's limit, left out: X, Y",
+    ]
+    assert all(fault in feed_line(sick) for fault in feed_faults(sick))
+    assert kafka_line(sick) == "answers, but there is no topic trades_raw"
+    assert stream_line(sick) == "no answer since 30 s · newest queryable trade 30 s old"
+
+
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(None, "–"), (5, "5 s"), (119, "119 s"), (240, "4 min"), (12_000, "3 h 20 min"), (183_600, "2 d 3 h")],
@@ -150,8 +177,23 @@ def test_the_line_of_a_running_up() -> None:
 
 def test_a_program_that_was_started_again_is_told_once() -> None:
     before, after = {"stream": History()}, {"stream": History(1, "exit status 1 at 10:00")}
-    assert news(before, after) == ["stream ended (exit status 1 at 10:00) and is started again"]
-    assert news(after, after) == []
+    assert news(before, after, {}) == ["stream ended (exit status 1 at 10:00) and is started again"]
+    assert news(after, after, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_status", "outcome"),
+    [
+        ("RUNNING", None, "is started again"),
+        ("EXITED", 1, "is started again"),
+        ("EXITED", 0, "is done"),
+        ("EXITED", 77, "stays down, for a new start cannot mend that: see `market-pipeline logs producer`"),
+        ("FATAL", None, "is given up: see `market-pipeline logs producer`, then `market-pipeline restart producer`"),
+    ],
+)
+def test_what_becomes_of_a_program_that_ended(state: str, exit_status: int | None, outcome: str) -> None:
+    states = {"producer": ProcessState("producer", state, None, None, None, exit_status)}
+    assert news({}, {"producer": History(0, "at 10:00")}, states) == [f"producer ended (at 10:00) and {outcome}"]
 
 
 def test_what_to_type_next_names_this_pipeline(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_pipeline.feed.backoff import Backoff, retry_after_s
+from market_pipeline.feed.backoff import ASKED_CAP_S, Backoff, retry_after_s
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC).timestamp()
 
@@ -46,6 +46,12 @@ def test_what_the_server_asked_for_is_honoured_even_above_the_cap() -> None:
     backoff = Backoff(lambda: 0.5)
     assert backoff.next(retry_after_s=300.0) == 300.0
     assert backoff.next(retry_after_s=0.5) >= 1.0
+
+
+@pytest.mark.parametrize("header", ["86400", "9" * 30, "9" * 5000, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_the_server_may_not_ask_for_more_than_an_hour(header: str) -> None:
+    wait = Backoff(lambda: 0.5).next(retry_after_s(header, NOW))
+    assert wait == ASKED_CAP_S == 3600.0
 
 
 @pytest.mark.parametrize(

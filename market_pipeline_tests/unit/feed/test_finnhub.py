@@ -165,6 +165,25 @@ def test_a_rejected_symbol_is_asked_for_again_with_growing_waits_and_never_dropp
     assert made.outgoing(at + 10_000) == []
 
 
+def test_a_symbol_that_stays_rejected_for_weeks_is_still_asked_for() -> None:
+    made, at = protocol(), 0.0
+    for _ in range(1100):
+        (event,) = made.message(b'{"type":"error","msg":"Invalid symbol MSFT"}', at)
+        at += 300.0
+    assert isinstance(event, SymbolRejected)
+    assert event.retry_in_s == 300
+
+
+def test_a_feed_that_stays_mute_for_weeks_is_still_reconnected() -> None:
+    made, at = protocol(), 0.0
+    for _ in range(1100):
+        for expected in (Liveness.RESUBSCRIBE, Liveness.MUTE):
+            at += 3601.0
+            made.message(PING, at)
+            assert made.liveness(at) is expected
+        made.connected(at)
+
+
 def test_an_error_without_the_symbol_is_laid_to_what_was_just_asked_for() -> None:
     made = protocol()
     made.outgoing(0.0), made.outgoing(1.0)

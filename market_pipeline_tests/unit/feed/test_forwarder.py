@@ -249,6 +249,8 @@ def test_a_record_too_large_for_kafka_is_a_dead_letter_and_costs_no_other(rig: R
     letters = [record for record in rig.broker.log if record.name == DEAD]
     assert [letter.headers["reason"] for letter in letters] == ["too_large"] * 2
     assert decode(letters[0].bytes_).price == 7
+    assert [letter.headers["index"] for letter in letters] == ["0", "1"]
+    assert {letter.headers["received_at"] for letter in letters} == {str(decode(letters[0].bytes_).received_at)}
     assert rig.forwarder.state.dead_letters == 2
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from market_pipeline.feed.gap_recorder import GapRecorder
-from market_pipeline.feed.gaps import Gap, GapBook, rows_of
+from market_pipeline.feed.gaps import Gap, GapBook, GapRow, rows_of
 from market_pipeline_tests.unit.feed.conftest import wait_until
 
 NOON = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1_000_000)
@@ -59,14 +59,14 @@ def test_a_damaged_file_is_put_aside(tmp_path: Path) -> None:
 
 
 def test_gaps_wait_for_the_database_and_reach_it_once_it_is_there(tmp_path: Path) -> None:
-    stored: list[Gap] = []
+    stored: list[GapRow] = []
     away = threading.Event()
     away.set()
 
-    def store(gaps: list[Gap]) -> None:
+    def store(rows: list[GapRow]) -> None:
         if away.is_set():
             raise ConnectionError("no database")
-        stored.extend(gaps)
+        stored.extend(rows)
 
     path = tmp_path / "gaps.json"
     recorder = GapRecorder(path, store, retry_every_s=0.02)
@@ -89,9 +89,18 @@ def test_gaps_of_an_earlier_process_are_stored_too(tmp_path: Path) -> None:
     book = GapBook(tmp_path / "gaps.json")
     book.begin(Gap(NOON, "x", ("A",)))
     book.end(NOON + 5)
-    stored: list[Gap] = []
+    stored: list[GapRow] = []
     assert GapRecorder(tmp_path / "gaps.json", stored.extend).store_due()
-    assert stored == [Gap(NOON, "x", ("A",), NOON + 5)]
+    assert stored == list(rows_of(Gap(NOON, "x", ("A",), NOON + 5)))
+
+
+def test_a_gap_is_told_while_it_lasts(tmp_path: Path) -> None:
+    recorder = GapRecorder(tmp_path / "gaps.json", lambda rows: None)
+    assert recorder.lasting is None
+    recorder.down(Gap(NOON, "unreachable", ("A",)))
+    assert recorder.lasting == Gap(NOON, "unreachable", ("A",))
+    recorder.up(NOON + 1)
+    assert recorder.lasting is None
 
 
 def test_a_directory_that_can_not_be_written_does_not_stop_the_feed(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_volume_0_is_a_price_update_not_an_error() -> None:
     normaliser = Normaliser("finnhub")
     (update,) = normaliser.items(Frame(RECEIVED_AT, message(element(s='"OANDA:EUR_USD"', v="0")).encode()))
     assert isinstance(update, Trade)
-    assert update.is_price_update
+    assert update.volume == 0
     assert (normaliser.trades, normaliser.price_updates, normaliser.rejected) == (1, 1, Counter())
 
 
@@ -105,6 +105,12 @@ def test_times_may_run_backwards_within_a_message() -> None:
         (element(t="1763000000"), Rejection.BEFORE_2000),
         (element(t=str(TS + 60_001)), Rejection.IN_THE_FUTURE),
         (element(t="1e40"), Rejection.IN_THE_FUTURE),
+        (element(t="1e999999999"), Rejection.IN_THE_FUTURE),
+        (element(t="-1e999999999"), Rejection.BEFORE_2000),
+        *((element(**{name: "1e9999999999999999999"}), Rejection.NOT_FINITE) for name in "pv"),
+        (element(t="1e9999999999999999999"), Rejection.WRONG_TYPE),
+        (element(c="[1e9999999999999999999]"), Rejection.WRONG_TYPE),
+        (element(p="1e-9999999999999999999"), Rejection.NOT_FINITE),
         *((element(**{name: ""}), Rejection.MISSING_FIELD) for name in "sptv"),
         *((element(**{name: "null"}), Rejection.MISSING_FIELD) for name in "sptv"),
         (element(s='""'), Rejection.MISSING_FIELD),
@@ -119,9 +125,10 @@ def test_what_is_not_a_trade_is_a_dead_letter_with_its_reason_and_bytes(text: st
     assert letter.detail
 
 
-def test_one_bad_element_of_many_costs_no_other() -> None:
+@pytest.mark.parametrize("bad", ['{ "s" : "AAPL", "p":NaN , "t":1,"v":"x" }', element(p="1e9999999999999999999")])
+def test_one_bad_element_of_many_costs_no_other(bad: str) -> None:
     elements = [element(p=str(100 + n)) for n in range(50)]
-    elements[17] = '{ "s" : "AAPL", "p":NaN , "t":1,"v":"x" }'
+    elements[17] = bad
     got = items(message(*elements))
     assert [index for index, item in enumerate(got) if isinstance(item, DeadLetter)] == [17]
     letter = got[17]

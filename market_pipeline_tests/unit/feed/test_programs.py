@@ -13,7 +13,7 @@ import pytest
 from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.producer import EXIT_KEY_REFUSED
 from market_pipeline.feed.program import EXIT_FAILED, EXIT_USAGE
-from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.settings import DEFAULT_SYMBOLS, LOOPBACK, Settings
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING
 from market_pipeline_tests.unit.feed.conftest import FakeFinnhub, element, trade_message, wait_until
@@ -32,8 +32,8 @@ class Programs:
         self.environment = {
             "MARKET_PIPELINE_DATA_DIR": str(directory / "data"),
             "MARKET_PIPELINE_PORT_BASE": str(port_base),
-            "PATH": os.environ["PATH"],
-        }
+            "XDG_STATE_HOME": str(directory / "state"),
+        } | {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
         self.running: list[subprocess.Popen[bytes]] = []
         self.settings = Settings.load(data_dir=directory / "data", port_base=port_base)
 
@@ -128,14 +128,18 @@ def test_the_key_is_in_no_log_heartbeat_file_or_command_line_while_the_feed_misb
     command_line = Path(f"/proc/{producer.pid}/cmdline").read_bytes().decode()
     detail = programs.detail("producer")
     assert (detail["connected"], detail["seen"], detail["symbols"]) == (True, 1, 8)
+    assert detail["symbol_names"] == list(DEFAULT_SYMBOLS)
+    assert (detail["gap_since"], detail["gap_reason"]) == (None, None)
     producer.send_signal(signal.SIGTERM)
     assert producer.wait(30) == 0
     log = programs.log(producer)
     assert "key in use elsewhere" in log
     assert "the server says: bad ***" in log
-    kept = [p for p in programs.settings.data_dir.rglob("*") if p.is_file() and p.suffix != ".frames"]
+    gap = programs.detail("producer")
+    assert (gap["gap_reason"], type(gap["gap_since"])) == ("stopped", float)
+    kept = [p for p in programs.directory.rglob("*") if p.is_file() and p.suffix not in (".frames", ".log")]
     assert len(kept) >= 3
-    everything = log + command_line + "".join(path.read_text() for path in kept)
+    everything = log + command_line + "".join(f"{path} {path.read_text()}" for path in kept)
     assert CANARY not in everything
     assert "%2Fkey" not in everything
 
@@ -149,6 +153,50 @@ def test_a_refused_key_ends_the_producer_with_one_line(programs: Programs, finnh
     assert log.count("check FINNHUB_API_KEY") == 1
     assert "Traceback" not in log
     assert CANARY not in log
+
+
+def test_a_second_pipeline_with_the_same_key_ends_before_it_connects_and_says_why(
+    programs: Programs, finnhub: FakeFinnhub, tmp_path: Path
+) -> None:
+    finnhub.script = send_then_listen(trade_message(element()))
+    with_key = {"FINNHUB_API_KEY": CANARY, "FINNHUB_WS_URL": finnhub.url}
+    first = programs.start("producer", **with_key)
+    wait_until(lambda: programs.detail("producer").get("received") == 1, "a trade", 30)
+    second = programs.start("producer", MARKET_PIPELINE_DATA_DIR=str(tmp_path / "other"), **with_key)
+    assert second.wait(30) == EXIT_KEY_REFUSED
+    (line,) = programs.log(second).splitlines()
+    assert f"pid {first.pid}" in line
+    assert CANARY not in line
+    assert (first.poll(), len(finnhub.paths)) == (None, 1)
+
+
+def test_a_place_for_the_keys_lock_that_can_not_be_had_does_not_stop_the_feed(
+    programs: Programs, finnhub: FakeFinnhub, tmp_path: Path
+) -> None:
+    (tmp_path / "state").write_text("")
+    finnhub.script = send_then_listen(trade_message(element()))
+    producer = programs.start("producer", FINNHUB_API_KEY=CANARY, FINNHUB_WS_URL=finnhub.url)
+    wait_until(lambda: programs.detail("producer").get("received") == 1, "a trade", 30)
+    assert "can't be known" in programs.log(producer)
+
+
+@pytest.mark.parametrize(
+    ("taken", "said"),
+    [
+        ("run", "the producer's lock can't be taken"),
+        ("journal", "the journal can't be opened"),
+        ("run/producer.heartbeat.json/x", "the heartbeat can't be written"),
+    ],
+)
+def test_what_can_not_be_had_is_named_for_what_it_is(programs: Programs, taken: str, said: str) -> None:
+    in_the_way = programs.settings.data_dir / taken
+    in_the_way.parent.mkdir(parents=True)
+    in_the_way.write_text("")
+    producer = programs.start("producer")
+    assert producer.wait(30) == EXIT_FAILED
+    (line,) = programs.log(producer).splitlines()
+    assert said in line
+    assert taken.split("/")[0] in line
 
 
 def test_the_simulator_feeds_a_producer_and_a_second_copy_of_either_ends_at_once(programs: Programs) -> None:

@@ -19,8 +19,9 @@ from market_pipeline.feed.backoff import Backoff
 from market_pipeline.feed.disconnect import Disconnected, Reason
 from market_pipeline.feed.finnhub import Protocol
 from market_pipeline.feed.gap_recorder import GapRecorder
-from market_pipeline.feed.gaps import Gap, GapBook
+from market_pipeline.feed.gaps import Gap, GapBook, GapRow
 from market_pipeline.feed.journal import Journal, read_frames
+from market_pipeline.feed.journal.retention import has_forgotten
 from market_pipeline.feed.receiver import KeyRefused, Receiver
 from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.feed.transport import connect
@@ -69,7 +70,7 @@ class Rig:
         return [*book.closed, *([book.open] if book.open else [])]
 
     @staticmethod
-    def cannot_store(gaps: list[Gap]) -> None:
+    def cannot_store(rows: list[GapRow]) -> None:
         raise ConnectionError("no database")
 
     def _run(self) -> None:
@@ -271,6 +272,44 @@ def test_a_full_disk_stops_reading_with_one_line_and_goes_on_when_there_is_room(
     assert caplog.text.count("free disk space") == 1
     assert caplog.text.count("reading goes on") == 1
     assert rig.receiver.state.journal_error is None
+    (gap,) = rig.gaps
+    assert gap.reason == str(Reason.JOURNAL_FULL)
+    assert gap.ended_at is not None
+    assert gap.ended_at - gap.started_at > 200_000
+
+
+def test_on_a_full_disk_the_oldest_confirmed_frames_make_room_and_no_other(
+    rig: Rig, finnhub: FakeFinnhub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    directory = rig.directory / "journal"
+    before = Journal(directory, "finnhub", segment_bytes=500)
+    old = [before.append(b"%0100d" % n) for n in range(200)]
+    before.confirm(old[149].received_at, 150, old[150].received_at)
+    before.close()
+
+    def used() -> int:
+        return sum(path.stat().st_size for path in directory.iterdir())
+
+    write, size_of_disk = os.write, used() + 300
+
+    def small_disk(descriptor: int, data: bytes) -> int:
+        if bytes(data[:3]) in (b"\xf1MP", b"MPJ") and used() + len(data) > size_of_disk:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data)
+
+    monkeypatch.setattr(os, "write", small_disk)
+    messages = [trade_message(element(price=n + 1)) for n in range(50)]
+    finnhub.script = send_then_listen(*messages)
+    rig.start()
+    wait_until(lambda: rig.receiver.state.frames == 50, "all messages")
+    kept = list(read_frames(directory))
+    assert [frame.payload.decode() for frame in kept[-50:]] == messages
+    assert kept[-100:-50] == old[150:]
+    assert 50 < len(kept) - 50 < 200
+    assert kept[:-50] == old[-(len(kept) - 50) :]
+    assert has_forgotten(directory)
+    assert rig.receiver.state.journal_error is None
+    assert str(Reason.JOURNAL_FULL) not in rig.reasons
 
 
 def test_a_clean_stop_keeps_what_was_on_its_way_and_opens_a_gap(rig: Rig, finnhub: FakeFinnhub) -> None:

@@ -1,25 +1,45 @@
 """What the doctor finds."""
 
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from market_pipeline.local import checkup
-from market_pipeline.local.checkup import Reply, check_feed, check_memory, check_vendor, check_versions, clock_offset
-from market_pipeline.settings import Settings
+from market_pipeline.local.checkup import (
+    check_feed,
+    check_memory,
+    check_servers,
+    check_vendor,
+    check_versions,
+    check_websocket,
+)
+from market_pipeline.local.reach import Reply, ask_vendor, clock_offset, knock
+from market_pipeline.settings import LOOPBACK, Settings
 
 KEY = "secret-key-of-finnhub"
 GIB = 1024**3
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", LOOPBACK)
+
+
 def test_a_healthy_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
     monkeypatch.setattr(checkup, "ask_vendor", lambda url: "no network")
+    monkeypatch.setattr(checkup, "knock", lambda url: "no network")
     settings = Settings.load(data_dir=tmp_path / "data", feed="simulator")
     found = {check.name: check for check in checkup.examine(settings)}
     assert list(found) == [
-        *("java", "versions", "jars", "data dir", "disk", "memory", "ports", "feed", "reachability", "time offset")
+        *("java", "versions", "jars", "data dir", "disk", "memory", "ports", "feed", "reachability", "time offset"),
+        "websocket",
     ]
-    for name in ("java", "versions", "data dir", "feed", "reachability"):
+    for name in ("java", "versions", "data dir", "feed", "reachability", "websocket"):
         assert found[name].verdict == "ok", found[name]
 
 
@@ -55,6 +75,8 @@ def test_pythons(python: tuple[int, int, int], verdict: str) -> None:
         ("finnhub", Reply(0.1, 0.4), ["ok", "ok"]),
         ("finnhub", Reply(0.1, None), ["ok", "ok"]),
         ("finnhub", Reply(0.1, -30.0), ["ok", "failed"]),
+        ("finnhub", Reply(0.1, 0.4, 401), ["ok", "ok"]),
+        ("finnhub", Reply(0.1, 0.4, 503), ["warning", "ok"]),
     ],
 )
 def test_the_vendor_and_its_clock(feed: str, reply: Reply | str, verdicts: list[str]) -> None:
@@ -73,3 +95,99 @@ def test_the_clock_is_compared_with_the_date_of_an_answer() -> None:
     headers = {"date": "Mon, 05 Jan 2026 10:00:00 GMT"}
     assert clock_offset(headers, 1767607190.5) == pytest.approx(10.0)
     assert clock_offset({}, 0.0) is clock_offset({"date": "yesterday"}, 0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "verdict"), [(LOOPBACK, 0, "ok"), (LOOPBACK, 1, "failed"), ("no-such-host.invalid", 9, "failed")]
+)
+def test_servers_that_are_not_ours_to_start_are_looked_for(host: str, port: int, verdict: str) -> None:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        port = port or listener.getsockname()[1]
+        settings = Settings.load(
+            kafka_bootstrap_servers=f"{host}:{port}", cassandra_contact_points=(host,), cassandra_port=port
+        )
+        found = list(check_servers(settings))
+    assert [(check.name, check.verdict) for check in found] == [("kafka", verdict), ("cassandra", verdict)]
+    assert list(check_servers(Settings.load())) == []
+
+
+def test_the_websockets_host_is_knocked_at(free_port: int) -> None:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        there = Settings.load(feed="finnhub", finnhub_ws_url=f"ws://{LOOPBACK}:{listener.getsockname()[1]}")
+        assert check_websocket(there, knock).verdict == "ok"
+    away = f"ws://{LOOPBACK}:{free_port}"
+    assert check_websocket(Settings.load(feed="finnhub", finnhub_ws_url=away), knock).verdict == "failed"
+    assert check_websocket(Settings.load(feed="simulator", finnhub_ws_url=away), knock).verdict == "ok"
+
+
+def test_a_websocket_with_tls_that_is_none_is_seen() -> None:
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
+        assert knock(f"wss://{LOOPBACK}:{listener.getsockname()[1]}") is not None
+
+
+@contextmanager
+def rest_server(status: int, location: str = "") -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
+    """A server that answers with a status; its address, and what it was asked: the path and the key's header."""
+    asked: list[tuple[str, str | None]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append((self.path, self.headers.get("X-Finnhub-Token")))
+            self.send_response(status)
+            if location:
+                self.send_header("Location", location)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            yield f"http://{LOOPBACK}:{server.server_address[1]}", asked
+        finally:
+            server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("status", "feed", "verdict", "says"),
+    [
+        (200, "finnhub", "ok", "takes it"),
+        (401, "finnhub", "failed", "the key is refused"),
+        (403, "finnhub", "failed", "the key is refused"),
+        (401, "simulator", "warning", "the key is refused"),
+        (429, "finnhub", "warning", "too many requests"),
+        (500, "finnhub", "warning", "status 500"),
+    ],
+)
+def test_the_key_is_tried_and_never_shown(status: int, feed: str, verdict: str, says: str) -> None:
+    with rest_server(status) as (address, asked):
+        settings = Settings.load(feed=feed, finnhub_api_key=KEY, finnhub_rest_url=address)
+        (check,) = checkup.check_key(settings, ask_vendor)
+    assert check.verdict == verdict
+    assert says in check.found
+    assert (check.cure == "") == (verdict == "ok")
+    assert KEY not in str(check)
+    assert asked == [("/quote?symbol=AAPL", KEY)]
+
+
+def test_a_redirect_does_not_get_the_key() -> None:
+    with rest_server(200) as (elsewhere, asked_there), rest_server(302, elsewhere) as (address, asked):
+        settings = Settings.load(feed="finnhub", finnhub_api_key=KEY, finnhub_rest_url=address)
+        (check,) = checkup.check_key(settings, ask_vendor)
+    assert check.verdict == "warning"
+    assert (len(asked), asked_there) == (1, [])
+
+
+@pytest.mark.parametrize("key", ["line\nbreak", "schlüssel-ß-€"])
+def test_an_odd_key_is_no_crash_and_not_shown(key: str) -> None:
+    with rest_server(200) as (address, _):
+        settings = Settings.load(feed="finnhub", finnhub_api_key=key, finnhub_rest_url=address)
+        (check,) = checkup.check_key(settings, ask_vendor)
+    assert check.verdict == "warning"
+    assert key not in str(check)
+
+
+def test_without_a_key_none_is_tried() -> None:
+    assert list(checkup.check_key(Settings.load(), ask_vendor)) == []

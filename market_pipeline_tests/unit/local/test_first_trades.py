@@ -1,11 +1,14 @@
 """When a start has shown that trades can be queried."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from cassandra.cluster import NoHostAvailable
 
 from market_pipeline.local.first_trades import QUIET_AFTER_S, Watch
 from market_pipeline.model import trade_id
@@ -101,3 +104,13 @@ def test_a_stream_that_gets_on_is_told_from_one_that_does_not(tmp_path: Path, be
     assert watch(tmp_path).advance() == first
     beat("stream", phase="catching-up", offsets={"0": 90}, lag=600)
     assert watch(tmp_path).advance() != first
+
+
+def test_a_cassandra_that_goes_away_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    @contextmanager
+    def away(*_: object, **__: object) -> Iterator[object]:
+        raise NoHostAvailable("away", {})
+        yield
+
+    monkeypatch.setattr("market_pipeline.local.first_trades.connect", away)
+    assert Watch(Settings.load(data_dir=tmp_path), SINCE_US, lambda: NOW).look() is None

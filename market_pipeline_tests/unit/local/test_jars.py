@@ -143,4 +143,4 @@ def test_a_repository_that_cannot_be_written_is_named(tmp_path: Path, monkeypatc
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("M2_REPO", str(tmp_path / "file"))
     with pytest.raises(JarError, match="cannot write to the Maven repository"):
-        classpath("jolokia")
+        classpath("cassandra")

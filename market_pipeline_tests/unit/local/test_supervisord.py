@@ -9,6 +9,7 @@ import pytest
 
 from market_pipeline.feed.producer import EXIT_KEY_REFUSED
 from market_pipeline.feed.program import EXIT_USAGE
+from market_pipeline.local.down import bring_down
 from market_pipeline.local.programs import EVERY_NAME, Program, every_program, names, programs
 from market_pipeline.local.supervisord import (
     SOCKET_PATH_LIMIT,
@@ -62,28 +63,45 @@ def test_spaces_and_percents_survive(settings: Settings) -> None:
     assert found["directory"] == str(settings.data_dir).replace("%", "%%")
 
 
-def test_no_file_of_ours_has_the_key(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    with_key = settings.model_copy(update={"feed": "finnhub"})
-    write_configuration(with_key, programs(with_key), {"FINNHUB_API_KEY": KEY})
-    for file in settings.data_dir.rglob("*"):
-        assert file.is_dir() or KEY not in file.read_text()
-
-
-def test_only_the_producer_sees_the_key_of_the_environment(settings: Settings) -> None:
-    with_key = settings.model_copy(update={"feed": "finnhub"})
-    found = parsed(configuration(with_key, programs(with_key), with_key.data_dir))
-    for name in names(with_key):
-        blanked = 'FINNHUB_API_KEY=""' in found[f"program:{name}"]["environment"]
-        assert blanked == (name != "producer")
-
-
 @pytest.mark.parametrize("variable", ["FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY"])
-def test_the_supervisor_has_the_key_only_when_the_feed_needs_it(settings: Settings, variable: str) -> None:
-    own = {variable: KEY, "PATH": "/bin"}
-    simulated = environment_for(settings, own, Path("/java"))
-    live = environment_for(settings.model_copy(update={"feed": "finnhub"}), own, Path("/java"))
-    assert KEY not in simulated.values()
-    assert [name for name, value in live.items() if value == KEY] == ["FINNHUB_API_KEY"]
+@pytest.mark.parametrize("feed", ["finnhub", "simulator"])
+def test_the_key_is_in_no_environment(settings: Settings, variable: str, feed: str) -> None:
+    chosen = settings.model_copy(update={"feed": feed})
+    assert KEY not in environment_for(chosen, {variable: KEY, "PATH": "/bin"}, Path("/java")).values()
+
+
+@pytest.mark.parametrize("key", [KEY, 'it\'s a \\ "key" # $HOME %s'])
+@pytest.mark.parametrize("variable", ["FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY"])
+def test_an_exported_key_is_in_one_file_that_the_producer_alone_runs_beside(
+    settings: Settings, variable: str, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_key = settings.model_copy(update={"feed": "finnhub"})
+    found = parsed(write_configuration(with_key, programs(with_key), {variable: key}).read_text())
+    folder = settings.paths.run / "producer"
+    assert [name for name in names(with_key) if found[f"program:{name}"]["directory"].endswith("/producer")] == [
+        "producer"
+    ]
+    for file in settings.data_dir.rglob("*"):
+        assert file.is_dir() or key not in file.read_text() or file == folder / ".env"
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    assert folder.stat().st_mode & 0o777 == 0o700
+    monkeypatch.chdir(folder)
+    told = Settings.load().finnhub_api_key
+    assert told is not None
+    assert told.get_secret_value() == key
+
+
+def test_the_copy_of_the_key_goes_with_the_pipeline(settings: Settings) -> None:
+    with_key = settings.model_copy(update={"feed": "finnhub"})
+    for _ in range(2):  # a second start after a crash finds the first one's
+        write_configuration(with_key, programs(with_key), {"FINNHUB_API_KEY": KEY})
+    copy = settings.paths.run / "producer" / ".env"
+    assert copy.exists()
+    bring_down(settings)
+    assert not copy.exists()
+    write_configuration(with_key, programs(with_key), {"FINNHUB_API_KEY": KEY})
+    write_configuration(settings, programs(settings), {"FINNHUB_API_KEY": KEY})  # the simulator needs none
+    assert not copy.exists()
 
 
 def test_the_feed_is_decided_once(tmp_path: Path) -> None:

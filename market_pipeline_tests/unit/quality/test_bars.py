@@ -77,3 +77,19 @@ def test_minutes_make_a_day() -> None:
         "trades": 7,
     }  # fmt: skip
     assert merged([]) is None
+
+
+def test_sums_keep_every_digit() -> None:
+    large, small = Decimal("99999999999999"), Decimal("0.000000000000000001")
+    bars = {AT: bar(volume=large), AT + timedelta(minutes=1): bar(volume=small)}
+    exact = Decimal("99999999999999.000000000000000001")
+    assert hourly_volume("AAPL", bars) == {("AAPL", AT.replace(minute=0)): exact}
+    whole = merged(bars.values())
+    assert whole is not None
+    assert whole["volume"] == exact
+
+
+def test_a_minute_without_a_volume_makes_a_day_without_one() -> None:
+    whole = merged([bar(), bar(volume=None, high=None)])
+    assert whole is not None
+    assert (whole["volume"], whole["high"], whole["low"]) == (None, None, Decimal(9))

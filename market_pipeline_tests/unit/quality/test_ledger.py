@@ -16,7 +16,7 @@ from market_pipeline.quality.ledger import (
     compare_bars,
     differing,
     fingerprint,
-    first_arrivals,
+    settled_sums,
 )
 
 NOON = 1_763_000_040_000  # the start of a minute
@@ -88,9 +88,48 @@ def test_what_a_hop_has_forgotten_is_not_held_against_it() -> None:
     assert differing(whole, ledger(ALL[151:], since=middle, boundaries=(middle,))) != set()
 
 
+def log(sightings: list[Sighting], *, since: str = "") -> Ledger:
+    made = Ledger("hop", since, (since,) if since else (), log=True)
+    for one in sightings:
+        made.add(one)
+    return made
+
+
 def test_what_was_sent_again_after_a_crash_counts_once() -> None:
-    sent = [*ALL[:200], *ALL[120:]]
-    assert list(first_arrivals(sent)) == ALL
+    found = log([*ALL[:200], *ALL[120:]])
+    assert (found.count, found.repeated) == (300, 80)
+    assert differing(ledger(ALL), found) == set()
+
+
+def test_a_late_trade_makes_no_trade_of_another_hour_one_that_was_sent_again() -> None:
+    hour = 3_600_000
+    before = [sighting(index, symbol="A", ts=NOON) for index in (1, 2)]
+    after = [sighting(index, symbol="A", ts=NOON + hour) for index in (3, 4, 6)]
+    late = sighting(5, symbol="A", ts=NOON + 1)
+    by_hour = log([*before, late, *after])
+    in_order = log([*before, *after[:2], late, after[2]])
+    assert [(each.count, each.repeated) for each in (by_hour, in_order)] == [(6, 0), (6, 0)]
+    assert differing(by_hour, in_order) == set()
+    again = log([*before, late, late, *after, after[1]])
+    assert (again.count, again.repeated) == (6, 2)
+
+
+def test_what_is_older_than_a_hop_remembers_was_not_sent_again() -> None:
+    found = log(ALL, since=ALL[150].trade_id)
+    assert (found.count, found.repeated) == (150, 0)
+
+
+def test_a_bar_is_left_out_while_trades_come_into_it() -> None:
+    minute = 60_000
+    early = [sighting(index, symbol="A", ts=NOON + index * minute) for index in range(3)]
+    cut = trade_id(1_000, 0)
+    running = sighting(3, symbol="A", ts=NOON + 2 * minute, trade_id=trade_id(1_001, 0))
+    late = sighting(4, symbol="A", ts=NOON, trade_id=trade_id(1_002, 0))
+    new = sighting(5, symbol="B", ts=NOON + 3 * minute, trade_id=cut)
+    sums, still_open = settled_sums([running, *early, late, new], cut)
+    assert sums == {("A", NOON + minute): BarSum(1, Decimal("0.5"))}
+    assert still_open == {("A", NOON), ("A", NOON + 2 * minute), ("B", NOON + 3 * minute)}
+    assert settled_sums(early, cut) == (bar_sums(early), set())
 
 
 def test_bars_add_up_to_their_trades() -> None:

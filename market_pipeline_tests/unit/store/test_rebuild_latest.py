@@ -4,9 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from market_pipeline.store.rebuild_latest import Price, outbid
+from market_pipeline.bronze.lacking import Lacking
+from market_pipeline.model import trade_id
+from market_pipeline.store.rebuild_latest import Price, false_prices, outbid
 
 TRUE = Price("AAPL", datetime(2025, 11, 28, tzinfo=UTC), Decimal("1.5"), Decimal(2), "id", 1_000)
+LOST = trade_id(int(datetime(2025, 11, 28, 7, tzinfo=UTC).timestamp() * 1_000_000), 0)
 
 
 def test_a_true_price_keeps_its_own_write_time() -> None:
@@ -16,3 +19,11 @@ def test_a_true_price_keeps_its_own_write_time() -> None:
 def test_a_false_price_is_outbid_by_a_microsecond() -> None:
     assert outbid(TRUE, replace(TRUE, written_us=5_000))[-1] == 5_001
     assert outbid(TRUE, replace(TRUE, written_us=10))[-1] == 1_000
+
+
+def test_a_price_whose_trade_bronze_may_have_lost_is_not_false() -> None:
+    until = datetime(2025, 11, 28, 12, tzinfo=UTC)
+    lost, false = (replace(TRUE, symbol=symbol, trade_id=identity) for symbol, identity in (("A", LOST), ("B", "x")))
+    assert set(false_prices([lost, false], Lacking())) == {"A", "B"}
+    assert set(false_prices([lost, false], Lacking(until=until))) == {"B"}
+    assert false_prices([lost, false], Lacking(whole_day=True)) == {}

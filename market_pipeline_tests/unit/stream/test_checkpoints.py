@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from market_pipeline.stream.checkpoints import LostOffsets, lost, next_offsets
+from market_pipeline.stream.checkpoints import BeyondEnd, LostOffsets, beyond_end, lost, next_offsets
 
 TOPIC = "trades_raw"
 
@@ -50,3 +50,11 @@ def test_lost_names_partition_and_both_offsets() -> None:
     assert "trades_raw partition 1" in str(only)
     assert "offset 50" in str(only)
     assert "oldest is 60, 10 records are lost" in str(only)
+
+
+def test_offsets_beyond_the_end_are_those_of_a_topic_that_is_gone() -> None:
+    found = beyond_end(TOPIC, {0: 100, 1: 50, 2: 3}, {0: 100, 1: 12})
+    assert found == [BeyondEnd(TOPIC, 1, 50, 12), BeyondEnd(TOPIC, 2, 3, 0)]
+    assert str(found[0]) == (
+        "trades_raw partition 1: Kafka's topic was made anew: the checkpoint goes on at offset 50, the topic ends at 12"
+    )

@@ -1,7 +1,11 @@
 from decimal import Decimal
 
-from market_pipeline.model import Trade
-from market_pipeline.stream.queryable import Awaited, Queryable
+import pytest
+
+from market_pipeline.model import Trade, encode, trade_id
+from market_pipeline.stream.queryable import Awaited, Queryable, newest_of
+
+TOPIC = "trades_raw"
 
 
 class Clock:
@@ -17,7 +21,7 @@ def trade(received_at: int) -> Trade:
 
 
 def test_lag_is_unknown_until_each_partition_was_seen() -> None:
-    reckoning = Queryable()
+    reckoning = Queryable(TOPIC)
     assert reckoning.ends({0: 10, 1: 5}) == [0, 1]
     assert reckoning.view().lag is None
     reckoning.wait_for(0, Awaited(10, trade(1_000_000)))
@@ -28,13 +32,13 @@ def test_lag_is_unknown_until_each_partition_was_seen() -> None:
 
 
 def test_an_empty_partition_has_no_lag() -> None:
-    reckoning = Queryable()
+    reckoning = Queryable(TOPIC)
     assert reckoning.ends({0: 0}) == []
     assert reckoning.view().lag == 0
 
 
 def test_what_is_awaited_stays_until_it_is_found_while_the_end_moves() -> None:
-    reckoning = Queryable()
+    reckoning = Queryable(TOPIC)
     reckoning.reached({0: 0})
     reckoning.ends({0: 10})
     reckoning.wait_for(0, Awaited(10, trade(1_000_000)))
@@ -46,7 +50,7 @@ def test_what_is_awaited_stays_until_it_is_found_while_the_end_moves() -> None:
 
 
 def test_offsets_never_go_back() -> None:
-    reckoning = Queryable()
+    reckoning = Queryable(TOPIC)
     reckoning.ends({0: 30})
     reckoning.reached({0: 20})
     reckoning.reached({0: 10})
@@ -54,7 +58,7 @@ def test_offsets_never_go_back() -> None:
 
 
 def test_the_newest_trade_is_the_one_received_last() -> None:
-    reckoning = Queryable()
+    reckoning = Queryable(TOPIC)
     reckoning.ends({0: 1, 1: 1})
     for partition, received_at in ((0, 5_000_000), (1, 4_000_000)):
         reckoning.wait_for(partition, Awaited(1, trade(received_at)))
@@ -66,7 +70,7 @@ def test_the_newest_trade_is_the_one_received_last() -> None:
 
 
 def test_dead_letters_at_the_end_count_as_seen() -> None:
-    reckoning = Queryable()
+    reckoning = Queryable(TOPIC)
     reckoning.ends({0: 3})
     reckoning.wait_for(0, Awaited(3, None))
     reckoning.found(0)
@@ -75,16 +79,64 @@ def test_dead_letters_at_the_end_count_as_seen() -> None:
 
 def test_rate_is_of_the_last_minute() -> None:
     clock = Clock()
-    reckoning = Queryable(clock)
+    reckoning = Queryable(TOPIC, clock)
     for second in range(200):
         clock.now = float(second)
-        reckoning.ends({0: 1_000_000 + (second * 100 if second < 100 else 10_000 + (second - 100) * 10)})
+        reckoning.ends({0: 9_000_000})
+        reckoning.reached({0: 1_000_000 + (second * 100 if second < 100 else 10_000 + (second - 100) * 10)})
+        reckoning.view()
     assert 9 <= reckoning.view().input_rate <= 11
+
+
+def test_a_stream_that_hangs_has_no_rate_however_much_comes_in() -> None:
+    clock = Clock()
+    reckoning = Queryable(TOPIC, clock)
+    reckoning.ends({0: 100, 1: 0})
+    assert reckoning.view().input_rate == 0
+    reckoning.reached({0: 100})
+    for second in range(120):
+        clock.now = float(second)
+        reckoning.ends({0: 100 + second * 1000, 1: 0})
+        reckoning.view()
+    assert (reckoning.view().input_rate, reckoning.view().lag) == (0, 119_000)
+
+
+def test_a_topic_that_was_made_anew_has_no_lag_of_zero() -> None:
+    reckoning = Queryable(TOPIC)
+    reckoning.reached({0: 50, 1: 7})
+    reckoning.ends({0: 12, 1: 7})
+    view = reckoning.view()
+    assert view.lag is None
+    (only,) = view.beyond_end
+    assert (only.partition, only.wanted, only.end) == (0, 50, 12)
+    reckoning.ends({0: 50, 1: 8})
+    assert (reckoning.view().lag, reckoning.view().beyond_end) == (1, ())
+
+
+REAL = Trade("A", Decimal(1), Decimal(1), 1_763_000_000_000, trade_id(1_763_000_000_000_000, 0), 0, "finnhub",
+             1_763_000_000_000_000)  # fmt: skip
+VALUE, RUBBISH = encode(REAL), b"rubbish"
+
+
+@pytest.mark.parametrize(
+    ("records", "awaited"),
+    [
+        ([], None),
+        ([(7, VALUE), (8, RUBBISH)], None),  # the fetch ended before the last record came
+        ([(9, VALUE)], Awaited(10, REAL)),
+        ([(7, RUBBISH), (8, VALUE), (9, RUBBISH)], Awaited(10, REAL)),
+        ([(8, RUBBISH), (9, RUBBISH)], Awaited(10, None)),
+    ],
+)
+def test_nothing_is_concluded_before_the_last_record_was_read(
+    records: list[tuple[int, bytes]], awaited: Awaited | None
+) -> None:
+    assert newest_of(10, records) == awaited
 
 
 def test_waiting_does_not_advance_and_no_lag_does() -> None:
     clock = Clock()
-    reckoning = Queryable(clock)
+    reckoning = Queryable(TOPIC, clock)
     reckoning.reached({0: 5})
     reckoning.ends({0: 5})
     clock.now = 50

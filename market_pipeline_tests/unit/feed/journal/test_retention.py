@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from market_pipeline.feed.journal import Journal, read_frames
-from market_pipeline.feed.journal.retention import Limits, compress, has_forgotten, plan, tidy
+from market_pipeline.feed.journal.retention import Limits, compress, free_oldest, has_forgotten, plan, tidy
 from market_pipeline.feed.journal.segment import Segment, list_segments
 
 SEGMENTS = [Segment(first, Path(f"{first}.frames"), False) for first in (100, 200, 300, 400)]
@@ -41,6 +41,37 @@ def test_over_the_size_the_oldest_confirmed_go_first_and_no_more_than_needed() -
 def test_no_limit_deletes_an_unconfirmed_segment() -> None:
     todo = plan(SEGMENTS, SIZES, confirmed=250, now=10**12, limits=Limits(keep_us=0, max_bytes=0))
     assert firsts(todo.delete) == [100]
+
+
+def test_room_is_made_by_the_oldest_confirmed_segment_never_by_another(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "finnhub", segment_bytes=100)
+    written = [journal.append(b"payload %02d" % n) for n in range(30)]
+    names = [segment.first for segment in list_segments(tmp_path)]
+    compress(list_segments(tmp_path)[0])
+    confirmed = written[14].received_at
+    gone = 0
+    while free_oldest(tmp_path, confirmed):
+        gone += 1
+        assert [segment.first for segment in list_segments(tmp_path)] == names[gone:]
+    assert list(read_frames(tmp_path))[-15:] == written[15:]
+    assert 1 < gone < len(names) - 1
+    assert has_forgotten(tmp_path)
+
+
+def test_there_is_room_even_if_the_disk_has_none_for_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    journal = Journal(tmp_path, "finnhub", segment_bytes=64)
+    written = [journal.append(b"%032d" % n) for n in range(5)]
+    touch = Path.touch
+
+    def full_until_deleted(path: Path, mode: int = 0o666, exist_ok: bool = True) -> None:
+        if len(list_segments(tmp_path)) == 5:
+            raise OSError(28, "No space left on device")
+        touch(path, mode, exist_ok)
+
+    monkeypatch.setattr(Path, "touch", full_until_deleted)
+    assert free_oldest(tmp_path, written[-1].received_at)
+    assert list(read_frames(tmp_path)) == written[1:]
+    assert has_forgotten(tmp_path)
 
 
 def test_compressing_keeps_every_frame_and_a_crash_leaves_a_copy(

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_pipeline.model import RejectedTrade, Trade, decode, encode, trade_id
-from market_pipeline.store.bronze_layout import (
+from market_pipeline.bronze.layout import (
     HOUR_MS,
     LATEST_MS,
     event_ms,
@@ -21,6 +20,7 @@ from market_pipeline.store.bronze_layout import (
     parse_file,
     split_superseded,
 )
+from market_pipeline.model import RejectedTrade, Trade, decode, encode, trade_id
 
 TS = 1_763_000_000_000
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from market_pipeline.store.bronze_layout import HOUR_MS, LATEST_MS, SCHEMA, event_ms, file_name, hour_folder
+from market_pipeline.bronze.layout import HOUR_MS, LATEST_MS, SCHEMA, event_ms, file_name, hour_folder
 
 ROW_GROUP_ROWS = 65_536
 BUFFERED_BYTES = 32 * 1024 * 1024

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from market_pipeline.store.bronze_layout import days, files_of_day
-from market_pipeline.store.bronze_manifest import (
+from market_pipeline.bronze.layout import days, files_of_day
+from market_pipeline.bronze.manifest import (
     ArchiveError,
     Manifest,
     read_manifest,

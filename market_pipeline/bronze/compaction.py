@@ -1,7 +1,7 @@
 """Makes one file of a closed hour's many, and keeps every record readable exactly once while it does.
 
 The new file is renamed into place first; its name says which ones it stands for, so that from that moment readers leave
-those out (see ``bronze_layout``), and they can be deleted at any time. A run that was cut short is cleaned by the next.
+those out (see ``bronze.layout``), and they can be deleted at any time. A run that was cut short is cleaned by the next.
 """
 
 import logging
@@ -16,10 +16,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from market_pipeline.store.bronze_commit import staging_folder
-from market_pipeline.store.bronze_layout import SCHEMA, BronzeFile, days, file_name, files_of_day
-from market_pipeline.store.bronze_manifest import sync_folder
-from market_pipeline.store.bronze_writer import ROW_GROUP_ROWS, EventTimes, open_writer
+from market_pipeline.bronze.commit import staging_folder
+from market_pipeline.bronze.layout import SCHEMA, BronzeFile, days, file_name, files_of_day
+from market_pipeline.bronze.manifest import sync_folder
+from market_pipeline.bronze.writer import ROW_GROUP_ROWS, EventTimes, open_writer
 
 logger = logging.getLogger(__name__)
 

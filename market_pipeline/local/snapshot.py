@@ -9,19 +9,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from market_pipeline.local.processes import ProcessStatus, process_statuses, supervisor_states
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
-from market_pipeline.supervision.processes import ProcessStatus, process_statuses, supervisor_states
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus, cassandra_status, kafka_status
 
 ANSWER_WITHIN_S = 2.5
-STALE_AFTER_S = 10.0
-"""A heartbeat this old belongs to a program that hangs or is dead."""
 
 
 @dataclass(frozen=True)
 class FeedStatus:
-    """What the producer says; all None or 0 when it says nothing."""
+    """What the producer says; all None or 0 when it says nothing.
+
+    Attributes:
+        silent_s: since when one that hangs or is gone says nothing, in seconds; None of one that answers.
+        left_out: symbols beyond the plan's limit.
+        journal_error: why frames can't be kept; nothing is received then.
+        gaps_waiting: gaps that are not in Cassandra yet.
+        gap_since: of a gap that lasts, epoch seconds; ``gap_reason`` says why.
+    """
 
     name: str | None = None
     connected: bool = False
@@ -35,11 +41,22 @@ class FeedStatus:
     last_disconnect: Mapping[str, Any] | None = None
     kafka_error: str | None = None
     journal: Mapping[str, Any] | None = None
+    silent_s: float | None = None
+    left_out: list[str] = field(default_factory=list)
+    journal_error: str | None = None
+    gaps_waiting: int | None = None
+    gap_since: float | None = None
+    gap_reason: str | None = None
 
 
 @dataclass(frozen=True)
 class StreamStatus:
-    """What the stream says; all None when it says nothing. Ages are as of the snapshot."""
+    """What the stream says; all None when it says nothing. Ages are as of the snapshot.
+
+    Attributes:
+        silent_s: since when one that hangs or is gone says nothing, in seconds; None of one that answers. What it said
+            of its work is None then.
+    """
 
     mode: str | None = None
     phase: str | None = None
@@ -49,6 +66,7 @@ class StreamStatus:
     last_progress_age_s: float | None = None
     late_dropped: int | None = None
     rejected: int | None = None
+    silent_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -85,14 +103,15 @@ def gather(settings: Settings) -> Snapshot:
     now = time.time()
     supervisor, states = answers["processes"] or (None, None)
     beats = {name: read_heartbeat(settings.paths.heartbeat(name)) for name in ("feed-server", "producer", "stream")}
+    processes = process_statuses(settings, states, beats, now)
     return Snapshot(
         at=now,
         data_dir=str(settings.data_dir),
         supervisor=supervisor,
-        processes=process_statuses(settings, states, beats, now),
-        feed=feed_status(beats["producer"], now),
+        processes=processes,
+        feed=feed_status(beats["producer"], processes["producer"].pid, now),
         kafka=answers["kafka"] or KafkaStatus(),
-        stream=stream_status(beats["stream"], now),
+        stream=stream_status(beats["stream"], processes["stream"].pid, now),
         cassandra=answers["cassandra"] or CassandraStatus(),
     )
 
@@ -113,15 +132,27 @@ def within(seconds: float, questions: Mapping[str, Callable[[], Any]]) -> dict[s
     return dict(answers)
 
 
-def feed_status(beat: Beat | None, now: float) -> FeedStatus:
-    """The feed, from the producer's heartbeat; one that hangs or is dead is not connected."""
+def silent_for(beat: Beat, pid: int | None, now: float) -> float | None:
+    """Seconds since the last word of a program that hangs or is gone; None of one that answers.
+
+    Args:
+        beat: the newest heartbeat.
+        pid: the program's process now; a beat of another one is old news.
+        now: epoch seconds.
+    """
+    return None if pid == beat.pid and not beat.is_stale(now) else round(beat.age_s(now), 1)
+
+
+def feed_status(beat: Beat | None, pid: int | None, now: float) -> FeedStatus:
+    """The feed, from the producer's heartbeat and process; one that hangs or is dead is not connected."""
     if beat is None:
         return FeedStatus()
     detail = beat.detail
+    silent_s = silent_for(beat, pid, now)
     last = detail.get("last_received_at")
     return FeedStatus(
         name=detail.get("feed"),
-        connected=bool(detail.get("connected")) and beat.age_s(now) < STALE_AFTER_S,
+        connected=bool(detail.get("connected")) and silent_s is None,
         symbols=detail.get("symbols"),
         seen=detail.get("seen"),
         unseen=list(detail.get("unseen") or []),
@@ -132,22 +163,32 @@ def feed_status(beat: Beat | None, now: float) -> FeedStatus:
         last_disconnect=detail.get("last_disconnect"),
         kafka_error=detail.get("kafka_error"),
         journal=detail.get("journal"),
+        silent_s=silent_s,
+        left_out=list(detail.get("left_out") or []),
+        journal_error=detail.get("journal_error"),
+        gaps_waiting=detail.get("gaps_waiting"),
+        gap_since=detail.get("gap_since"),
+        gap_reason=detail.get("gap_reason"),
     )
 
 
-def stream_status(beat: Beat | None, now: float) -> StreamStatus:
-    """The stream, from its heartbeat. Its ages grow while it says nothing."""
+def stream_status(beat: Beat | None, pid: int | None, now: float) -> StreamStatus:
+    """The stream, from its heartbeat and process. Its ages grow while it says nothing."""
     if beat is None:
         return StreamStatus()
+    silent_s = silent_for(beat, pid, now)
     detail = beat.detail
+    # what it was doing and how far behind it was: nobody knows of one that does not answer
+    work = detail if silent_s is None else {}
     age, progress = detail.get("newest_event_age_s"), detail.get("last_progress_at")
     return StreamStatus(
         mode=detail.get("mode"),
-        phase=detail.get("phase"),
-        lag=detail.get("lag"),
+        phase=work.get("phase"),
+        lag=work.get("lag"),
         newest_event_age_s=round(age + beat.age_s(now), 3) if age is not None else None,
-        input_rate=detail.get("input_rate"),
+        input_rate=work.get("input_rate"),
         last_progress_age_s=round(max(0.0, now - progress), 1) if progress is not None else None,
         late_dropped=detail.get("late_dropped"),
         rejected=detail.get("rejected"),
+        silent_s=silent_s,
     )

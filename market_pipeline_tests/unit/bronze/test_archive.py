@@ -14,13 +14,13 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from market_pipeline.bronze import archive
+from market_pipeline.bronze.archive import bronze_days, bronze_files, read_day, reading, summarise_day
+from market_pipeline.bronze.commit import INTENT
+from market_pipeline.bronze.manifest import MANIFEST, ArchiveError, read_manifest
+from market_pipeline.bronze.writer import Batch, HourWriter
 from market_pipeline.settings import Settings
-from market_pipeline.store import archive
-from market_pipeline.store.archive import bronze_days, bronze_files, read_day, reading, summarise_day
-from market_pipeline.store.bronze_commit import INTENT
-from market_pipeline.store.bronze_manifest import MANIFEST, ArchiveError, read_manifest
-from market_pipeline.store.bronze_writer import Batch, HourWriter
-from market_pipeline_tests.unit.store import bronze_run
+from market_pipeline_tests.unit.bronze import one_run
 
 DAY = date(2025, 11, 13)
 RECORDS = 40
@@ -29,7 +29,7 @@ STEPS = {str(RECORDS): 16, "compact": 12}
 
 
 def expected(end: int) -> Counter[bytes]:
-    return Counter(bronze_run.value_of(p, offset) for p in (0, 1) for offset in range(end))
+    return Counter(one_run.value_of(p, offset) for p in (0, 1) for offset in range(end))
 
 
 def held(settings: Settings) -> Counter[bytes]:
@@ -48,17 +48,17 @@ def _no_waiting_for_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_run_adds_each_record_once_and_the_next_adds_what_is_new(settings: Settings) -> None:
-    bronze_run.run(settings, RECORDS)
-    bronze_run.run(settings, RECORDS)
+    one_run.run(settings, RECORDS)
+    one_run.run(settings, RECORDS)
     assert held(settings) == expected(RECORDS)
-    bronze_run.run(settings, RECORDS + 5)
+    one_run.run(settings, RECORDS + 5)
     assert held(settings) == expected(RECORDS + 5)
     assert archive.archived_offsets(settings) == {0: RECORDS + 5, 1: RECORDS + 5}
 
 
 def test_a_run_writes_one_file_an_hour_and_compaction_leaves_one(settings: Settings) -> None:
     for end in (10, 20, 30):
-        bronze_run.run(settings, end)
+        one_run.run(settings, end)
     hours = Counter(path.parent.name for path in bronze_files(settings, DAY))
     assert set(hours.values()) == {3}
     done = archive.compact(settings, datetime(2025, 11, 13, 23, tzinfo=UTC))
@@ -69,8 +69,8 @@ def test_a_run_writes_one_file_an_hour_and_compaction_leaves_one(settings: Setti
 
 def test_only_hours_that_are_over_are_compacted(settings: Settings) -> None:
     for end in (10, 20):
-        bronze_run.run(settings, end)
-    opening = datetime.fromtimestamp(bronze_run.START_MS / 1000, UTC)
+        one_run.run(settings, end)
+    opening = datetime.fromtimestamp(one_run.START_MS / 1000, UTC)
     archive.compact(settings, opening + timedelta(hours=1, minutes=59))
     by_hour = Counter(path.parent.name for path in bronze_files(settings, DAY))
     assert by_hour[f"hour={opening:%H}"] == 1
@@ -89,20 +89,20 @@ def _kill_everywhere(tmp_path: Path, runs_before: list[int], what: str) -> None:
     """Kill a program before its first, second, … change of the disk, until one comes through."""
     start = Settings.load(data_dir=tmp_path / "start")
     for end in runs_before:
-        bronze_run.run(start, end)
+        one_run.run(start, end)
     before = held(start)
 
     def killed_at(step: int) -> bool:
         given = Settings.load(data_dir=tmp_path / str(step))
         shutil.copytree(start.data_dir, given.data_dir)
-        command = [sys.executable, bronze_run.__file__, str(given.data_dir), what, str(step)]
+        command = [sys.executable, one_run.__file__, str(given.data_dir), what, str(step)]
         ended = subprocess.run(command, check=False, timeout=60, capture_output=True).returncode
         assert ended in (0, -signal.SIGKILL)
         found = held(given)
         assert all(n == 1 for n in found.values()), f"doubled after step {step}"
         assert before - found == Counter(), f"lost after step {step}"
-        bronze_run.run(given, RECORDS)
-        bronze_run.compact(given)
+        one_run.run(given, RECORDS)
+        one_run.compact(given)
         assert held(given) == expected(RECORDS), f"after step {step}"
         assert not (given.paths.bronze / INTENT).exists()
         assert not (given.paths.bronze / "_staging").exists()
@@ -114,11 +114,11 @@ def _kill_everywhere(tmp_path: Path, runs_before: list[int], what: str) -> None:
 
 
 def test_a_lost_manifest_is_made_again_from_the_files(settings: Settings) -> None:
-    bronze_run.run(settings, 15)
-    bronze_run.run(settings, 25)
+    one_run.run(settings, 15)
+    one_run.run(settings, 25)
     before = read_manifest(settings.paths.bronze)
     (settings.paths.bronze / MANIFEST).unlink()
-    bronze_run.run(settings, RECORDS)
+    one_run.run(settings, RECORDS)
     after = read_manifest(settings.paths.bronze)
     assert before is not None
     assert after is not None
@@ -127,18 +127,18 @@ def test_a_lost_manifest_is_made_again_from_the_files(settings: Settings) -> Non
 
 
 def test_a_damaged_manifest_is_an_error_with_the_cure(settings: Settings) -> None:
-    bronze_run.run(settings, 5)
+    one_run.run(settings, 5)
     (settings.paths.bronze / MANIFEST).write_text('{"topic": "tr')
     with pytest.raises(ArchiveError, match=r"is damaged: delete it"):
-        bronze_run.run(settings, 6)
+        one_run.run(settings, 6)
 
 
 def test_the_archive_of_another_topic_is_refused(settings: Settings) -> None:
-    bronze_run.run(settings, 5)
+    one_run.run(settings, 5)
     path = settings.paths.bronze / MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | {"topic": "other"}))
     with pytest.raises(ArchiveError, match="is the archive of topic other, not of trades_raw"):
-        bronze_run.run(settings, 6)
+        one_run.run(settings, 6)
 
 
 def test_a_second_writer_waits_and_then_says_who_is_at_it(settings: Settings) -> None:
@@ -151,8 +151,8 @@ def test_a_second_writer_waits_and_then_says_who_is_at_it(settings: Settings) ->
 
 
 def test_files_that_are_being_read_stay_until_the_next_compaction(settings: Settings) -> None:
-    bronze_run.run(settings, 10)
-    bronze_run.run(settings, 20)
+    one_run.run(settings, 10)
+    one_run.run(settings, 20)
     with reading(settings):
         before = bronze_files(settings, DAY)
         done = archive.compact(settings, datetime(2025, 11, 14, tzinfo=UTC))
@@ -165,11 +165,11 @@ def test_files_that_are_being_read_stay_until_the_next_compaction(settings: Sett
 
 
 def test_a_day_is_summed_up_from_footers(settings: Settings) -> None:
-    bronze_run.run(settings, 10)
-    bronze_run.run(settings, RECORDS)
+    one_run.run(settings, 10)
+    one_run.run(settings, RECORDS)
     archive.compact(settings, datetime(2025, 11, 14, tzinfo=UTC))
     found = summarise_day(settings, DAY)
-    opening = datetime.fromtimestamp(bronze_run.START_MS / 1000, UTC)
+    opening = datetime.fromtimestamp(one_run.START_MS / 1000, UTC)
     assert found.rows == sum(found.hours) == 2 * RECORDS
     assert found.first_trade == opening
     assert found.last_trade == opening + timedelta(hours=1, milliseconds=39)

@@ -1,7 +1,7 @@
 """The bronze archive: ``trades_raw`` as Parquet, by UTC date and hour of event time, from Kafka's offsets.
 
 Kafka keeps hours; the archive is what backfills and rebuilds read. Each record is in it once, whatever a run was killed
-at (see ``bronze_commit``), and what Kafka deleted before the archive came for it is an error that names the offsets.
+at (see ``bronze.commit``), and what Kafka deleted before the archive came for it is an error that names the offsets.
 """
 
 import fcntl
@@ -15,13 +15,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from market_pipeline.bronze.commit import commit, current_manifest, recover, staging_folder
+from market_pipeline.bronze.compaction import CompactionResult, compact_hours
+from market_pipeline.bronze.layout import days, files_of_day
+from market_pipeline.bronze.manifest import ArchiveError, Manifest, OffsetGap, read_manifest
+from market_pipeline.bronze.source import TopicReader, open_reader, reach, topic_id
+from market_pipeline.bronze.writer import EventTimes, HourWriter
 from market_pipeline.settings import Settings
-from market_pipeline.store.bronze_commit import commit, current_manifest, recover, staging_folder
-from market_pipeline.store.bronze_compaction import CompactionResult, compact_hours
-from market_pipeline.store.bronze_layout import days, files_of_day
-from market_pipeline.store.bronze_manifest import ArchiveError, Manifest, OffsetGap, read_manifest
-from market_pipeline.store.bronze_source import TopicReader, open_reader, reach, topic_id
-from market_pipeline.store.bronze_writer import EventTimes, HourWriter
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
 
 COMMIT_RECORDS = 5_000_000

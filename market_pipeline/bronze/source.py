@@ -11,9 +11,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, client_config, reason
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.broker.topics import TopicError
+from market_pipeline.bronze.manifest import Manifest, OffsetGap
+from market_pipeline.bronze.writer import Batch
 from market_pipeline.settings import Settings
-from market_pipeline.store.bronze_manifest import Manifest, OffsetGap
-from market_pipeline.store.bronze_writer import Batch
 
 FETCH_RECORDS = 5_000
 FETCH_WITHIN_S = 0.2

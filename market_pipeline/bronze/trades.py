@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime
 
 from pyspark.sql import DataFrame, SparkSession
 
+from market_pipeline.bronze.archive import bronze_files
 from market_pipeline.settings import Settings
-from market_pipeline.store.archive import bronze_files
 from market_pipeline.stream.parsing import parse, valid
 from market_pipeline.stream.transforms import unique
 

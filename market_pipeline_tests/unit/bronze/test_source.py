@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_pipeline.store.bronze_manifest import Manifest
-from market_pipeline.store.bronze_source import AGED_OUT, BEFORE_FIRST_RUN, TOPIC_REPLACED, plan
+from market_pipeline.bronze.manifest import Manifest
+from market_pipeline.bronze.source import AGED_OUT, BEFORE_FIRST_RUN, TOPIC_REPLACED, plan
 
 NOW = datetime(2025, 1, 1, tzinfo=UTC)
 PLACE = Manifest("trades_raw", "id-1", commits=3, next_offsets={0: 10, 1: 20})

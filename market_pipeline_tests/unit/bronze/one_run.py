@@ -13,12 +13,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from market_pipeline.bronze import archive
+from market_pipeline.bronze.commit import commit, current_manifest, recover, staging_folder
+from market_pipeline.bronze.layout import HOUR_MS
+from market_pipeline.bronze.writer import Batch, HourWriter
 from market_pipeline.model import Trade, encode, trade_id
 from market_pipeline.settings import Settings
-from market_pipeline.store import archive
-from market_pipeline.store.bronze_commit import commit, current_manifest, recover, staging_folder
-from market_pipeline.store.bronze_layout import HOUR_MS
-from market_pipeline.store.bronze_writer import Batch, HourWriter
 
 START_MS = 1_763_002_800_000
 """On the hour."""

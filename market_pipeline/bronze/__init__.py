@@ -1,0 +1,1 @@
+"""Bronze: the Parquet archive of ``trades_raw``, from which everything can be rebuilt."""

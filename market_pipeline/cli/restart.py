@@ -1,0 +1,46 @@
+"""``restart``: one service, until its new process is seen to work."""
+
+import click
+
+from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.local.preflight import StartError
+from market_pipeline.local.restart import restart as restart_program
+from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
+from market_pipeline.local.supervisord import NAME as SUPERVISOR
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.lock import holder
+
+
+@click.command(short_help="restart one service")
+@click.argument("service")
+def restart(service: str) -> None:
+    """Stop a service politely, start it again, and return when the new process is ready; exit 1 when it is not.
+
+    \b
+    Examples:
+      market-pipeline restart producer
+      market-pipeline restart stream
+    """
+    settings = load_settings()
+    try:
+        known = SupervisorClient(settings).processes()
+        if service not in known:
+            raise PipelineError(f"there is no service {service!r}; there are {', '.join(known)}")
+        done = restart_program(settings, service)
+    except SupervisorAway as error:
+        raise PipelineError(away(settings, error)) from None
+    except StartError as error:
+        if error.log:
+            click.echo(error.log, err=True)
+        raise PipelineError(str(error)) from None
+    click.echo(f"{service} restarted: pid {done.before or 'none'} → {done.after}, ready after {done.seconds:.1f} s")
+
+
+def away(settings: Settings, error: SupervisorAway) -> str:
+    """What to tell of a supervisor that is not there, hangs, or refuses."""
+    pid = holder(settings.paths.lock(SUPERVISOR))
+    if pid is None:
+        return f"nothing runs on {settings.data_dir}: start it with `market-pipeline up`"
+    return (
+        f"the supervisor (pid {pid}) did not do it ({error}): try again, or stop everything with `market-pipeline down`"
+    )

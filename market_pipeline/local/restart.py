@@ -1,0 +1,96 @@
+"""Stops one program politely, starts it again, and sees that the new process works."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from market_pipeline.local.logs import log_files, tail
+from market_pipeline.local.preflight import StartError
+from market_pipeline.local.programs import FINAL_EXITS, every_program
+from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
+from market_pipeline.local.supervisord import NAME as SUPERVISOR
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
+from market_pipeline.supervision.lock import holder
+
+READY_WITHIN_S = 180.0
+GIVEN_UP_AFTER_PROCESSES = 4
+POLL_S = 0.1
+BEATING = frozenset({"feed-server", "producer", "stream"})
+"""Programs of ours, which write a heartbeat. The others count as ready when the supervisor says so."""
+
+
+@dataclass(frozen=True)
+class Restarted:
+    """A program that was restarted: its process before (None when it didn't run) and after, and how long until the new
+    one was ready, in seconds."""
+
+    before: int | None
+    after: int
+    seconds: float
+
+
+def restart(settings: Settings, name: str, clock: Callable[[], float] = time.monotonic) -> Restarted:
+    """Restart a program that the supervisor has, and return when the new process is ready.
+
+    Raises:
+        SupervisorAway: the supervisor does not answer.
+        StartError: the new process ends, or isn't ready in time; with the end of its log.
+    """
+    client = SupervisorClient(settings)
+    before = client.processes()[name].pid
+    limits = {program.name: program.stop_within_s for program in every_program(settings)}
+    client.stop(name, limits[name])
+    began, pids = clock(), set[int]()
+    client.start(name)
+    while True:
+        state = _asked(settings, client, name)
+        beat = read_heartbeat(settings.paths.heartbeat(name))
+        seconds = clock() - began
+        if state is not None:
+            pids |= {state.pid} if state.pid is not None else set()
+            if state.pid is not None and ready(state, beat, time.time()):
+                return Restarted(before, state.pid, seconds)
+            if (why := ended(state, len(pids))) is not None:
+                raise _blame(settings, name, why)
+        if seconds > READY_WITHIN_S:
+            raise _blame(settings, name, f"it is not ready within {READY_WITHIN_S:.0f} s")
+        time.sleep(POLL_S)
+
+
+def ready(state: ProcessState, beat: Beat | None, now: float) -> bool:
+    """The supervisor counts it as started and, if it is one that beats, this very process did so a moment ago."""
+    if state.state != "RUNNING":
+        return False
+    return state.name not in BEATING or (beat is not None and beat.pid == state.pid and not beat.is_stale(now))
+
+
+def ended(state: ProcessState, processes: int) -> str | None:
+    """Why waiting any longer is of no use; None when it is.
+
+    Args:
+        state: what the supervisor says of it.
+        processes: how many were started meanwhile.
+    """
+    if state.state == "FATAL":
+        return state.error or "it ends again and again"
+    if state.state == "EXITED" and state.exit_status in FINAL_EXITS:
+        return f"it ended with {state.exit_status}, which a new start cannot mend"
+    if processes >= GIVEN_UP_AFTER_PROCESSES:
+        return f"it ended {processes - 1} times"
+    return None
+
+
+def _asked(settings: Settings, client: SupervisorClient, name: str) -> ProcessState | None:
+    """None when the supervisor is too busy to answer at once: it is asked again."""
+    try:
+        return client.processes().get(name)
+    except SupervisorAway:
+        if holder(settings.paths.lock(SUPERVISOR)) is None:
+            raise
+        return None
+
+
+def _blame(settings: Settings, name: str, why: str) -> StartError:
+    logs = [tail(file) for file in log_files(settings, name)]
+    return StartError(f"{name} does not start: {why}", "\n".join(log for log in logs if log))

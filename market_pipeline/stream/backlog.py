@@ -1,0 +1,21 @@
+"""A backlog that real time doesn't work off: batches are several times as fast."""
+
+PATIENCE_S = 20.0
+"""What a short outage leaves behind is gone by then; what is still there would grow, or take minutes."""
+
+
+class Backlog:
+    """Tells when more than ``above`` records have been waiting for ``PATIENCE_S``. Times are monotonic seconds."""
+
+    def __init__(self, above: int) -> None:
+        self._above = above
+        self._since: float | None = None
+
+    def lasts(self, now: float, lag: int | None) -> bool:
+        """Whether it is time for batches; ``lag`` is None when it isn't known, which proves nothing."""
+        if lag is None or lag <= self._above:
+            self._since = None
+            return False
+        if self._since is None:
+            self._since = now
+        return now - self._since >= PATIENCE_S

@@ -1,0 +1,113 @@
+"""When a program that was restarted counts as ready, and when waiting is of no use."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from market_pipeline.cli.restart import away
+from market_pipeline.local import restart
+from market_pipeline.local.preflight import StartError
+from market_pipeline.local.restart import ended, ready
+from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway
+from market_pipeline.local.supervisord import NAME as SUPERVISOR
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.heartbeat import Beat, Heartbeat
+from market_pipeline.supervision.lock import ProcessLock
+
+NOW = 1_000.0
+
+
+def state(
+    said: str = "RUNNING", name: str = "producer", pid: int | None = 42, exit_status: int | None = None
+) -> ProcessState:
+    return ProcessState(name, said, pid, NOW, None, exit_status)
+
+
+def beat(pid: int = 42, age_s: float = 0.5) -> Beat:
+    return Beat("producer", pid, NOW - 60, NOW - age_s)
+
+
+def test_a_program_that_beats_is_ready_with_its_first_beat() -> None:
+    assert ready(state(), beat(), NOW)
+    assert not ready(state("STARTING"), beat(), NOW)
+    assert not ready(state(), None, NOW)
+
+
+def test_the_beat_of_the_process_before_does_not_count() -> None:
+    assert not ready(state(), beat(pid=41), NOW)
+    assert not ready(state(), beat(age_s=60), NOW)
+
+
+def test_a_server_is_ready_when_the_supervisor_says_so() -> None:
+    assert ready(state(name="kafka"), None, NOW)
+
+
+def test_waiting_ends_where_it_is_of_no_use() -> None:
+    assert ended(state("STARTING"), 1) is None
+    assert ended(state("BACKOFF", pid=None), 1) is None
+    assert ended(state("EXITED", pid=None, exit_status=1), 1) is None
+    assert ended(state("FATAL", pid=None), 2) == "it ends again and again"
+    assert "77, which a new start cannot mend" in str(ended(state("EXITED", pid=None, exit_status=77), 1))
+    assert ended(state("STARTING"), 4) == "it ended 3 times"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Iterator[Settings]:
+    with ProcessLock(Settings.load(data_dir=tmp_path).paths.lock(SUPERVISOR)):
+        yield Settings.load(data_dir=tmp_path)
+
+
+class Supervisor:
+    """Stands in for the client: gives one answer after the other, and the last for ever."""
+
+    def __init__(self, *answers: ProcessState | Exception) -> None:
+        self._answers = list(answers)
+
+    def __call__(self, _: Settings) -> "Supervisor":
+        return self
+
+    def processes(self) -> dict[str, ProcessState]:
+        answer = self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return {answer.name: answer}
+
+    def stop(self, name: str, within_s: float) -> None: ...
+    def start(self, name: str) -> None: ...
+
+
+def test_a_restart_waits_for_the_new_process(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    Heartbeat(settings.paths.heartbeat("producer"), "producer", dict).beat()
+    answers = (state(pid=41), state("STARTING"), SupervisorAway("busy"), state(pid=os.getpid()))
+    monkeypatch.setattr(restart, "SupervisorClient", Supervisor(*answers))
+    done = restart.restart(settings, "producer")
+    assert (done.before, done.after) == (41, os.getpid())
+
+
+def test_a_restart_that_fails_tells_the_end_of_the_log(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.paths.logs.mkdir(parents=True)
+    settings.paths.log("producer").write_text("the key is refused\n")
+    monkeypatch.setattr(restart, "SupervisorClient", Supervisor(state(), state("EXITED", pid=None, exit_status=77)))
+    with pytest.raises(StartError, match="producer does not start: it ended with 77") as caught:
+        restart.restart(settings, "producer")
+    assert "the key is refused" in caught.value.log
+
+
+def test_a_restart_has_an_end(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restart, "SupervisorClient", Supervisor(state(), state("BACKOFF", pid=None)))
+    times = iter((0.0, 1.0, restart.READY_WITHIN_S + 1))
+    with pytest.raises(StartError, match="not ready within 180 s"):
+        restart.restart(settings, "producer", lambda: next(times))
+
+
+def test_a_supervisor_that_is_gone_ends_the_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(restart, "SupervisorClient", Supervisor(state(), SupervisorAway("refused")))
+    with pytest.raises(SupervisorAway):
+        restart.restart(Settings.load(data_dir=tmp_path), "producer")
+
+
+def test_a_supervisor_that_hangs_is_not_taken_for_none(settings: Settings, tmp_path: Path) -> None:
+    assert "did not do it (timed out)" in away(settings, SupervisorAway("timed out"))
+    assert "nothing runs on" in away(Settings.load(data_dir=tmp_path / "other"), SupervisorAway("timed out"))

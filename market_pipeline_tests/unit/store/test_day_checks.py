@@ -1,0 +1,55 @@
+"""What the checks make of what they read, and what they expect of the producer."""
+
+from contextlib import nullcontext
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from market_pipeline.model import trade_id
+from market_pipeline.quality.doubles import Placed
+from market_pipeline.settings import Settings
+from market_pipeline.store import day_checks
+from market_pipeline.store.day_checks import silver_doubles, subscribed
+from market_pipeline.supervision.heartbeat import Beat
+
+NOW = datetime(2025, 11, 28, 15, tzinfo=UTC)
+NUMBER = 1_763_000_000_000_000
+
+
+def beat(age_s: float, **detail: Any) -> Beat:
+    at = NOW.timestamp() - age_s
+    return Beat("producer", 1, at - 60, at, detail)
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (beat(1, symbol_names=["BINANCE:BTCUSDT"]), ["BINANCE:BTCUSDT"]),
+        (beat(1, symbol_names=[]), []),
+        (beat(600, symbol_names=["BINANCE:BTCUSDT"]), ["AAPL", "MSFT"]),
+        (beat(1), ["AAPL", "MSFT"]),
+        (None, ["AAPL", "MSFT"]),
+    ],
+)
+def test_the_symbols_are_those_of_the_producer_while_it_runs(
+    tmp_path: Path, told: Beat | None, expected: list[str]
+) -> None:
+    settings = Settings.load(data_dir=tmp_path, symbols=("AAPL", "MSFT"))
+    assert subscribed(settings, told, NOW) == expected
+
+
+def test_a_trade_under_another_symbol_is_found_however_far_down_it_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [Placed(trade_id(NUMBER + index, 0), "AAPL", index) for index in range(5_000)]
+    rows.append(Placed(rows[3].trade_id, "MSFT", 9))
+    monkeypatch.setattr(day_checks, "connect", lambda _: nullcontext())
+    monkeypatch.setattr(day_checks, "places_day", lambda *_: iter(rows))
+    settings = Settings.load(data_dir=tmp_path)
+    count, (found,) = silver_doubles(settings, date(2025, 11, 28))
+    assert (count, str(found)) == (5_001, f"{rows[3].trade_id}: AAPL at 3 and MSFT at 9")
+    rows.pop()
+    assert silver_doubles(settings, date(2025, 11, 28)) == (5_000, [])
+    assert list(settings.paths.run.iterdir()) == []
