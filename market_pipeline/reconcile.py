@@ -35,8 +35,8 @@ from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import bars_day, silver_day
 
 DAY_MS = 86_400_000
-SETTLE_S = 20.0
-"""How long the comparison waits for what is on its way through the stream."""
+SETTLE_S = 30.0
+"""What differs is compared again until nothing has changed for so long: it may be on its way through the stream."""
 
 Read = Callable[[], Iterator[Sighting]]
 
@@ -89,7 +89,7 @@ class Report:
 
 
 def reconcile(settings: Settings, day: date, *, progress: Callable[[str], None] = lambda _: None) -> Report:
-    """Compare every hop of a UTC day; waits up to ``SETTLE_S`` for trades that are still on their way.
+    """Compare every hop of a UTC day; waits for trades that are still on their way.
 
     Raises:
         BrokerUnreachableError, StoreUnreachableError: a hop can't be read.
@@ -123,10 +123,16 @@ def _hops(settings: Settings, session: Session, day: date) -> list[Hop]:
 def _compare_settled(
     hops: list[Hop], settings: Settings, session: Session, day: date, cut: str, progress: Callable[[str], None]
 ) -> Report:
-    deadline = time.monotonic() + SETTLE_S
+    last: object = None
+    deadline = 0.0
     while True:
         report = _compare(hops, settings, session, day, cut, progress)
-        if report.clean or time.monotonic() > deadline:
+        if report.clean:
+            return report
+        found = (report.lost, report.doubled, report.bars)
+        if found != last:
+            last, deadline = found, time.monotonic() + SETTLE_S
+        elif time.monotonic() > deadline:
             return report
         progress("some trades are still on their way")
         archive_new(settings)

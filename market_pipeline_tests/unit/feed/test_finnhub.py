@@ -243,3 +243,4 @@ def test_no_sequence_of_messages_breaks_it(payloads: list[bytes]) -> None:
         made.message(payload, float(at))
         made.outgoing(float(at))
         made.liveness(float(at))
+    assert sum(made.kinds.values()) == len(payloads)
