@@ -5,7 +5,7 @@ what was received before the comparison began is compared, so that it can run be
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 
@@ -33,10 +33,16 @@ from market_pipeline.quality.ledger import (
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import bars_day, silver_day
+from market_pipeline.stream.checkpoints import next_offsets
 
 DAY_MS = 86_400_000
 SETTLE_S = 30.0
 """What differs is compared again until nothing has changed for so long: it may be on its way through the stream."""
+
+STREAM_STARTS_S = 120.0
+"""The same while the stream's bars are known to be behind: one that was just started says nothing for a while."""
+
+BARS_CHECKPOINT = "ohlcv_1m"
 
 Read = Callable[[], Iterator[Sighting]]
 
@@ -123,20 +129,28 @@ def _hops(settings: Settings, session: Session, day: date) -> list[Hop]:
 def _compare_settled(
     hops: list[Hop], settings: Settings, session: Session, day: date, cut: str, progress: Callable[[str], None]
 ) -> Report:
+    ends = end_offsets(settings, settings.topic)
     last: object = None
-    deadline = 0.0
+    changed_at = 0.0
     while True:
+        behind = bars_behind(settings, ends)
         report = _compare(hops, settings, session, day, cut, progress)
         if report.clean:
             return report
-        found = (report.lost, report.doubled, report.bars)
+        found = (report.lost, report.doubled, report.bars, behind)
         if found != last:
-            last, deadline = found, time.monotonic() + SETTLE_S
-        elif time.monotonic() > deadline:
+            last, changed_at = found, time.monotonic()
+        elif time.monotonic() > changed_at + (STREAM_STARTS_S if behind else SETTLE_S):
             return report
-        progress("some trades are still on their way")
+        progress(f"the stream's bars are {behind:,} records behind" if behind else "some trades are still on their way")
         archive_new(settings)
         time.sleep(1)
+
+
+def bars_behind(settings: Settings, ends: Mapping[int, int]) -> int:
+    """Records below ``ends`` that the stream's bars have not taken yet; 0 where it keeps its checkpoints elsewhere."""
+    done = next_offsets(settings.paths.checkpoints / BARS_CHECKPOINT, settings.topic)
+    return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items()) if done else 0
 
 
 def _compare(
