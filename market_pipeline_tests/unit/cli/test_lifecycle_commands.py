@@ -11,7 +11,7 @@ from rich.console import Console
 
 from market_pipeline.cli import COMMANDS, main
 from market_pipeline.cli.foreground import line, news
-from market_pipeline.cli.start_display import what_next, where_flags
+from market_pipeline.cli.start_display import what_next
 from market_pipeline.cli.status import age, duration, feed_faults, feed_line, kafka_line, screen, stream_line
 from market_pipeline.local.processes import ProcessStatus
 from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
@@ -20,6 +20,7 @@ from market_pipeline.local.supervisor_log import History
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
+from market_pipeline.which import where_flags
 
 OURS = ("up", "down", "init", "restart", "logs", "status", "doctor")
 
