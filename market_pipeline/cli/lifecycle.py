@@ -23,7 +23,7 @@ from market_pipeline.local.down import Stopped, bring_down
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.jvm import UnusablePath
-from market_pipeline.local.preflight import StartError
+from market_pipeline.local.preflight import StartError, check_feed
 from market_pipeline.local.supervisor_client import SupervisorAway
 from market_pipeline.local.up import Start
 from market_pipeline.settings import Settings
@@ -66,6 +66,8 @@ def up(
       market-pipeline up --feed finnhub --symbols AAPL,MSFT,BINANCE:BTCUSDT
       market-pipeline up --replay-file trades.jsonl --replay-speed max --replay-once
     """
+    if replay_file and feed not in (None, "replay"):
+        raise PipelineError(f"--replay-file goes with --feed replay, not with --feed {feed}: leave out one of them")
     settings = load_settings(
         feed=feed or ("replay" if replay_file else None),
         symbols=symbols,
@@ -74,6 +76,10 @@ def up(
         replay_speed=replay_speed,
         replay_once=replay_once,
     )
+    try:
+        check_feed(settings)
+    except StartError as error:
+        raise PipelineError(str(error)) from None
     console = Console()
     console.print(_headline(settings), highlight=False, soft_wrap=True)
     with _interruptible():

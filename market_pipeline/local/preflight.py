@@ -4,6 +4,7 @@ from pathlib import Path
 
 import psutil
 
+from market_pipeline.feed.recording import RecordingError, check_playable
 from market_pipeline.local import ports
 from market_pipeline.local.jars import locked, missing, repository
 from market_pipeline.local.java import find
@@ -58,7 +59,7 @@ def check(settings: Settings) -> None:
 
 
 def check_feed(settings: Settings) -> None:
-    """The feed has what it needs: Finnhub a key, the replayer a file."""
+    """The feed has what it needs: Finnhub a key, the replayer a file with a trade."""
     if settings.active_feed == "finnhub" and settings.finnhub_api_key is None:
         raise StartError(
             "the feed finnhub needs a key: put FINNHUB_API_KEY=… into .env or the environment, or use --feed simulator"
@@ -66,8 +67,10 @@ def check_feed(settings: Settings) -> None:
     if settings.active_feed == "replay":
         if settings.replay_file is None:
             raise StartError("the feed replay needs --replay-file FILE (Finnhub messages, one a line)")
-        if not settings.replay_file.exists():
-            raise StartError(f"there is no file {settings.replay_file}: --replay-file names what to replay")
+        try:
+            check_playable(settings.replay_file)
+        except RecordingError as error:
+            raise StartError(str(error)) from None
     if not settings.symbols:
         raise StartError("no symbols: --symbols takes them separated by commas, such as AAPL,BINANCE:BTCUSDT")
 

@@ -51,7 +51,9 @@ def test_every_command_has_help_with_examples(run: object, command: str) -> None
     ("arguments", "says"),
     [
         (("up", "--feed", "finnhub"), "needs a key"),
-        (("up", "--replay-file", "absent.jsonl"), "there is no file"),
+        (("up", "--replay-file", "absent.jsonl"), "there is no recording"),
+        (("up", "--replay-file", "x", "--feed", "simulator"), "--replay-file goes with --feed replay"),
+        (("up", "--symbols", "", "--feed", "simulator"), "no symbols"),
         (("up", "--feed", "replay"), "needs --replay-file"),
         (("up", "--replay-file", "x", "--replay-speed", "fast"), "MARKET_PIPELINE_REPLAY_SPEED must be a number"),
         (("restart", "producer"), "nothing runs"),
@@ -66,6 +68,7 @@ def test_a_mistake_is_one_line_with_its_cure(run: object, arguments: tuple[str, 
     (error,) = (each for each in result.output.splitlines() if each.startswith("error: "))
     assert says in error
     assert "Traceback" not in result.output
+    assert "market-pipeline on" not in result.output
 
 
 def test_an_unknown_feed_is_refused_with_the_known_ones(run: object) -> None:

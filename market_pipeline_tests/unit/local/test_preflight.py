@@ -99,7 +99,11 @@ def test_a_taken_port_names_its_holder(tmp_path: Path, free_port: int) -> None:
     [
         ({"feed": "finnhub"}, "needs a key"),
         ({"feed": "replay"}, "needs --replay-file"),
-        ({"feed": "replay", "replay_file": Path("/nowhere/trades.jsonl")}, "there is no file /nowhere/trades.jsonl"),
+        (
+            {"feed": "replay", "replay_file": Path("/nowhere/trades.jsonl")},
+            "there is no recording /nowhere/trades.jsonl",
+        ),
+        ({"feed": "replay", "replay_file": Path(__file__)}, "holds no trade"),
         ({"feed": "simulator", "symbols": ()}, "no symbols"),
     ],
 )
