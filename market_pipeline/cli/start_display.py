@@ -57,6 +57,7 @@ class StartDisplay:
 
     def trades(self, seen: Seen, seconds: float) -> None:
         self._clear()
+        self._pending = []  # whatever trades go through is there
         if seen.quiet:
             self._console.print("  [yellow]•[/] connected; no trade yet, the market may be closed", highlight=False)
             return
