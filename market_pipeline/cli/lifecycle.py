@@ -24,11 +24,14 @@ from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.jvm import UnusablePath
 from market_pipeline.local.preflight import StartError, check_feed
+from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisor_client import SupervisorAway
+from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.local.up import Start
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError
 from market_pipeline.store.migrate import MigrationError, migrate
+from market_pipeline.supervision.lock import holder
 
 FOLLOW_EVERY_S = 0.25
 START_FAILURES = (
@@ -156,7 +159,8 @@ def _stop(settings: Settings, console: Console) -> list[Stopped]:
         mark = "[yellow]![/]" if stopped.killed else "[green]✓[/]"
         console.print(f"  {mark} {stopped.sentence()}", highlight=False, soft_wrap=True)
 
-    console.print("stopping")
+    if any(holder(settings.paths.lock(name)) is not None for name in (SUPERVISOR, *EVERY_NAME)):
+        console.print("stopping")
     with _deaf():
         return bring_down(settings, told)
 
@@ -247,7 +251,8 @@ def logs(service: str | None, follow: bool, lines: int) -> None:
     for name, file in files:
         for line in log_files.tail(file, lines).splitlines():
             click.echo(f"{prefix[name]}{line}")
-    for _ in itertools.count() if follow else ():
-        for name, line in log_files.added(followers):
-            click.echo(f"{prefix[name]}{line}")
-        time.sleep(FOLLOW_EVERY_S)
+    with contextlib.suppress(KeyboardInterrupt):
+        for _ in itertools.count() if follow else ():
+            for name, line in log_files.added(followers):
+                click.echo(f"{prefix[name]}{line}")
+            time.sleep(FOLLOW_EVERY_S)

@@ -86,7 +86,7 @@ def test_status_of_nothing_has_its_own_exit_code(run: object) -> None:
 def test_down_of_nothing_says_so(run: object) -> None:
     result = run("down")  # type: ignore[operator]
     assert result.exit_code == 0
-    assert "nothing runs on" in result.output
+    assert result.output.startswith("nothing runs on")
 
 
 def test_logs_of_one_service_and_of_all(run: object, tmp_path: Path) -> None:
@@ -94,6 +94,17 @@ def test_logs_of_one_service_and_of_all(run: object, tmp_path: Path) -> None:
     (tmp_path / "data" / "logs" / "stream.log").write_text("one\ntwo\n")
     assert run("logs", "stream", "-n", "1").output == "two\n"  # type: ignore[operator]
     assert "stream              | two" in run("logs").output  # type: ignore[operator]
+
+
+def test_the_end_of_following_is_quiet(run: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "data" / "logs").mkdir(parents=True)
+    (tmp_path / "data" / "logs" / "stream.log").write_text("one\n")
+    monkeypatch.setattr("market_pipeline.cli.lifecycle.time.sleep", interrupted)
+    result = run("logs", "-f", "stream")  # type: ignore[operator]
+    assert (result.exit_code, result.output) == (0, "one\n")
 
 
 def test_doctor_tells_each_check_and_fails_with_one(run: object, monkeypatch: pytest.MonkeyPatch) -> None:
