@@ -1,5 +1,6 @@
 """What is checked before anything is started: each failure is one line that says what to do."""
 
+import os
 from pathlib import Path
 
 import psutil
@@ -52,6 +53,7 @@ def check(settings: Settings) -> None:
     check_feed(settings)
     check_path(settings.data_dir)
     check_layout(settings.data_dir)
+    check_writable(settings.data_dir)
     check_nothing_runs(settings)
     check_disk(settings)
     find(settings)
@@ -91,6 +93,19 @@ def check_layout(root: Path) -> None:
         raise StartError(
             f"{root} is no data dir of a pipeline (it has {foreign[0]!r}): choose an empty folder with --data-dir"
         )
+
+
+def check_writable(root: Path) -> None:
+    """The data dir can be written, or made where it is to be."""
+    there = _nearest(root)
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        what = f"cannot write to {root}" if there == root else f"cannot make {root}, for {there} can't be written"
+        raise StartError(f"{what}: choose another folder with --data-dir")
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the folder above it that is there already."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 def _check_version(root: Path, text: str) -> None:
@@ -134,8 +149,7 @@ def check_nothing_runs(settings: Settings) -> None:
 
 def free_bytes(path: Path) -> int:
     """Free space where the path is, or will be."""
-    there = next(folder for folder in (path, *path.parents) if folder.exists())
-    return psutil.disk_usage(str(there)).free
+    return psutil.disk_usage(str(_nearest(path))).free
 
 
 def check_disk(settings: Settings) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from market_pipeline.local import preflight
+from market_pipeline.local import checkup, preflight
 from market_pipeline.local.preflight import LAYOUT, StartError
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.supervision.lock import ProcessLock
@@ -63,6 +63,19 @@ def test_what_other_commands_made_there_is_ours(settings: Settings) -> None:
 def test_a_file_is_no_data_dir(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     assert "is a file" in refused(preflight.check_layout, tmp_path / "file")
+
+
+def test_a_folder_that_cannot_be_written_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    preflight.check_writable(settings.data_dir)
+    monkeypatch.setattr(
+        "market_pipeline.local.preflight.os.access", lambda path, mode: False
+    )  # root may write anywhere
+    parent = settings.data_dir.parent
+    message = refused(preflight.check_writable, settings.data_dir)
+    assert f"cannot make {settings.data_dir}, for {parent} can't be written: choose another" in message
+    assert checkup.check_data_dir(settings).verdict == "failed"
+    settings.data_dir.mkdir()
+    assert f"cannot write to {settings.data_dir}: " in refused(preflight.check_writable, settings.data_dir)
 
 
 def test_a_second_pipeline_on_a_data_dir_is_refused(settings: Settings) -> None:
