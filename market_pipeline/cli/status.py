@@ -42,7 +42,7 @@ def status(as_json: bool, watch: bool) -> None:
         if as_json:
             click.echo(json.dumps(snapshot.as_json(), default=str))
         else:
-            Console().print(screen(snapshot, where_flags(settings)))
+            Console().print(screen(snapshot, where_flags(settings)), crop=False)
         if not watch:
             break
         time.sleep(WATCH_EVERY_S)
@@ -64,7 +64,8 @@ def screen(snapshot: Snapshot, flags: str = "") -> Group:
     """What is printed; ``flags`` name the pipeline in what a person is told to type."""
     head = Text(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(snapshot.at))}  {snapshot.data_dir}", style="dim")
     if not snapshot.anything_runs:
-        return Group(head, Text(f"nothing runs here: start it with `market-pipeline up{flags}`", style="yellow"))
+        cure = f"nothing runs here: start it with `market-pipeline up{flags}`"
+        return Group(head, Text(cure, style="yellow", no_wrap=True, overflow="ignore"))  # a command is copied whole
     return Group(head, _processes(snapshot), _figures(snapshot))
 
 

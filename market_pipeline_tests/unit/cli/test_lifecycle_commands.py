@@ -81,6 +81,8 @@ def test_status_of_nothing_has_its_own_exit_code(run: object) -> None:
     result = run("status", "--json")  # type: ignore[operator]
     assert result.exit_code == 3
     assert json.loads(result.output)["running"] is False
+    screen = run("status", "--data-dir", f"/tmp/{'long' * 30}", "--port-base", "31000")  # type: ignore[operator]
+    assert f"`market-pipeline up --data-dir /tmp/{'long' * 30} --port-base 31000`\n" in screen.output
 
 
 def test_down_of_nothing_says_so(run: object) -> None:
