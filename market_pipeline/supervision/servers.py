@@ -75,7 +75,7 @@ def _bytes_below(folder: Path) -> int:
     for parent, _, names in os.walk(folder):  # passes over what it can't read
         for name in names:
             with contextlib.suppress(OSError):  # compaction removes files at any moment
-                total += os.lstat(os.path.join(parent, name)).st_size
+                total += (Path(parent) / name).lstat().st_size
     return total
 
 
