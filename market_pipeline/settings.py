@@ -244,6 +244,8 @@ class Settings(BaseSettings):
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise SettingsError(_complaint(str(first["loc"][0]))) from None
+        except UnicodeDecodeError:
+            raise SettingsError("the .env file here is not text in UTF-8: save it as that") from None
 
     @cached_property
     def paths(self) -> Paths:

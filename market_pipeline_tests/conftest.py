@@ -48,6 +48,14 @@ def _no_settings_of_this_machine() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _hears_signals() -> None:
+    """Tests that were started in the background are deaf to SIGINT; Dagster then makes SIGTERM alike, and every program
+    that a later test starts would be deaf to both."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on at the moment."""

@@ -8,15 +8,20 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from market_pipeline.settings import Settings
+from market_pipeline.which import where_flags
 
 TIMEOUT_S = 5.0
+
+_SILENCE = {"_TIMED_OUT", "_TIMED_OUT_QUEUE", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"}
+"""librdkafka's own names for it."""
 
 
 class BrokerUnreachableError(Exception):
     """Kafka did not answer in time; the message says where it was looked for and what to do."""
 
     def __init__(self, settings: Settings, why: object) -> None:
-        cure = "start it with `market-pipeline up`" if settings.embedded_kafka else "check KAFKA_BOOTSTRAP_SERVERS"
+        start = f"start it with `market-pipeline up{where_flags(settings)}`"
+        cure = start if settings.embedded_kafka else "check KAFKA_BOOTSTRAP_SERVERS"
         super().__init__(f"Kafka does not answer at {settings.bootstrap_servers} ({reason(why)}): {cure}")
 
 
@@ -24,6 +29,11 @@ def reason(error: object) -> str:
     """What librdkafka says, without its internal codes."""
     inner = error.args[0] if isinstance(error, KafkaException) and error.args else error
     return str(inner.str()) if isinstance(inner, KafkaError) else str(inner)
+
+
+def is_silence(error: KafkaException) -> bool:
+    """Whether nobody answered, or whoever did could not reach the rest, as opposed to a refusal."""
+    return error.args[0].name() in _SILENCE
 
 
 def client_config(settings: Settings) -> dict[str, Any]:

@@ -138,6 +138,8 @@ def list_groups(settings: Settings) -> list[tuple[str, str]]:
         answer = admin(settings).list_consumer_groups(request_timeout=TIMEOUT_S).result()
     except KafkaException as error:
         raise BrokerUnreachableError(settings, error) from None
+    if answer.errors and not answer.valid:  # a broker that is away is told here, and not raised
+        raise BrokerUnreachableError(settings, answer.errors[0])
     return sorted((group.group_id, group.state.name.lower()) for group in answer.valid)
 
 

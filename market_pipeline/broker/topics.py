@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
-from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, reason
+from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, is_silence, reason
 from market_pipeline.settings import Settings
 
 HOUR_MS = 3_600_000
@@ -110,6 +110,7 @@ def create_topic(settings: Settings, spec: TopicSpec) -> None:
     """Create one topic and wait until its partitions have leaders; one that another process just made is fine too.
 
     Raises:
+        BrokerUnreachableError: Kafka does not answer.
         TopicError: Kafka refuses.
     """
     new = NewTopic(spec.name, num_partitions=spec.partitions, replication_factor=spec.replication, config=spec.config)
@@ -117,6 +118,8 @@ def create_topic(settings: Settings, spec: TopicSpec) -> None:
     try:
         future.result(timeout=2 * TIMEOUT_S)
     except KafkaException as error:
+        if is_silence(error):
+            raise BrokerUnreachableError(settings, error) from None
         if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
             raise TopicError(f"topic {spec.name} was not created: {error.args[0].str()}") from None
     _wait_for_leaders(settings, {spec.name})
@@ -126,12 +129,15 @@ def delete_topic(settings: Settings, name: str) -> None:
     """Delete a topic with all its records.
 
     Raises:
+        BrokerUnreachableError: Kafka does not answer.
         TopicError: there is no such topic, or Kafka refuses.
     """
     future = admin(settings).delete_topics([name], operation_timeout=TIMEOUT_S, request_timeout=TIMEOUT_S)[name]
     try:
         future.result(timeout=2 * TIMEOUT_S)
     except KafkaException as error:
+        if is_silence(error):
+            raise BrokerUnreachableError(settings, error) from None
         raise TopicError(f"topic {name} was not deleted: {error.args[0].str()}") from None
 
 

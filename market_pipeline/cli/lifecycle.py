@@ -23,12 +23,15 @@ from market_pipeline.local.down import Stopped, bring_down
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.jvm import UnusablePath
-from market_pipeline.local.preflight import StartError
+from market_pipeline.local.preflight import StartError, check_feed
+from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisor_client import SupervisorAway
+from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.local.up import Start
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError
 from market_pipeline.store.migrate import MigrationError, migrate
+from market_pipeline.supervision.lock import holder
 
 FOLLOW_EVERY_S = 0.25
 START_FAILURES = (
@@ -66,6 +69,8 @@ def up(
       market-pipeline up --feed finnhub --symbols AAPL,MSFT,BINANCE:BTCUSDT
       market-pipeline up --replay-file trades.jsonl --replay-speed max --replay-once
     """
+    if replay_file and feed not in (None, "replay"):
+        raise PipelineError(f"--replay-file goes with --feed replay, not with --feed {feed}: leave out one of them")
     settings = load_settings(
         feed=feed or ("replay" if replay_file else None),
         symbols=symbols,
@@ -74,6 +79,10 @@ def up(
         replay_speed=replay_speed,
         replay_once=replay_once,
     )
+    try:
+        check_feed(settings)
+    except StartError as error:
+        raise PipelineError(str(error)) from None
     console = Console()
     console.print(_headline(settings), highlight=False, soft_wrap=True)
     with _interruptible():
@@ -150,7 +159,8 @@ def _stop(settings: Settings, console: Console) -> list[Stopped]:
         mark = "[yellow]![/]" if stopped.killed else "[green]✓[/]"
         console.print(f"  {mark} {stopped.sentence()}", highlight=False, soft_wrap=True)
 
-    console.print("stopping")
+    if any(holder(settings.paths.lock(name)) is not None for name in (SUPERVISOR, *EVERY_NAME)):
+        console.print("stopping")
     with _deaf():
         return bring_down(settings, told)
 
@@ -241,7 +251,8 @@ def logs(service: str | None, follow: bool, lines: int) -> None:
     for name, file in files:
         for line in log_files.tail(file, lines).splitlines():
             click.echo(f"{prefix[name]}{line}")
-    for _ in itertools.count() if follow else ():
-        for name, line in log_files.added(followers):
-            click.echo(f"{prefix[name]}{line}")
-        time.sleep(FOLLOW_EVERY_S)
+    with contextlib.suppress(KeyboardInterrupt):
+        for _ in itertools.count() if follow else ():
+            for name, line in log_files.added(followers):
+                click.echo(f"{prefix[name]}{line}")
+            time.sleep(FOLLOW_EVERY_S)

@@ -1,8 +1,10 @@
 """``nodetool``: the runbook's Cassandra commands, on the embedded node or on a configured one."""
 
+import itertools
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 
 import click
 
@@ -11,12 +13,35 @@ from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.nodetool import NoNodetool, nodetool_command
 from market_pipeline.settings import LOOPBACK
+from market_pipeline.which import where_flags
+
+OURS = ("--data-dir", "--port-base")
 
 
-@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+def ours_first(arguments: Sequence[str]) -> list[str]:
+    """The options that name the pipeline moved before nodetool's own words, wherever they stood."""
+    ours: list[str] = []
+    rest: list[str] = []
+    left = iter(arguments)
+    for each in left:
+        if each in OURS:
+            ours += [each, *itertools.islice(left, 1)]
+        else:
+            (ours if each.partition("=")[0] in OURS else rest).append(each)
+    return ours + rest
+
+
+class Nodetool(click.Command):
+    """nodetool's words are its own, but for the options that go with every command of ours."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, ours_first(args))
+
+
+@click.command(cls=Nodetool, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def nodetool(arguments: tuple[str, ...]) -> None:
-    """Run Cassandra's nodetool; everything behind the word is nodetool's own.
+    """Run Cassandra's nodetool; what follows is nodetool's own, --data-dir and --port-base excepted.
 
     \b
     Examples:
@@ -29,7 +54,9 @@ def nodetool(arguments: tuple[str, ...]) -> None:
     if settings.embedded_cassandra and "help" not in arguments:
         with socket.socket() as probe:
             if probe.connect_ex((LOOPBACK, settings.ports.cassandra_jmx)) != 0:
-                raise PipelineError("Cassandra is not running: start it with `market-pipeline up`")
+                where = f"{LOOPBACK}:{settings.ports.cassandra_jmx} (JMX)"
+                cure = f"start it with `market-pipeline up{where_flags(settings)}`"
+                raise PipelineError(f"Cassandra does not answer at {where}: {cure}")
     try:
         command = nodetool_command(settings, arguments or ("help",))
     except (NoNodetool, NoJava, JarError) as error:

@@ -1,5 +1,6 @@
 """``record`` and ``replay``: what was received, as a file that can be played again."""
 
+import itertools
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,8 +12,10 @@ import click
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.feed.journal import Frame, read_frames
 from market_pipeline.feed.recording import RecordingError, recorded_line
-from market_pipeline.feed.server import serve_in_foreground
+from market_pipeline.feed.server import cannot_serve, serve_in_foreground
+from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import AlreadyRunning
+from market_pipeline.which import where_flags
 
 TIMES = "ISO 8601, such as 2026-11-24T14:30:00Z; UTC unless it tells a zone."
 
@@ -51,7 +54,9 @@ def record(out: Path | None, since: int, until: int | None) -> None:
       market-pipeline record | head -1
     """
     settings = load_settings()
-    frames = _between(read_frames(settings.paths.journal, since), until)
+    frames = _not_empty(
+        settings, _between(read_frames(settings.paths.journal, since), until), part=bool(since or until)
+    )
     if out is None:
         _write(frames, sys.stdout.buffer)
         return
@@ -85,8 +90,7 @@ def replay(file: Path, speed: str, once: bool) -> None:
     except (RecordingError, AlreadyRunning) as error:
         raise PipelineError(str(error)) from None
     except OSError as error:
-        where = f"{settings.feed_host}:{settings.ports.feed}"
-        raise PipelineError(f"can't listen on {where}: {error.strerror} (--port-base chooses others)") from None
+        raise PipelineError(cannot_serve(settings, error)) from None
 
 
 def _between(frames: Iterator[Frame], until: int | None) -> Iterator[Frame]:
@@ -94,6 +98,19 @@ def _between(frames: Iterator[Frame], until: int | None) -> Iterator[Frame]:
         if until is not None and frame.received_at >= until:
             return
         yield frame
+
+
+def _not_empty(settings: Settings, frames: Iterator[Frame], *, part: bool) -> Iterator[Frame]:
+    """The same frames; told before anything is written when there is none, or when they can't be read."""
+    try:
+        first = next(frames, None)
+    except OSError as error:
+        raise PipelineError(f"the journal {settings.paths.journal} can't be read: {error.strerror}") from None
+    if first is None:
+        cure = "check --since and --until" if part else f"run `market-pipeline up{where_flags(settings)}` first"
+        of = " of that time" if part else ""
+        raise PipelineError(f"nothing was recorded: there is no message{of} in {settings.paths.journal}: {cure}")
+    return itertools.chain([first], frames)
 
 
 def _write(frames: Iterator[Frame], file: BinaryIO) -> int:

@@ -1,6 +1,5 @@
 """How a start looks on the terminal: a bar for the download, a line for each service, the first trades, what next."""
 
-import shlex
 import threading
 
 from rich.console import Console
@@ -10,6 +9,7 @@ from rich.table import Table
 
 from market_pipeline.local.first_trades import Seen
 from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.which import where_flags
 
 ROWS = 6
 
@@ -57,6 +57,7 @@ class StartDisplay:
 
     def trades(self, seen: Seen, seconds: float) -> None:
         self._clear()
+        self._pending = []  # whatever trades go through is there
         if seen.quiet:
             self._console.print("  [yellow]•[/] connected; no trade yet, the market may be closed", highlight=False)
             return
@@ -86,17 +87,6 @@ def trades_table(seen: Seen) -> Table:
     for row in seen.rows[:ROWS]:
         table.add_row(row.symbol, f"{row.price:f}", f"{row.volume:f}", f"{row.ts:%Y-%m-%d %H:%M:%S.%f}"[:-3])
     return table
-
-
-def where_flags(settings: Settings) -> str:
-    """The options that name this pipeline; '' for the one at the defaults."""
-    default = Settings.model_construct()
-    flags = []
-    if settings.data_dir != default.data_dir:
-        flags.append(f"--data-dir {shlex.quote(str(settings.data_dir))}")
-    if settings.port_base != default.port_base:
-        flags.append(f"--port-base {settings.port_base}")
-    return "".join(f" {flag}" for flag in flags)
 
 
 def what_next(settings: Settings, console: Console, *, detached: bool) -> None:

@@ -14,6 +14,7 @@ from rich.text import Text
 from market_pipeline.cli import load_settings
 from market_pipeline.local.snapshot import Snapshot, gather
 from market_pipeline.settings import Settings
+from market_pipeline.which import where_flags
 
 EXIT_NOTHING_RUNS = 3
 WATCH_EVERY_S = 1.0
@@ -41,7 +42,7 @@ def status(as_json: bool, watch: bool) -> None:
         if as_json:
             click.echo(json.dumps(snapshot.as_json(), default=str))
         else:
-            Console().print(screen(snapshot))
+            Console().print(screen(snapshot, where_flags(settings)), crop=False)
         if not watch:
             break
         time.sleep(WATCH_EVERY_S)
@@ -50,20 +51,21 @@ def status(as_json: bool, watch: bool) -> None:
 
 
 def _watch(settings: Settings) -> None:
-    with Live(screen(gather(settings)), screen=True, auto_refresh=False) as live:
+    with Live(screen(gather(settings), where_flags(settings)), screen=True, auto_refresh=False) as live:
         try:
             while True:
                 time.sleep(WATCH_EVERY_S)
-                live.update(screen(gather(settings)), refresh=True)
+                live.update(screen(gather(settings), where_flags(settings)), refresh=True)
         except KeyboardInterrupt:
             return
 
 
-def screen(snapshot: Snapshot) -> Group:
-    """What is printed."""
+def screen(snapshot: Snapshot, flags: str = "") -> Group:
+    """What is printed; ``flags`` name the pipeline in what a person is told to type."""
     head = Text(f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(snapshot.at))}  {snapshot.data_dir}", style="dim")
     if not snapshot.anything_runs:
-        return Group(head, Text("nothing runs here: start it with `market-pipeline up`", style="yellow"))
+        cure = f"nothing runs here: start it with `market-pipeline up{flags}`"
+        return Group(head, Text(cure, style="yellow", no_wrap=True, overflow="ignore"))  # a command is copied whole
     return Group(head, _processes(snapshot), _figures(snapshot))
 
 

@@ -57,12 +57,19 @@ def symbols_in(file: Path | None) -> tuple[str, ...]:
     Raises:
         RecordingError: no file was named, it isn't there, or it holds no trade.
     """
-    symbols: dict[str, None] = {}
-    for payload, _ in _payloads(_existing(file)):
-        symbols |= dict.fromkeys(_symbols(_elements(_object(payload))))
-    if not symbols:
+    check_playable(file)
+    payloads = _payloads(_existing(file))
+    return tuple(dict.fromkeys(s for payload, _ in payloads for s in _symbols(_elements(_object(payload)))))
+
+
+def check_playable(file: Path | None) -> None:
+    """Read up to the first trade.
+
+    Raises:
+        RecordingError: no file was named, it isn't there or can't be read, or it holds no trade.
+    """
+    if not any(symbol for payload, _ in _payloads(_existing(file)) for symbol in _symbols(_elements(_object(payload)))):
         raise RecordingError(f"{file} holds no trade: a recording is Finnhub messages, one a line, or journal segments")
-    return tuple(symbols)
 
 
 def recorded_line(payload: bytes, source: str, received_at: int) -> bytes:
@@ -83,8 +90,12 @@ def recorded_line(payload: bytes, source: str, received_at: int) -> bytes:
 def _existing(file: Path | None) -> Path:
     if file is None:
         raise RecordingError("the feed replay needs a file: --replay-file FILE, or MARKET_PIPELINE_REPLAY_FILE")
-    if not file.exists():
-        raise RecordingError(f"there is no recording {file}: --replay-file names a file of Finnhub messages")
+    try:
+        file.stat()
+    except FileNotFoundError:
+        raise RecordingError(f"there is no recording {file}: name a file of Finnhub messages, one a line") from None
+    except OSError as error:
+        raise RecordingError(f"the recording {file} can't be read: {error.strerror}") from None
     return file
 
 

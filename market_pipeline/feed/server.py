@@ -153,9 +153,16 @@ def main() -> int:
         logger.critical("%s", error)
         return EXIT_USAGE
     except OSError as error:
-        where = f"{settings.feed_host}:{settings.ports.feed}"
-        logger.critical("the feed can't listen on %s: %s (--port-base chooses others)", where, error.strerror)
+        logger.critical("%s", cannot_serve(settings, error))
         return EXIT_FAILED
+
+
+def cannot_serve(settings: Settings, error: OSError) -> str:
+    """What to tell of an address that can't be had, or of a folder that can't be written: only that has a name."""
+    if error.filename is not None:
+        return f"can't write {error.filename}: {error.strerror} (--data-dir chooses another folder)"
+    where = f"{settings.feed_host}:{settings.ports.feed}"
+    return f"can't listen on {where}: {error.strerror} (--port-base chooses others)"
 
 
 def _serve(settings: Settings, feed: FeedServer, tell: Callable[[str], object] = logger.info) -> int:

@@ -45,7 +45,8 @@ def examine(settings: Settings) -> Iterator[Check]:
     yield check_jars()
     yield check_data_dir(settings)
     yield check_disk(settings)
-    yield check_memory(psutil.virtual_memory().available, running=running)
+    memory = psutil.virtual_memory()
+    yield check_memory(settings, memory.available, memory.total, running=running)
     yield check_ports(settings, running=running)
     yield check_feed(settings)
     yield from check_vendor(settings, ask_vendor)
@@ -96,6 +97,7 @@ def check_data_dir(settings: Settings) -> Check:
     try:
         check_path(settings.data_dir)
         preflight.check_layout(settings.data_dir)
+        preflight.check_writable(settings.data_dir)
     except (StartError, UnusablePath) as error:
         return Check("data dir", "failed", *_split(error))
     made = "" if settings.paths.version.exists() else ", not made yet"
@@ -110,9 +112,16 @@ def check_disk(settings: Settings) -> Check:
     return Check("disk", "ok", f"{preflight.free_bytes(settings.data_dir) / 1024**3:,.1f} GiB free")
 
 
-def check_memory(available: int, *, running: bool) -> Check:
-    """Memory that programs can get; a pipeline that runs has its share already."""
+def check_memory(settings: Settings, available: int, total: int, *, running: bool) -> Check:
+    """Memory that programs can get, and that the machine has, in bytes; a pipeline that runs has its share already."""
     text = f"{available / 1024**3:,.1f} GiB available"
+    heaps = {"SPARK_DRIVER_MEMORY_MB": settings.spark_driver_memory_mb}
+    if settings.embedded_cassandra:
+        heaps["CASSANDRA_HEAP_MB"] = settings.cassandra_heap_mb
+    wanted = sum(heaps.values()) * 1024**2
+    if wanted > total:
+        found = f"the heaps may grow to {wanted / 1024**3:,.1f} GiB, this machine has {total / 1024**3:,.1f} GiB"
+        return Check("memory", "failed", found, f"lower MARKET_PIPELINE_{max(heaps, key=lambda name: heaps[name])}")
     if available < NEEDED_MEMORY and not running:
         cure = f"the pipeline takes about {NEEDED_MEMORY / 1024**3:.0f} GiB: end other programs, or lower the heaps"
         return Check("memory", "warning", text, f"{cure} (MARKET_PIPELINE_CASSANDRA_HEAP_MB)")
@@ -186,8 +195,13 @@ def check_key(settings: Settings, ask: Callable[[str, str], Reply | str]) -> Ite
     """Try the key, if there is one, by one small request; it goes in a header and is never shown."""
     if settings.finnhub_api_key is None:
         return
-    reply = ask(f"{settings.finnhub_rest_url}/quote?symbol=AAPL", settings.finnhub_api_key.get_secret_value())
     wanted = settings.active_feed == "finnhub"
+    key = settings.finnhub_api_key.get_secret_value()
+    if not (key.isascii() and key.isprintable()):
+        text = "the key has characters that no key has"
+        yield Check("key", "failed" if wanted else "warning", text, "copy it anew from finnhub.io/dashboard")
+        return
+    reply = ask(f"{settings.finnhub_rest_url}/quote?symbol=AAPL", key)
     if isinstance(reply, str):
         yield Check("key", "warning", f"cannot tell whether it is good: no answer ({reply})", "check the network")
     elif reply.status in (401, 403):

@@ -46,9 +46,11 @@ class Watch:
         self._stack.close()
 
     def working(self) -> set[str]:
-        """Those of producer and stream that say that they do their work."""
+        """Those of feed-server, producer and stream that say that they do their work."""
         producer, stream = self._beat("producer"), self._beat("stream")
         working = set()
+        if self._beat("feed-server") is not None:  # its first word comes when it listens
+            working.add("feed-server")
         if producer is not None and producer.detail.get("connected"):
             working.add("producer")
         if stream is not None and stream.detail.get("phase") in ("catching-up", "running"):
@@ -81,7 +83,7 @@ class Watch:
     def _market_is_quiet(self) -> bool:
         """Connected, all in order, and nothing comes: of Finnhub this is the rule outside of trading hours."""
         producer = self._beat("producer")
-        if producer is None or self._settings.active_feed != "finnhub" or self.working() != {"producer", "stream"}:
+        if producer is None or self._settings.active_feed != "finnhub" or not self.working() >= {"producer", "stream"}:
             return False
         since = producer.detail.get("connected_since")
         connected_for = self._now() - since if isinstance(since, int | float) else 0.0

@@ -8,6 +8,7 @@ to it reaches the server, and a second copy ends at once.
 
 import logging
 import os
+import signal
 import sys
 from importlib import resources
 from types import ModuleType
@@ -41,6 +42,9 @@ def become(name: str, settings: Settings) -> None:
     else:
         command = _server(name, settings) if name in SERVERS else _dagster(name, settings)
         lock.keep_through_exec()
+    # started in the background a process is deaf to SIGINT, through exec as well, and Dagster then makes SIGTERM alike
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
     os.execv(command[0], command)
 
 

@@ -1,9 +1,11 @@
 """What is checked before anything is started: each failure is one line that says what to do."""
 
+import os
 from pathlib import Path
 
 import psutil
 
+from market_pipeline.feed.recording import RecordingError, check_playable
 from market_pipeline.local import ports
 from market_pipeline.local.jars import locked, missing, repository
 from market_pipeline.local.java import find
@@ -51,6 +53,7 @@ def check(settings: Settings) -> None:
     check_feed(settings)
     check_path(settings.data_dir)
     check_layout(settings.data_dir)
+    check_writable(settings.data_dir)
     check_nothing_runs(settings)
     check_disk(settings)
     find(settings)
@@ -58,7 +61,7 @@ def check(settings: Settings) -> None:
 
 
 def check_feed(settings: Settings) -> None:
-    """The feed has what it needs: Finnhub a key, the replayer a file."""
+    """The feed has what it needs: Finnhub a key, the replayer a file with a trade."""
     if settings.active_feed == "finnhub" and settings.finnhub_api_key is None:
         raise StartError(
             "the feed finnhub needs a key: put FINNHUB_API_KEY=… into .env or the environment, or use --feed simulator"
@@ -66,8 +69,10 @@ def check_feed(settings: Settings) -> None:
     if settings.active_feed == "replay":
         if settings.replay_file is None:
             raise StartError("the feed replay needs --replay-file FILE (Finnhub messages, one a line)")
-        if not settings.replay_file.exists():
-            raise StartError(f"there is no file {settings.replay_file}: --replay-file names what to replay")
+        try:
+            check_playable(settings.replay_file)
+        except RecordingError as error:
+            raise StartError(str(error)) from None
     if not settings.symbols:
         raise StartError("no symbols: --symbols takes them separated by commas, such as AAPL,BINANCE:BTCUSDT")
 
@@ -88,6 +93,19 @@ def check_layout(root: Path) -> None:
         raise StartError(
             f"{root} is no data dir of a pipeline (it has {foreign[0]!r}): choose an empty folder with --data-dir"
         )
+
+
+def check_writable(root: Path) -> None:
+    """The data dir can be written, or made where it is to be."""
+    there = _nearest(root)
+    if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+        what = f"cannot write to {root}" if there == root else f"cannot make {root}, for {there} can't be written"
+        raise StartError(f"{what}: choose another folder with --data-dir")
+
+
+def _nearest(path: Path) -> Path:
+    """The path, or the folder above it that is there already."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
 def _check_version(root: Path, text: str) -> None:
@@ -131,8 +149,7 @@ def check_nothing_runs(settings: Settings) -> None:
 
 def free_bytes(path: Path) -> int:
     """Free space where the path is, or will be."""
-    there = next(folder for folder in (path, *path.parents) if folder.exists())
-    return psutil.disk_usage(str(there)).free
+    return psutil.disk_usage(str(_nearest(path))).free
 
 
 def check_disk(settings: Settings) -> None:

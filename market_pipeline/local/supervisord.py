@@ -88,14 +88,14 @@ stopwaitsecs={program.stop_within_s}
 stopasgroup=true
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={_plain(settings.paths.log(program.name))}
+stdout_logfile={_plain(_plain(settings.paths.log(program.name)))}
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=3
 """
 
 
 def _plain(value: object) -> str:
-    """supervisord expands ``%(…)s``."""
+    """supervisord expands ``%(…)s``, and does so twice in the name of a program's log."""
     return str(value).replace("%", "%%")
 
 

@@ -16,6 +16,7 @@ from cassandra.connection import ConnectionException
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 
 from market_pipeline.settings import Settings
+from market_pipeline.which import where_flags
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -25,7 +26,8 @@ class StoreUnreachableError(Exception):
 
     def __init__(self, settings: Settings, why: str) -> None:
         where = f"{', '.join(settings.contact_points)} port {settings.cql_port}"
-        cure = "start it with `market-pipeline up`" if settings.embedded_cassandra else "check CASSANDRA_CONTACT_POINTS"
+        start = f"start it with `market-pipeline up{where_flags(settings)}`"
+        cure = start if settings.embedded_cassandra else "check CASSANDRA_CONTACT_POINTS"
         super().__init__(f"Cassandra does not answer at {where} ({why}): {cure}")
 
 

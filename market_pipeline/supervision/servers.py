@@ -1,5 +1,7 @@
 """The state of Kafka and Cassandra, asked for directly."""
 
+import contextlib
+import os
 import socket
 import time
 from dataclasses import dataclass, field
@@ -70,11 +72,10 @@ def cassandra_status(settings: Settings) -> CassandraStatus:
 
 def _bytes_below(folder: Path) -> int:
     total = 0
-    for file in folder.rglob("*"):
-        try:
-            total += file.stat().st_size if file.is_file() else 0
-        except OSError:
-            continue  # compaction removes files at any moment
+    for parent, _, names in os.walk(folder):  # passes over what it can't read
+        for name in names:
+            with contextlib.suppress(OSError):  # compaction removes files at any moment
+                total += (Path(parent) / name).lstat().st_size
     return total
 
 

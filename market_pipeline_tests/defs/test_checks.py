@@ -124,5 +124,5 @@ def test_a_pipeline_that_is_down_is_told_in_one_line(
     with pytest.raises(dg.Failure) as failure:
         judge(look, pipeline=pipeline, spark=BatchSpark())
     assert failure.value.description is not None
-    assert failure.value.description.endswith("start it with `market-pipeline up`")
+    assert failure.value.description.endswith(f"start it with `market-pipeline up --data-dir {pipeline.data_dir}`")
     assert "\n" not in failure.value.description

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from market_pipeline.cli import COMMANDS, main
 from market_pipeline.cli.foreground import line, news
-from market_pipeline.cli.start_display import what_next, where_flags
+from market_pipeline.cli.start_display import what_next
 from market_pipeline.cli.status import age, duration, feed_faults, feed_line, kafka_line, screen, stream_line
 from market_pipeline.local.processes import ProcessStatus
 from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
@@ -20,6 +20,7 @@ from market_pipeline.local.supervisor_log import History
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
+from market_pipeline.which import where_flags
 
 OURS = ("up", "down", "init", "restart", "logs", "status", "doctor")
 
@@ -50,7 +51,9 @@ def test_every_command_has_help_with_examples(run: object, command: str) -> None
     ("arguments", "says"),
     [
         (("up", "--feed", "finnhub"), "needs a key"),
-        (("up", "--replay-file", "absent.jsonl"), "there is no file"),
+        (("up", "--replay-file", "absent.jsonl"), "there is no recording"),
+        (("up", "--replay-file", "x", "--feed", "simulator"), "--replay-file goes with --feed replay"),
+        (("up", "--symbols", "", "--feed", "simulator"), "no symbols"),
         (("up", "--feed", "replay"), "needs --replay-file"),
         (("up", "--replay-file", "x", "--replay-speed", "fast"), "MARKET_PIPELINE_REPLAY_SPEED must be a number"),
         (("restart", "producer"), "nothing runs"),
@@ -65,6 +68,7 @@ def test_a_mistake_is_one_line_with_its_cure(run: object, arguments: tuple[str, 
     (error,) = (each for each in result.output.splitlines() if each.startswith("error: "))
     assert says in error
     assert "Traceback" not in result.output
+    assert "market-pipeline on" not in result.output
 
 
 def test_an_unknown_feed_is_refused_with_the_known_ones(run: object) -> None:
@@ -77,12 +81,14 @@ def test_status_of_nothing_has_its_own_exit_code(run: object) -> None:
     result = run("status", "--json")  # type: ignore[operator]
     assert result.exit_code == 3
     assert json.loads(result.output)["running"] is False
+    screen = run("status", "--data-dir", f"/tmp/{'long' * 30}", "--port-base", "31000")  # type: ignore[operator]
+    assert f"`market-pipeline up --data-dir /tmp/{'long' * 30} --port-base 31000`\n" in screen.output
 
 
 def test_down_of_nothing_says_so(run: object) -> None:
     result = run("down")  # type: ignore[operator]
     assert result.exit_code == 0
-    assert "nothing runs on" in result.output
+    assert result.output.startswith("nothing runs on")
 
 
 def test_logs_of_one_service_and_of_all(run: object, tmp_path: Path) -> None:
@@ -90,6 +96,17 @@ def test_logs_of_one_service_and_of_all(run: object, tmp_path: Path) -> None:
     (tmp_path / "data" / "logs" / "stream.log").write_text("one\ntwo\n")
     assert run("logs", "stream", "-n", "1").output == "two\n"  # type: ignore[operator]
     assert "stream              | two" in run("logs").output  # type: ignore[operator]
+
+
+def test_the_end_of_following_is_quiet(run: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    (tmp_path / "data" / "logs").mkdir(parents=True)
+    (tmp_path / "data" / "logs" / "stream.log").write_text("one\n")
+    monkeypatch.setattr("market_pipeline.cli.lifecycle.time.sleep", interrupted)
+    result = run("logs", "-f", "stream")  # type: ignore[operator]
+    assert (result.exit_code, result.output) == (0, "one\n")
 
 
 def test_doctor_tells_each_check_and_fails_with_one(run: object, monkeypatch: pytest.MonkeyPatch) -> None:

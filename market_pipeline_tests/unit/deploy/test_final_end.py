@@ -15,15 +15,9 @@ LIMIT_S = 30
 
 
 def contained(*program: str) -> "subprocess.Popen[str]":
-    # a group of its own and signals as in a container: Dagster, run by a test before this one in
-    # a job that is deaf to SIGINT, makes the process deaf to SIGTERM as well, and a shell can't undo what it inherits
+    # a group of its own, as a container would be
     return subprocess.Popen(
-        [SCRIPT, *program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=lambda: signal.signal(signal.SIGTERM, signal.SIG_DFL),
+        [SCRIPT, *program], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
 
 

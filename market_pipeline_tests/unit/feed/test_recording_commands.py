@@ -1,5 +1,6 @@
 """`record` and `replay` as a person types them."""
 
+import errno
 import json
 import os
 import signal
@@ -14,8 +15,9 @@ from click.testing import CliRunner, Result
 from market_pipeline.cli import main
 from market_pipeline.feed.journal import Journal
 from market_pipeline.feed.secrecy import Secrecy
+from market_pipeline.feed.server import cannot_serve
 from market_pipeline.feed.transport import connect
-from market_pipeline.settings import LOOPBACK
+from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline_tests.unit.feed.conftest import element, trade_message, wait_until
 
 
@@ -51,13 +53,34 @@ def test_record_of_a_stretch_of_time_to_standard_output(tmp_path: Path, run: Cal
 
 
 def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, run: Callable[..., Result]) -> None:
+    journal(tmp_path)
     assert run("record", "--since", "yesterday").exit_code == 2
     failed = run("record", "--out", str(tmp_path / "no" / "such" / "folder"))
     assert (failed.exit_code, len(failed.output.splitlines())) == (1, 1)
     missing = run("replay", str(tmp_path / "nowhere"))
     assert (missing.exit_code, len(missing.output.splitlines())) == (1, 1)
     assert "there is no recording" in missing.output
+    assert "--replay-file" not in missing.output
     assert run("replay", "x", "--speed", "fast").exit_code == 1
+
+
+def test_a_record_of_nothing_leaves_no_file(tmp_path: Path, run: Callable[..., Result]) -> None:
+    out = tmp_path / "out.jsonl"
+    nothing = run("record", "--out", str(out))
+    assert (nothing.exit_code, len(nothing.output.splitlines())) == (1, 1)
+    assert "nothing was recorded" in nothing.output
+    journal(tmp_path)
+    assert "nothing was recorded" in run("record", "--since", "2030-01-01", "--out", str(out)).output
+    assert run("record", "--until", "2020-01-01").exit_code == 1
+    assert not out.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_no_port_that_is_taken(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path / "data", port_base=31_000)
+    folder = PermissionError(errno.EACCES, "Permission denied", str(settings.paths.run))
+    assert cannot_serve(settings, folder).startswith(f"can't write {settings.paths.run}: Permission denied (--data-dir")
+    taken = OSError(errno.EADDRINUSE, "Address already in use")
+    assert "can't listen on 127.0.0.1:31080: Address already in use (--port-base" in cannot_serve(settings, taken)
 
 
 @pytest.mark.parametrize("command", ["record", "replay"])

@@ -57,9 +57,18 @@ def test_a_missing_key_fails_with_its_cure() -> None:
 
 
 def test_little_memory_is_a_warning_unless_the_pipeline_has_it() -> None:
-    assert check_memory(3 * GIB, running=False).verdict == "warning"
-    assert check_memory(3 * GIB, running=True).verdict == "ok"
-    assert check_memory(8 * GIB, running=False).verdict == "ok"
+    settings = Settings.load()
+    assert check_memory(settings, 3 * GIB, 8 * GIB, running=False).verdict == "warning"
+    assert check_memory(settings, 3 * GIB, 8 * GIB, running=True).verdict == "ok"
+    assert check_memory(settings, 8 * GIB, 8 * GIB, running=False).verdict == "ok"
+
+
+def test_a_heap_that_the_machine_does_not_have_fails() -> None:
+    check = check_memory(Settings.load(cassandra_heap_mb=90_000), 8 * GIB, 16 * GIB, running=False)
+    assert (check.verdict, check.cure) == ("failed", "lower MARKET_PIPELINE_CASSANDRA_HEAP_MB")
+    assert "this machine has 16.0 GiB" in check.found
+    elsewhere = Settings.load(cassandra_heap_mb=90_000, cassandra_contact_points=("db",))
+    assert check_memory(elsewhere, 8 * GIB, 16 * GIB, running=False).verdict == "ok"
 
 
 @pytest.mark.parametrize(("python", "verdict"), [((3, 10, 1), "failed"), ((3, 11, 0), "ok"), ((3, 14, 0), "failed")])
@@ -185,7 +194,7 @@ def test_an_odd_key_is_no_crash_and_not_shown(key: str) -> None:
     with rest_server(200) as (address, _):
         settings = Settings.load(feed="finnhub", finnhub_api_key=key, finnhub_rest_url=address)
         (check,) = checkup.check_key(settings, ask_vendor)
-    assert check.verdict == "warning"
+    assert (check.verdict, check.found) == ("failed", "the key has characters that no key has")
     assert key not in str(check)
 
 

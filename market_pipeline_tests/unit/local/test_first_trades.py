@@ -94,6 +94,8 @@ def test_who_says_that_it_works(tmp_path: Path, beat: Any) -> None:
     beat("producer", connected=True)
     beat("stream", phase="starting")
     assert watch(tmp_path).working() == {"producer"}
+    beat("feed-server", clients=0)
+    assert watch(tmp_path).working() == {"producer", "feed-server"}
 
 
 def test_a_stream_that_gets_on_is_told_from_one_that_does_not(tmp_path: Path, beat: Any) -> None:

@@ -1,3 +1,10 @@
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from market_pipeline.cli import main
+from market_pipeline.cli.nodetool import ours_first
 from market_pipeline.local.nodetool import todays_names
 
 
@@ -8,3 +15,22 @@ def test_the_runbooks_cfstats_is_tablestats() -> None:
 def test_only_the_command_itself_is_renamed() -> None:
     assert todays_names(["tablestats", "cfstats"]) == ["tablestats", "cfstats"]
     assert todays_names([]) == []
+
+
+def test_the_options_that_name_the_pipeline_may_stand_anywhere() -> None:
+    given = ["status", "--data-dir", "/d", "-r", "--port-base=31000", "market_data"]
+    assert ours_first(given) == ["--data-dir", "/d", "--port-base=31000", "status", "-r", "market_data"]
+    assert ours_first(["status", "--port-base"]) == ["--port-base", "status"]
+
+
+def test_a_node_that_is_away_is_told_by_its_address(
+    tmp_path: Path, free_port_base: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # both options become variables of this process: let them end with the test
+    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("MARKET_PIPELINE_PORT_BASE", "29000")
+    base = free_port_base()  # type: ignore[operator]
+    done = CliRunner().invoke(main, ["nodetool", "status", "--data-dir", str(tmp_path), "--port-base", str(base)])
+    assert done.exit_code == 1
+    assert f"127.0.0.1:{base + 71}" in done.output
+    assert f"`market-pipeline up --data-dir {tmp_path} --port-base {base}`" in done.output

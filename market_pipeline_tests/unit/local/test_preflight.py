@@ -6,7 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from market_pipeline.local import preflight
+from market_pipeline.local import checkup, preflight
 from market_pipeline.local.preflight import LAYOUT, StartError
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.supervision.lock import ProcessLock
@@ -65,6 +65,19 @@ def test_a_file_is_no_data_dir(tmp_path: Path) -> None:
     assert "is a file" in refused(preflight.check_layout, tmp_path / "file")
 
 
+def test_a_folder_that_cannot_be_written_is_refused(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    preflight.check_writable(settings.data_dir)
+    monkeypatch.setattr(
+        "market_pipeline.local.preflight.os.access", lambda path, mode: False
+    )  # root may write anywhere
+    parent = settings.data_dir.parent
+    message = refused(preflight.check_writable, settings.data_dir)
+    assert f"cannot make {settings.data_dir}, for {parent} can't be written: choose another" in message
+    assert checkup.check_data_dir(settings).verdict == "failed"
+    settings.data_dir.mkdir()
+    assert f"cannot write to {settings.data_dir}: " in refused(preflight.check_writable, settings.data_dir)
+
+
 def test_a_second_pipeline_on_a_data_dir_is_refused(settings: Settings) -> None:
     with ProcessLock(settings.paths.lock("supervisord")):
         message = refused(preflight.check_nothing_runs, settings)
@@ -99,7 +112,11 @@ def test_a_taken_port_names_its_holder(tmp_path: Path, free_port: int) -> None:
     [
         ({"feed": "finnhub"}, "needs a key"),
         ({"feed": "replay"}, "needs --replay-file"),
-        ({"feed": "replay", "replay_file": Path("/nowhere/trades.jsonl")}, "there is no file /nowhere/trades.jsonl"),
+        (
+            {"feed": "replay", "replay_file": Path("/nowhere/trades.jsonl")},
+            "there is no recording /nowhere/trades.jsonl",
+        ),
+        ({"feed": "replay", "replay_file": Path(__file__)}, "holds no trade"),
         ({"feed": "simulator", "symbols": ()}, "no symbols"),
     ],
 )

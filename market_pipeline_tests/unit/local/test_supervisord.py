@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from supervisor.options import ServerOptions
 
 from market_pipeline.feed.producer import EXIT_KEY_REFUSED
 from market_pipeline.feed.program import EXIT_USAGE
@@ -61,6 +62,22 @@ def test_spaces_and_percents_survive(settings: Settings) -> None:
     found = parsed(configuration(settings, [program], settings.data_dir))["program:stream"]
     assert shlex.split(found["command"]) == ["/a python/bin", "-m", "x"]
     assert found["directory"] == str(settings.data_dir).replace("%", "%%")
+
+
+@pytest.mark.parametrize("folder", ["a%b", "100% (of) data", "%(here)s", "50%%"])
+def test_supervisord_itself_reads_what_was_meant(tmp_path: Path, folder: str) -> None:
+    settings = Settings.load(data_dir=tmp_path / folder, feed="simulator")
+    options = ServerOptions()
+    options.realize(["--configuration", str(write_configuration(settings, programs(settings), {}))])
+    assert options.logfile == str(settings.paths.log("supervisord"))
+    assert [config["file"] for config in options.server_configs] == [str(socket_path(settings))]
+    read = [program for group in options.process_group_configs for program in group.process_configs]
+    assert {program.name: program.stdout_logfile for program in read} == {
+        name: str(settings.paths.log(name)) for name in EVERY_NAME
+    }
+    assert {program.directory for program in read} == {str(settings.data_dir)}
+    dagster = next(program for program in read if program.name == "dagster-daemon")
+    assert dagster.environment == {"DAGSTER_HOME": str(settings.paths.dagster)}
 
 
 @pytest.mark.parametrize("variable", ["FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY"])
