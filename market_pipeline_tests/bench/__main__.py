@@ -34,8 +34,8 @@ REFERENCE = "real-time"
 RATES = (1, 138, 1000)
 """Trades a second: a quiet night, a busy symbol of the sample's day, a busy market."""
 
-WARM_UP_S = 10
-SETTLE_S = 120.0
+WARM_UP_S = 60
+SETTLE_S = 600.0
 CATCH_UP_S = 30.0
 """After so long a slow one is not waited for: its rate is known."""
 
