@@ -1,6 +1,7 @@
 """A Finnhub of our own: a real websocket server on a free port, which does to its clients what each test needs."""
 
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -57,7 +58,7 @@ def end_of(connection: Connection) -> Disconnected:
 class FakeFinnhub:
     """Counts what clients do; ``script`` is what it does to each connection, by default nothing but listening."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.script: Script = lambda server, connection: server.listen_to(connection)
         self.answer: Callable[[ServerConnection, Request], Response | None] = lambda connection, request: None
         self.paths: list[str] = []
@@ -65,9 +66,11 @@ class FakeFinnhub:
         self.sent: list[dict[str, Any]] = []
         self.open = 0
         self.most_open = 0
-        self._server: Server = serve(self._handle, LOOPBACK, 0, process_request=self._request, compression=None)
+        self._server: Server = serve(
+            self._handle, LOOPBACK, 0, ssl=tls, process_request=self._request, compression=None
+        )
         self.port = self._server.socket.getsockname()[1]
-        self.url = f"ws://{LOOPBACK}:{self.port}"
+        self.url = f"{'wss' if tls else 'ws'}://{LOOPBACK}:{self.port}"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def listen_to(self, connection: ServerConnection, until: Callable[[], bool] = lambda: False) -> None:
