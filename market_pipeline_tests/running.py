@@ -1,4 +1,8 @@
-"""A whole pipeline under the command line, as a user runs it, on ports and in a folder of its own."""
+"""A whole pipeline under the command line, as a user runs it, on ports and in a folder of its own.
+
+What tests ask again and again, ``status`` and ``query``, they ask of what is behind the commands: a new process for
+each answer would take the cores from the pipeline that they wait for.
+"""
 
 import json
 import os
@@ -7,10 +11,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+from market_pipeline.local.snapshot import gather
 from market_pipeline.settings import Settings
+from market_pipeline.store.cells import json_rows
+from market_pipeline.store.cluster import connect
 
 T = TypeVar("T")
 STARTS_WITHIN_S = 420
@@ -50,15 +58,20 @@ class RunningPipeline:
         self.run("up", "--detach", *arguments)
 
     def status(self) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(self.run("status", "--json", check=False).stdout)
+        """What ``status --json`` prints."""
+        answer: dict[str, Any] = json.loads(json.dumps(gather(self.settings).as_json(), default=str))
         return answer
 
     def rows(self, cql: str) -> list[dict[str, Any]]:
-        from decimal import Decimal
+        """What ``query --json`` prints, numbers as decimals.
 
-        answer: list[dict[str, Any]] = json.loads(
-            self.run("query", cql, "--json").stdout, parse_float=Decimal, parse_int=Decimal
-        )
+        Raises:
+            any of ``STORE_ERRORS``: Cassandra is away, or refuses.
+        """
+        with connect(self.settings, timeout_s=60) as session:
+            result = session.execute(cql)
+            text = "".join(json_rows(result.column_names or [], result))
+        answer: list[dict[str, Any]] = json.loads(text, parse_float=Decimal, parse_int=Decimal)
         return answer
 
     def count(self, table: str, where: str = "") -> int:
