@@ -16,7 +16,7 @@ stop: install
 	@$(BIN)/market-pipeline down
 
 test: check chromium ## every test, against real servers
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
 
 check: install ## format, lint and types
 	$(BIN)/ruff format --check .
@@ -24,7 +24,7 @@ check: install ## format, lint and types
 	$(BIN)/mypy
 
 unit: install ## the quick tests alone
-	$(BIN)/pytest market_pipeline_tests/unit $(ARGS)
+	$(BIN)/pytest --numprocesses 2 --dist loadgroup market_pipeline_tests/unit $(ARGS)
 
 bench: install ## latency, catch-up and cost, beside what one would write instead
 	$(BIN)/python -m market_pipeline_tests.bench $(ARGS)
