@@ -39,9 +39,11 @@ def die_with_parent() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what needs real servers, or a browser, in one of the test processes, one after another: the servers are
-    started once, and two pipelines at a time would take each other's cores. The quick tests run beside them, as do those
-    of the transforms, which share one Spark session."""
+    """Keep what needs real servers, or a browser, in one of the test processes, one after another.
+
+    The servers are started once then, and no two pipelines take each other's cores. The quick tests run beside them, as
+    do those of the transforms, which share one Spark session.
+    """
     for item in items:
         if item.path.parent.name == "spark":
             item.add_marker(pytest.mark.xdist_group("spark"))
