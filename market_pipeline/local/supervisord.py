@@ -162,4 +162,5 @@ def _secure_socket_folder(settings: Settings) -> None:
 
 
 def command(configuration_file: Path) -> list[str]:
-    return [sys.executable, "-m", "supervisor.supervisord", "--nodaemon", "--configuration", str(configuration_file)]
+    module = "market_pipeline.local.supervise"
+    return [sys.executable, "-m", module, "--nodaemon", "--configuration", str(configuration_file)]

@@ -1,0 +1,98 @@
+"""supervisord on a full disk: it stays, reads on, and keeps what it has to keep."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from supervisor.loggers import getLogger
+
+from market_pipeline.local.supervise import ForgivingLog
+
+FULL = Path("/dev/full")
+TALKS = "import pathlib, sys; print('x' * 300_000, flush=True); pathlib.Path(sys.argv[1]).touch(); sys.exit(1)"
+"""More than a pipe holds: it gets to its end only if somebody reads."""
+
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="/dev/full is Linux's")
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, f"waited 30 s for {what}"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def supervisor(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """One that keeps a program which talks and ends, again and again, with every log on a full disk."""
+    (tmp_path / "logs").mkdir()
+    for name in ("supervisord", "talker"):
+        (tmp_path / "logs" / f"{name}.log").symlink_to(FULL)
+    configuration = tmp_path / "supervisord.conf"
+    configuration.write_text(f"""\
+[supervisord]
+nodaemon=true
+silent=true
+logfile={tmp_path}/logs/supervisord.log
+pidfile={tmp_path}/pid
+
+[program:talker]
+command={sys.executable} -c "{TALKS}" {tmp_path}/said
+startsecs=0
+autorestart=true
+redirect_stderr=true
+stdout_logfile={tmp_path}/logs/talker.log
+""")
+    with FULL.open("wb") as full:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "market_pipeline.local.supervise", "--configuration", str(configuration)],
+            stdin=subprocess.DEVNULL,
+            stdout=full,
+            stderr=full,
+        )
+    yield process
+    process.terminate()
+    process.wait(30)
+
+
+@needs_full
+def test_a_full_disk_does_not_end_the_supervisor_nor_hang_what_it_keeps(
+    supervisor: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    said = tmp_path / "said"
+    for what in ("the program to get to its end", "it to be started again"):
+        wait_until(said.exists, what)
+        said.unlink()
+    assert supervisor.poll() is None
+
+
+def test_a_log_goes_on_when_there_is_room_again(tmp_path: Path) -> None:
+    file = tmp_path / "a.log"
+    log = ForgivingLog(str(file), maxBytes=50)
+    log.setFormat("%(message)s")
+    logger = getLogger()
+    logger.handlers = [log]
+    logger.info("x" * 60)  # the next file is begun at once
+    log.stream.close()  # as a change of files that failed leaves it
+    logger.info("lost\n")
+    logger.info("told\n")
+    log.close()
+    assert file.read_text() == "told\n"
+    assert (tmp_path / "a.log.1").read_text() == "x" * 60
+
+
+def test_it_hears_a_signal(tmp_path: Path) -> None:
+    configuration = tmp_path / "supervisord.conf"
+    configuration.write_text(f"[supervisord]\nnodaemon=true\nlogfile={tmp_path}/log\npidfile={tmp_path}/pid\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "market_pipeline.local.supervise", "--configuration", str(configuration)],
+        stdout=subprocess.DEVNULL,
+    )
+    wait_until((tmp_path / "pid").exists, "it to run")
+    os.kill(process.pid, signal.SIGTERM)
+    assert process.wait(30) == 0
