@@ -8,12 +8,16 @@ leaves what it keeps to itself, or it no longer reads a program's output, which 
 """
 
 import contextlib
+from pathlib import Path
+from typing import Any
 
 from supervisor import loggers, supervisord
 
 
 class ForgivingLog(loggers.RotatingFileHandler):  # type: ignore[misc]
     """A log whose lines are dropped while it can't be written, and which goes on when it can."""
+
+    stream: Any
 
     def emit(self, record: object) -> None:
         try:
@@ -22,7 +26,7 @@ class ForgivingLog(loggers.RotatingFileHandler):  # type: ignore[misc]
             with contextlib.suppress(OSError):
                 self.stream.close()
             with contextlib.suppress(OSError):
-                self.stream = open(self.baseFilename, "ab")  # noqa: SIM115
+                self.stream = Path(self.baseFilename).open("ab")  # noqa: SIM115
 
     def handleError(self) -> None:  # noqa: N802 (supervisord's name)
         """Say nothing: stderr is on the same disk."""
