@@ -23,7 +23,7 @@ from market_pipeline.local.down import Stopped, bring_down
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.jvm import UnusablePath
-from market_pipeline.local.preflight import StartError, check_feed
+from market_pipeline.local.preflight import StartError
 from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisor_client import SupervisorAway
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
@@ -79,16 +79,13 @@ def up(
         replay_speed=replay_speed,
         replay_once=replay_once,
     )
-    try:
-        check_feed(settings)
-    except StartError as error:
-        raise PipelineError(str(error)) from None
     console = Console()
-    console.print(_headline(settings), highlight=False, soft_wrap=True)
     with _interruptible():
         display = StartDisplay(console)
         start = Start(settings, display)
         try:
+            start.check()
+            console.print(_headline(settings), highlight=False, soft_wrap=True)
             with display:
                 start.run()
                 without_dagster = _dagster(start)

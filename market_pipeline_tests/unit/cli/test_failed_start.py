@@ -1,6 +1,7 @@
 """``up`` and ``init`` when something gives way: one line with the cure, and nothing is left running."""
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from cassandra.cluster import NoHostAvailable
 from click.testing import CliRunner
 
 from market_pipeline.cli import lifecycle, main
+from market_pipeline.local import preflight
+from market_pipeline.local.preflight import StartError
 from market_pipeline.local.supervisor_client import SupervisorAway
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import StoreUnreachableError
@@ -37,6 +40,8 @@ def failing_start(error: Exception, *, begun: bool) -> type:
         def __init__(self, *_: object) -> None:
             self.begun = begun
 
+        def check(self) -> None: ...
+
         def run(self) -> None:
             raise error
 
@@ -59,6 +64,22 @@ def test_a_start_that_began_nothing_stops_nothing(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(lifecycle, "Start", failing_start(PermissionError("no"), begun=False))
     assert CliRunner().invoke(main, ["up", "--feed", "simulator"]).exit_code == 1
     assert stopped == []
+
+
+def test_a_recording_is_opened_once(
+    monkeypatch: pytest.MonkeyPatch, stopped: list[str], tmp_path: Path, free_port_base: Callable[[], int]
+) -> None:
+    class Start(lifecycle.Start):
+        def run(self) -> None:
+            raise StartError("as far as that")
+
+    opened: list[Path | None] = []
+    monkeypatch.setattr(preflight, "check_playable", opened.append)
+    monkeypatch.setattr(lifecycle, "Start", Start)
+    monkeypatch.setenv("MARKET_PIPELINE_PORT_BASE", str(free_port_base()))
+    done = CliRunner().invoke(main, ["up", "--replay-file", str(tmp_path / "trades.jsonl")])
+    assert "as far as that" in done.output
+    assert opened == [tmp_path / "trades.jsonl"]
 
 
 def test_a_supervisor_that_fails_at_dagster_is_a_warning(monkeypatch: pytest.MonkeyPatch, stopped: list[str]) -> None:
