@@ -1,5 +1,6 @@
 """The console script ``market-pipeline``: one module a group of commands, loaded when its command is asked for."""
 
+import errno
 import importlib
 import os
 from pathlib import Path
@@ -35,6 +36,15 @@ class PipelineError(click.ClickException):
 
     def show(self, file: object = None) -> None:
         click.secho(f"error: {self.format_message()}", fg="red", err=True)
+
+
+def unusable(error: OSError) -> str:
+    """A file, a folder or a disk that can't be used, in one line with the cure."""
+    if error.strerror is None:  # one of our own, which says what to do
+        return str(error)
+    where = f"{error.filename}: " if error.filename is not None else ""
+    cure = "make room on the disk" if error.errno == errno.ENOSPC else "put that right, or choose another --data-dir"
+    return f"{where}{error.strerror}: {cure}"
 
 
 def _export(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -89,9 +99,7 @@ class LazyGroup(click.Group):
         except OSError as error:
             if error.filename is None:
                 raise
-            raise PipelineError(
-                f"{error.filename}: {error.strerror}: put that right, or choose another --data-dir"
-            ) from None
+            raise PipelineError(unusable(error)) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:

@@ -1,7 +1,6 @@
 """``up``, ``down``, ``init`` and ``logs``: the life of a pipeline on this machine."""
 
 import contextlib
-import errno
 import itertools
 import signal
 import time
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError, ensure_topics
-from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli import PipelineError, load_settings, unusable
 from market_pipeline.cli.foreground import watch
 from market_pipeline.cli.start_display import StartDisplay, what_next
 from market_pipeline.local import logs as log_files
@@ -29,7 +28,8 @@ from market_pipeline.local.supervisor_client import SupervisorAway
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.local.up import Start
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError
+from market_pipeline.store import failure
+from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.store.migrate import MigrationError, migrate
 from market_pipeline.supervision.lock import holder
 
@@ -141,13 +141,10 @@ def why(error: Exception) -> str:
     """One line with the cure, of anything in ``START_FAILURES``."""
     if isinstance(error, SupervisorAway):
         return f"the supervisor does not do what it is told ({error}): see `market-pipeline logs supervisord`"
-    if isinstance(error, OSError) and error.strerror:
-        where = f" ({error.filename})" if error.filename else ""
-        cure = "make room on the disk" if error.errno == errno.ENOSPC else "mend that, or choose another --data-dir"
-        return f"{error.strerror}{where}: {cure}"
-    if isinstance(error, STORE_ERRORS) and not isinstance(error, StoreUnreachableError):
-        said = " ".join(str(error.args[0] if error.args else error).split())
-        return f"Cassandra failed ({type(error).__name__}: {said}): see `market-pipeline logs cassandra`"
+    if isinstance(error, OSError):
+        return unusable(error)
+    if isinstance(error, STORE_ERRORS):
+        return failure.one_line(error)
     return str(error) or type(error).__name__
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.store.cells import json_rows, text_cell
 from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError, connect
+from market_pipeline.store.failure import one_line
 
 MAX_TABLE_ROWS = 10_000
 
@@ -85,13 +86,13 @@ def run_statement(session: Session, cql: str, *, as_json: bool, limit: int) -> N
         elif columns:
             _print_table(columns, result, limit)
     except (InvalidRequest, ErrorMessage) as error:
-        raise PipelineError(f"Cassandra refuses the statement: {_one_line(error)}") from None
+        raise PipelineError(f"Cassandra refuses the statement: {_what_it_says(error)}") from None
     except OperationTimedOut:
         raise PipelineError("no answer within 60 s: narrow it down by the partition key, or add a LIMIT") from None
     except NoHostAvailable:
         raise PipelineError("Cassandra went away before it had answered: see `market-pipeline status`") from None
     except STORE_ERRORS as error:
-        raise PipelineError(_one_line(error)) from None
+        raise PipelineError(one_line(error)) from None
 
 
 def _print_table(columns: Iterable[str], rows: Iterable[tuple[object, ...]], limit: int) -> None:
@@ -123,6 +124,6 @@ def _statements() -> Iterable[str]:
             pending = []
 
 
-def _one_line(error: Exception) -> str:
+def _what_it_says(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text.partition('message="')[2].rstrip('">') or text

@@ -15,13 +15,13 @@ def told_in_one_line() -> Iterator[None]:
     from market_pipeline.local.jars import JarError
     from market_pipeline.local.java import NoJava
     from market_pipeline.settings import SettingsError
-    from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError
+    from market_pipeline.store.cluster import STORE_ERRORS
+    from market_pipeline.store.failure import one_line
 
-    known = (BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StoreUnreachableError)
+    known = (BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError)
     try:
         yield
     except known as error:
         raise dg.Failure(description=str(error)) from None
     except STORE_ERRORS as error:
-        cure = "see `market-pipeline status` and `market-pipeline logs cassandra`"
-        raise dg.Failure(description=f"Cassandra failed on the way ({type(error).__name__}: {error}): {cure}") from None
+        raise dg.Failure(description=one_line(error)) from None

@@ -13,13 +13,11 @@ from market_pipeline.cli import lifecycle, main
 from market_pipeline.local import preflight
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.supervisor_client import SupervisorAway
-from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import StoreUnreachableError
 
 FAILURES = [
     (SupervisorAway("TimeoutError: timed out"), "the supervisor does not do what it is told (TimeoutError: timed out)"),
     (PermissionError("/tmp/x belongs to another user: use a shorter --data-dir"), "use a shorter --data-dir"),
-    (OSError(errno.ENOSPC, "No space left on device", "/data/run"), "No space left on device (/data/run): make room"),
+    (OSError(errno.ENOSPC, "No space left on device", "/data/run"), "/data/run: No space left on device: make room"),
     (NoHostAvailable("Unable to complete", {}), "Cassandra failed (NoHostAvailable: Unable to complete)"),
     (OperationTimedOut(), "Cassandra failed (OperationTimedOut"),
 ]
@@ -105,7 +103,3 @@ def test_init_tells_what_the_driver_raises(monkeypatch: pytest.MonkeyPatch, stop
     done = CliRunner().invoke(main, ["init"])
     assert done.exit_code == 1
     assert "error: Cassandra failed (NoHostAvailable: Unable to complete)" in done.output
-
-
-def test_a_cassandra_that_is_away_keeps_its_own_sentence() -> None:
-    assert "does not answer" in lifecycle.why(StoreUnreachableError(Settings.load(), "refused"))
