@@ -151,16 +151,14 @@ class Application:
         self._wake.set()
 
     def _check_offsets(self) -> None:
-        beyond = position.beyond_end(self._settings)
-        for query, wanted in beyond:
-            logger.error("%s: %s", query, wanted)
-        if beyond:
-            self._end_for_new_topic(f"{beyond[0][0]}: {beyond[0][1]}")
-        missing = position.lost_offsets(self._settings)
-        for query, each in missing:
+        found = position.out_of_reach(self._settings)
+        for query, each in found:
             logger.error("%s: %s", query, each)
-        if missing and not self._settings.accept_lost_offsets:
-            raise StreamError(f"{missing[0][0]}: {missing[0][1]}; {checkpoints.CURE}")
+        for query, each in found:
+            if each.beyond_end:
+                self._end_for_new_topic(f"{query}: {each}")
+        if found and not self._settings.accept_lost_offsets:
+            raise StreamError(f"{found[0][0]}: {found[0][1]}; {checkpoints.CURE}")
 
     def _end_for_new_topic(self, what: str) -> NoReturn:
         cure = checkpoints.MADE_ANEW_CURE.format(checkpoints=self._settings.paths.checkpoints)
@@ -178,7 +176,7 @@ class Application:
         """Pass over a backlog in batches, while the queries ``beside`` go on."""
         assert self._session is not None
         # real-time mode does not know how to pass over offsets that are gone, batches do
-        over_a_gap = bool(position.lost_offsets(self._settings))
+        over_a_gap = bool(position.out_of_reach(self._settings))
         while (behind := position.behind(self._settings)) > self._settings.catch_up_above or over_a_gap:
             over_a_gap = False
             self._phase = "catching-up"

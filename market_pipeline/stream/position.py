@@ -10,35 +10,26 @@ from pathlib import Path
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.settings import Settings
 from market_pipeline.stream import bars, checkpoints, dead_letters, queries
-from market_pipeline.stream.checkpoints import BeyondEnd, LostOffsets
+from market_pipeline.stream.checkpoints import OutOfReach
 from market_pipeline.stream.oldest import oldest_ts
 
 logger = logging.getLogger("stream")
 ALL_QUERIES = (*queries.TABLES, bars.QUERY, dead_letters.QUERY)
 
 
-def lost_offsets(settings: Settings) -> list[tuple[str, LostOffsets]]:
-    """What the queries want next and Kafka has dropped."""
+def out_of_reach(settings: Settings) -> list[tuple[str, OutOfReach]]:
+    """What the queries want next and Kafka does not have, with the query's name."""
+    # the oldest is asked first and the end last: a query that runs moves on meanwhile
     oldest = begin_offsets(settings, settings.topic)
+    every = {query: checkpoints.next_offsets(_checkpoint(settings, query), settings.topic) for query in ALL_QUERIES}
+    ends = end_offsets(settings, settings.topic)
     found = []
-    for query in ALL_QUERIES:
-        wanted = checkpoints.next_offsets(_checkpoint(settings, query), settings.topic)
+    for query, wanted in every.items():
         if wanted is None:
             logger.info("%s has no checkpoint yet: it starts at Kafka's oldest record", query)
         else:
-            found += [(query, each) for each in checkpoints.lost(settings.topic, wanted, oldest)]
+            found += [(query, each) for each in checkpoints.out_of_reach(settings.topic, wanted, oldest, ends)]
     return found
-
-
-def beyond_end(settings: Settings) -> list[tuple[str, BeyondEnd]]:
-    """What the queries want next and the topic has not had yet: it is another topic of the same name."""
-    every = {query: checkpoints.next_offsets(_checkpoint(settings, query), settings.topic) for query in ALL_QUERIES}
-    ends = end_offsets(settings, settings.topic)  # asked last: a query that runs moves on
-    return [
-        (query, each)
-        for query, wanted in every.items()
-        for each in checkpoints.beyond_end(settings.topic, wanted or {}, ends)
-    ]
 
 
 def behind(settings: Settings) -> int:
