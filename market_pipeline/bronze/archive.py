@@ -122,16 +122,6 @@ def archive_new(settings: Settings) -> ArchiveResult:
     return result
 
 
-def archived_offsets(settings: Settings) -> dict[int, int]:
-    """The next offset that the archive will take, by partition; empty before the first run.
-
-    Raises:
-        ArchiveError: the manifest is damaged.
-    """
-    manifest = read_manifest(settings.paths.bronze)
-    return dict(manifest.next_offsets) if manifest else {}
-
-
 def archive_gaps(settings: Settings) -> tuple[OffsetGap, ...]:
     """Everything that Kafka deleted before it was archived.
 
