@@ -6,7 +6,7 @@ Whatever doesn't answer in time is left out, so that a look never hangs with wha
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from market_pipeline.local.processes import ProcessStatus, process_statuses, supervisor_states
@@ -47,6 +47,12 @@ class FeedStatus:
     gaps_waiting: int | None = None
     gap_since: float | None = None
     gap_reason: str | None = None
+
+
+_SAID_BY_PRODUCER = {each.name for each in fields(FeedStatus)} - {
+    *("name", "connected", "last_received_age_s", "silent_s"),
+}
+"""What the producer's heartbeat has under the same name; the rest is reckoned."""
 
 
 @dataclass(frozen=True)
@@ -147,28 +153,15 @@ def feed_status(beat: Beat | None, pid: int | None, now: float) -> FeedStatus:
     """The feed, from the producer's heartbeat and process; one that hangs or is dead is not connected."""
     if beat is None:
         return FeedStatus()
-    detail = beat.detail
     silent_s = silent_for(beat, pid, now)
-    last = detail.get("last_received_at")
+    last = beat.detail.get("last_received_at")
+    said = {key: value for key, value in beat.detail.items() if key in _SAID_BY_PRODUCER and value is not None}
     return FeedStatus(
-        name=detail.get("feed"),
-        connected=bool(detail.get("connected")) and silent_s is None,
-        symbols=detail.get("symbols"),
-        seen=detail.get("seen"),
-        unseen=list(detail.get("unseen") or []),
-        received=detail.get("received"),
+        **said,
+        name=beat.detail.get("feed"),
+        connected=bool(beat.detail.get("connected")) and silent_s is None,
         last_received_age_s=round(max(0.0, now - last), 3) if last is not None else None,
-        rejected=dict(detail.get("rejected") or {}),
-        reconnects=detail.get("reconnects"),
-        last_disconnect=detail.get("last_disconnect"),
-        kafka_error=detail.get("kafka_error"),
-        journal=detail.get("journal"),
         silent_s=silent_s,
-        left_out=list(detail.get("left_out") or []),
-        journal_error=detail.get("journal_error"),
-        gaps_waiting=detail.get("gaps_waiting"),
-        gap_since=detail.get("gap_since"),
-        gap_reason=detail.get("gap_reason"),
     )
 
 
