@@ -60,6 +60,8 @@ class StreamStatus:
     """What the stream says; all None when it says nothing. Ages are as of the snapshot.
 
     Attributes:
+        newest_event_age_s: how long ago the newest queryable trade was received: as Cassandra has it, or as the stream
+            last saw it, whichever is newer. The stream looks once a second, so by itself it is late by as much.
         silent_s: since when one that hangs or is gone says nothing, in seconds; None of one that answers. What it said
             of its work is None then.
     """
@@ -110,6 +112,7 @@ def gather(settings: Settings) -> Snapshot:
     supervisor, states = answers["processes"] or (None, None)
     beats = {name: read_heartbeat(settings.paths.heartbeat(name)) for name in ("feed-server", "producer", "stream")}
     processes = process_statuses(settings, states, beats, now)
+    stored = answers["cassandra"] or CassandraStatus()
     return Snapshot(
         at=now,
         data_dir=str(settings.data_dir),
@@ -117,8 +120,8 @@ def gather(settings: Settings) -> Snapshot:
         processes=processes,
         feed=feed_status(beats["producer"], processes["producer"].pid, now),
         kafka=answers["kafka"] or KafkaStatus(),
-        stream=stream_status(beats["stream"], processes["stream"].pid, now),
-        cassandra=answers["cassandra"] or CassandraStatus(),
+        stream=stream_status(beats["stream"], processes["stream"].pid, now, stored.newest_trade_age_s),
+        cassandra=stored,
     )
 
 
@@ -165,20 +168,25 @@ def feed_status(beat: Beat | None, pid: int | None, now: float) -> FeedStatus:
     )
 
 
-def stream_status(beat: Beat | None, pid: int | None, now: float) -> StreamStatus:
-    """The stream, from its heartbeat and process. Its ages grow while it says nothing."""
+def stream_status(beat: Beat | None, pid: int | None, now: float, stored_age_s: float | None = None) -> StreamStatus:
+    """The stream, from its heartbeat and process. Its ages grow while it says nothing.
+
+    ``stored_age_s`` is that of the newest trade in Cassandra.
+    """
     if beat is None:
-        return StreamStatus()
+        return StreamStatus(newest_event_age_s=stored_age_s)
     silent_s = silent_for(beat, pid, now)
     detail = beat.detail
     # what it was doing and how far behind it was: nobody knows of one that does not answer
     work = detail if silent_s is None else {}
-    age, progress = detail.get("newest_event_age_s"), detail.get("last_progress_at")
+    seen_age_s, progress = detail.get("newest_event_age_s"), detail.get("last_progress_at")
+    ages = [stored_age_s] if stored_age_s is not None else []
+    ages += [round(seen_age_s + beat.age_s(now), 3)] if seen_age_s is not None else []
     return StreamStatus(
         mode=detail.get("mode"),
         phase=work.get("phase"),
         lag=work.get("lag"),
-        newest_event_age_s=round(age + beat.age_s(now), 3) if age is not None else None,
+        newest_event_age_s=min(ages, default=None),
         input_rate=work.get("input_rate"),
         last_progress_age_s=round(max(0.0, now - progress), 1) if progress is not None else None,
         late_dropped=detail.get("late_dropped"),
