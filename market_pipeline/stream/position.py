@@ -11,6 +11,7 @@ from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.settings import Settings
 from market_pipeline.stream import bars, checkpoints, dead_letters, queries
 from market_pipeline.stream.checkpoints import OutOfReach
+from market_pipeline.stream.failure import StreamError
 from market_pipeline.stream.oldest import oldest_ts
 
 logger = logging.getLogger("stream")
@@ -30,6 +31,27 @@ def out_of_reach(settings: Settings) -> list[tuple[str, OutOfReach]]:
         else:
             found += [(query, each) for each in checkpoints.out_of_reach(settings.topic, wanted, oldest, ends)]
     return found
+
+
+def check(settings: Settings) -> None:
+    """See that Kafka has what every query wants next; what it has not is logged.
+
+    Raises:
+        StreamError: it has not, and going on would be wrong or was not accepted (``settings.accept_lost_offsets``).
+    """
+    found = out_of_reach(settings)
+    for query, each in found:
+        logger.error("%s: %s", query, each)
+    for query, each in found:
+        if each.beyond_end:
+            raise made_anew(settings, f"{query}: {each}")
+    if found and not settings.accept_lost_offsets:
+        raise StreamError(f"{found[0][0]}: {found[0][1]}; {checkpoints.CURE}")
+
+
+def made_anew(settings: Settings, what: str) -> StreamError:
+    """The error that tells of a topic that was deleted and created, with the cure."""
+    return StreamError(f"{what}; {checkpoints.MADE_ANEW_CURE.format(checkpoints=settings.paths.checkpoints)}")
 
 
 def behind(settings: Settings) -> int:
