@@ -19,6 +19,8 @@ MADE_ANEW_CURE = (
     "topic from its beginning, and the same trades are the same rows"
 )
 
+TOPIC_ID = "topic_id"
+
 
 @dataclass(frozen=True)
 class OutOfReach:
@@ -62,6 +64,34 @@ def out_of_reach(
     """The partitions of which Kafka does not have what is ``wanted`` next; one that is not there any more ends at 0."""
     every = (OutOfReach(topic, p, at, oldest.get(p, 0), ends.get(p, 0)) for p, at in sorted(wanted.items()))
     return [each for each in every if each.beyond_end or each.wanted < each.oldest]
+
+
+def of_another_topic(checkpoint: Path, topic_id: str) -> str | None:
+    """Why the checkpoint's offsets mean nothing in the topic that has this id now; None when they are the topic's own.
+
+    The offsets alone don't tell: a topic that was made anew may have outgrown them. One that has none yet, or was
+    written before the id was kept, is taken for the topic's own.
+    """
+    kept = _kept_id(checkpoint)
+    if kept in (None, topic_id) or not _batches(checkpoint / "offsets"):
+        return None
+    return f"Kafka's topic was made anew: the checkpoint is of the one with the id {kept}, Kafka's has {topic_id}"
+
+
+def keep_topic_id(checkpoint: Path, topic_id: str) -> None:
+    """Keep beside the checkpoint which topic its offsets are of, so that it goes when the checkpoint is deleted."""
+    if _kept_id(checkpoint) != topic_id:
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        scratch = checkpoint / f"{TOPIC_ID}.tmp"
+        scratch.write_text(topic_id, encoding="utf-8")
+        scratch.replace(checkpoint / TOPIC_ID)
+
+
+def _kept_id(checkpoint: Path) -> str | None:
+    try:
+        return (checkpoint / TOPIC_ID).read_text(encoding="utf-8") or None
+    except FileNotFoundError:
+        return None
 
 
 def _batches(folder: Path) -> list[int]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
+from market_pipeline.broker.topics import topic_id
 from market_pipeline.settings import Settings
 from market_pipeline.stream import bars, checkpoints, dead_letters, queries
 from market_pipeline.stream.checkpoints import OutOfReach
@@ -34,11 +35,16 @@ def out_of_reach(settings: Settings) -> list[tuple[str, OutOfReach]]:
 
 
 def check(settings: Settings) -> None:
-    """See that Kafka has what every query wants next; what it has not is logged.
+    """See that Kafka's topic is the one that the queries have read, and has what they want next; what not is logged.
 
     Raises:
         StreamError: it has not, and going on would be wrong or was not accepted (``settings.accept_lost_offsets``).
     """
+    now = topic_id(settings, settings.topic)
+    for query in ALL_QUERIES:
+        another = checkpoints.of_another_topic(_checkpoint(settings, query), now)
+        if another is not None:
+            raise made_anew(settings, f"{query}: {settings.topic}: {another}")
     found = out_of_reach(settings)
     for query, each in found:
         logger.error("%s: %s", query, each)
@@ -47,6 +53,8 @@ def check(settings: Settings) -> None:
             raise made_anew(settings, f"{query}: {each}")
     if found and not settings.accept_lost_offsets:
         raise StreamError(f"{found[0][0]}: {found[0][1]}; {checkpoints.CURE}")
+    for query in ALL_QUERIES:
+        checkpoints.keep_topic_id(_checkpoint(settings, query), now)
 
 
 def made_anew(settings: Settings, what: str) -> StreamError:

@@ -63,7 +63,7 @@ def test_a_part_that_is_gone_ends_the_run(looks: Watch, says: str) -> None:
 
 
 def test_a_query_that_fails_is_told_by_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(position, "out_of_reach", lambda settings: [])
+    monkeypatch.setattr(position, "check", lambda settings: None)
     failed = Query("ohlcv_1m", RuntimeError("top\nCaused by: a.b.WriteFailure: no room"))
     with pytest.raises(StreamError, match=r"query ohlcv_1m failed: .*no room"):
         run(watch(), [failed], [])
