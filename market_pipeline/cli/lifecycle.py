@@ -189,7 +189,7 @@ def _handlers(handler: object, *numbers: int) -> Iterator[None]:
 
 @click.command(short_help="stop everything, losing nothing")
 def down() -> None:
-    """Stop the feed and the producer, then the stream, Dagster and the servers. What hangs is killed, and named.
+    """Stop the producer, then the local feed, the stream, Dagster and the servers. What hangs is killed, and named.
 
     \b
     Examples:
