@@ -34,6 +34,8 @@ def query(cql: str, as_json: bool, limit: int) -> None:
       market-pipeline query "SELECT * FROM market_data.latest_prices"
       market-pipeline query "SELECT * FROM market_data.trades_silver LIMIT 10" --json
     """
+    if not cql.strip(" \t\n;"):
+        raise click.UsageError("the statement is empty")
     settings = load_settings()
     try:
         with connect(settings, timeout_s=60) as session:
@@ -105,7 +107,7 @@ def _print_table(columns: Iterable[str], rows: Iterable[tuple[object, ...]], lim
         table.add_row(*(text_cell(cell) for cell in row))
         shown += 1
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    click.echo(f"({shown} rows{', and more: see --limit' if more else ''})")
+    click.echo(f"({shown} row{'' if shown == 1 else 's'}{', and more: see --limit' if more else ''})")
 
 
 def _statements() -> Iterable[str]:

@@ -71,6 +71,32 @@ def test_a_mistake_is_one_line_with_its_cure(run: object, arguments: tuple[str, 
     assert "market-pipeline on" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("frobnicate",), "no such command 'frobnicate': see `market-pipeline --help`"),
+        (("--port-base", "x", "status"), "invalid value for '--port-base': 'x' is not a valid int"),
+        (("status", "--json", "--all"), "no such option"),
+        (("topics", "create"), "missing argument 'NAME': see `market-pipeline topics create --help`"),
+        (
+            ("up", "--rate", "0"),
+            "invalid value for '--rate': 0.0 is not in the range x>0: see `market-pipeline up --help`",
+        ),
+        (("logs", "-n", "-1"), "invalid value for '-n' / '--lines'"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_with_its_own_exit_code(arguments: tuple[str, ...], says: str) -> None:
+    result = CliRunner().invoke(main, arguments, prog_name="market-pipeline")
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: {says}")
+    assert line.endswith(" --help`")
+
+
+def test_a_group_alone_shows_its_help() -> None:
+    assert "Examples:" in CliRunner().invoke(main, ["topics"]).output
+
+
 def test_an_unknown_feed_is_refused_with_the_known_ones(run: object) -> None:
     result = run("up", "--feed", "bloomberg")  # type: ignore[operator]
     assert result.exit_code == 2
