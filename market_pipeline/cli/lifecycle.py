@@ -226,7 +226,7 @@ def init() -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on showing what is added; Ctrl-C ends it.")
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=50, show_default=True, help="Lines of each log.")
 def logs(service: str | None, follow: bool, lines: int) -> None:
-    """Show the end of a service's log, or of all of them.
+    """Show the end of a service's logs, or of all of them, in order of time.
 
     \b
     Examples:
@@ -242,9 +242,8 @@ def logs(service: str | None, follow: bool, lines: int) -> None:
         raise PipelineError(f"no log in {settings.paths.logs}: nothing has run on this data dir")
     prefix = {name: f"{name:<20}| " if service is None else "" for name, _ in files}
     followers = log_files.follow(files)
-    for name, file in files:
-        for line in log_files.tail(file, lines).splitlines():
-            click.echo(f"{prefix[name]}{line}")
+    for name, line in log_files.interleaved([(name, log_files.tail(file, lines)) for name, file in files]):
+        click.echo(f"{prefix[name]}{line}")
     with contextlib.suppress(KeyboardInterrupt):
         for _ in itertools.count() if follow else ():
             for name, line in log_files.added(followers):
