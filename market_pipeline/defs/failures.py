@@ -8,7 +8,11 @@ import dagster as dg
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """Turn what a person can mend into a ``dg.Failure`` with that line as its description."""
+    """Turn what a person can mend into the end of the run, told in one line.
+
+    Raises:
+        DagsterUserCodeExecutionError: with a ``dg.Failure`` as its cause, which has the line as its description.
+    """
     from market_pipeline.broker.client import BrokerUnreachableError
     from market_pipeline.broker.topics import TopicError
     from market_pipeline.bronze.manifest import ArchiveError
@@ -22,6 +26,13 @@ def told_in_one_line() -> Iterator[None]:
     try:
         yield
     except known as error:
-        raise dg.Failure(description=str(error)) from None
+        failure = dg.Failure(description=str(error), allow_retries=False)
     except STORE_ERRORS as error:
-        raise dg.Failure(description=one_line(error)) from None
+        failure = dg.Failure(description=one_line(error), allow_retries=False)
+    else:
+        return
+    # Of a Failure that is raised Dagster prints its own stack, a page, and that twice. Of the error that it wraps
+    # around any other it prints the cause alone, and this cause was never raised: it has no stack.
+    raise dg.DagsterUserCodeExecutionError(  # type: ignore[no-untyped-call]
+        "the run can't go on", user_exception=failure, original_exc_info=(dg.Failure, failure, None)
+    ) from failure
