@@ -34,8 +34,7 @@ def query(cql: str, as_json: bool, limit: int) -> None:
       market-pipeline query "SELECT * FROM market_data.latest_prices"
       market-pipeline query "SELECT * FROM market_data.trades_silver LIMIT 10" --json
     """
-    if not cql.strip(" \t\n;"):
-        raise click.UsageError("the statement is empty")
+    _check_not_empty(cql)
     settings = load_settings()
     try:
         with connect(settings, timeout_s=60) as session:
@@ -54,6 +53,8 @@ def cqlsh(statement: str | None) -> None:
       market-pipeline cqlsh
       market-pipeline cqlsh -e "SELECT * FROM market_data.trades_silver LIMIT 10;"
     """
+    if statement is not None:
+        _check_not_empty(statement)
     settings = load_settings()
     try:
         with connect(settings, timeout_s=60) as session:
@@ -122,8 +123,18 @@ def _statements() -> Iterable[str]:
             return
         pending.append(line)
         if line.rstrip().endswith(";"):
-            yield " ".join(pending)
+            if not _is_empty(statement := " ".join(pending)):
+                yield statement
             pending = []
+
+
+def _is_empty(cql: str) -> bool:
+    return not cql.strip(" \t\n;")
+
+
+def _check_not_empty(cql: str) -> None:
+    if _is_empty(cql):
+        raise click.UsageError("the statement is empty")
 
 
 def _what_it_says(error: Exception) -> str:

@@ -35,10 +35,11 @@ def test_rows_are_counted(rows: tuple[str, ...], limit: int, says: str, capsys: 
 
 
 @pytest.mark.parametrize("cql", ["", " ; "])
-def test_an_empty_statement_is_not_sent(cql: str) -> None:
-    done = CliRunner().invoke(main, ["query", cql], prog_name="market-pipeline")
+@pytest.mark.parametrize("command", [("query",), ("cqlsh", "-e")])
+def test_an_empty_statement_is_not_sent(command: tuple[str, ...], cql: str) -> None:
+    done = CliRunner().invoke(main, [*command, cql], prog_name="market-pipeline")
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == "error: the statement is empty: see `market-pipeline query --help`\n"
+    assert done.stderr == f"error: the statement is empty: see `market-pipeline {command[0]} --help`\n"
 
 
 class FailingSession:
