@@ -57,6 +57,18 @@ def end_offsets(settings: Settings, topic: str) -> dict[int, int]:
     return _offsets(settings, topic, OffsetSpec.latest())
 
 
+def records_since(settings: Settings, topic: str, since_ms: int) -> int:
+    """How many records were written to the topic at or after a moment (epoch milliseconds), by their own timestamps.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic.
+    """
+    first = _offsets(settings, topic, OffsetSpec.for_timestamp(since_ms))  # -1 where there is none
+    end = end_offsets(settings, topic)
+    return sum(end[p] - offset for p, offset in first.items() if offset >= 0)
+
+
 def group_offsets(settings: Settings, group: str, topic: str) -> dict[int, int | None]:
     """The next offset that the group will read, by partition; None where it never committed.
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
 
 from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, is_silence, reason
@@ -104,6 +104,22 @@ def list_topics(settings: Settings, *, internal: bool = False) -> list[TopicDesc
         for name, topic in sorted(metadata.topics.items())
         if internal or not name.startswith("__")
     ]
+
+
+def topic_id(settings: Settings, name: str) -> str:
+    """Kafka's id of a topic; one that is created again under the name has another.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic.
+    """
+    try:
+        request = admin(settings).describe_topics(TopicCollection([name]), request_timeout=TIMEOUT_S)
+        return str(request[name].result().topic_id)
+    except KafkaException as error:
+        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise TopicError(f"there is no topic {name}: `market-pipeline init` creates it") from None
+        raise BrokerUnreachableError(settings, error) from None
 
 
 def create_topic(settings: Settings, spec: TopicSpec) -> None:

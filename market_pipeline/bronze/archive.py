@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from market_pipeline.broker.topics import topic_id
 from market_pipeline.bronze.commit import commit, current_manifest, recover, staging_folder
 from market_pipeline.bronze.compaction import CompactionResult, compact_hours
 from market_pipeline.bronze.layout import days, files_of_day
 from market_pipeline.bronze.manifest import ArchiveError, Manifest, OffsetGap, read_manifest
-from market_pipeline.bronze.source import TopicReader, open_reader, reach, topic_id
+from market_pipeline.bronze.source import TopicReader, open_reader, reach
 from market_pipeline.bronze.writer import EventTimes, HourWriter
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
@@ -105,7 +106,7 @@ def archive_new(settings: Settings) -> ArchiveResult:
     result = ArchiveResult()
     with writing(settings):
         recover(root)
-        kafka_id = topic_id(settings)
+        kafka_id = topic_id(settings, settings.topic)
         manifest = current_manifest(root, settings.topic, kafka_id)
         span = reach(settings, manifest, kafka_id)
         manifest = Manifest(
@@ -120,16 +121,6 @@ def archive_new(settings: Settings) -> ArchiveResult:
     if result.gaps:
         raise OffsetsLost(result)
     return result
-
-
-def archived_offsets(settings: Settings) -> dict[int, int]:
-    """The next offset that the archive will take, by partition; empty before the first run.
-
-    Raises:
-        ArchiveError: the manifest is damaged.
-    """
-    manifest = read_manifest(settings.paths.bronze)
-    return dict(manifest.next_offsets) if manifest else {}
 
 
 def archive_gaps(settings: Settings) -> tuple[OffsetGap, ...]:

@@ -6,11 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicCollection, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
-from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, client_config, reason
+from market_pipeline.broker.client import BrokerUnreachableError, client_config, reason
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
-from market_pipeline.broker.topics import TopicError
 from market_pipeline.bronze.manifest import Manifest, OffsetGap
 from market_pipeline.bronze.writer import Batch
 from market_pipeline.settings import Settings
@@ -56,23 +55,6 @@ def plan(
             why = AGED_OUT if manifest.commits else BEFORE_FIRST_RUN
             gaps.append(OffsetGap(partition, wanted, start[partition], why, noticed_at))
     return Reach(start, {p: max(end[p], start[p]) for p in end}, tuple(gaps))
-
-
-def topic_id(settings: Settings) -> str:
-    """Kafka's id of ``trades_raw``; a topic that is created again under the name has another.
-
-    Raises:
-        BrokerUnreachableError: Kafka does not answer.
-        TopicError: there is no such topic.
-    """
-    topic = settings.topic
-    try:
-        request = admin(settings).describe_topics(TopicCollection([topic]), request_timeout=TIMEOUT_S)
-        return str(request[topic].result().topic_id)
-    except KafkaException as error:
-        if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise TopicError(f"there is no topic {topic}: `market-pipeline init` creates it") from None
-        raise BrokerUnreachableError(settings, error) from None
 
 
 def reach(settings: Settings, manifest: Manifest, kafka_topic_id: str) -> Reach:

@@ -1,7 +1,10 @@
 """The console script ``market-pipeline``: one module a group of commands, loaded when its command is asked for."""
 
+import contextlib
+import errno
 import importlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +38,36 @@ class PipelineError(click.ClickException):
 
     def show(self, file: object = None) -> None:
         click.secho(f"error: {self.format_message()}", fg="red", err=True)
+
+
+class Misuse(PipelineError):
+    """What was typed is not what the command takes: one line that says so and where it is told, exit 2."""
+
+    exit_code = 2
+
+    def __init__(self, error: click.UsageError) -> None:
+        said = " ".join(error.format_message().split()).rstrip(".")
+        command = error.ctx.command_path if error.ctx is not None else "market-pipeline"
+        super().__init__(f"{said[:1].lower()}{said[1:]}: see `{command} --help`")
+
+
+@contextlib.contextmanager
+def _misuse_in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:  # a group alone shows its help
+        raise
+    except click.UsageError as error:
+        raise Misuse(error) from None
+
+
+def unusable(error: OSError) -> str:
+    """A file, a folder or a disk that can't be used, in one line with the cure."""
+    if error.strerror is None:  # one of our own, which says what to do
+        return str(error)
+    where = f"{error.filename}: " if error.filename is not None else ""
+    cure = "make room on the disk" if error.errno == errno.ENOSPC else "put that right, or choose another --data-dir"
+    return f"{where}{error.strerror}: {cure}"
 
 
 def _export(ctx: click.Context, param: click.Parameter, value: object) -> None:
@@ -82,16 +115,19 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, line) for name, (_, line) in COMMANDS.items()])
 
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        with _misuse_in_one_line():
+            return super().make_context(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a file or folder that can't be used is for a person to put right, whatever wanted it."""
         try:
-            return super().invoke(ctx)
+            with _misuse_in_one_line():
+                return super().invoke(ctx)
         except OSError as error:
             if error.filename is None:
                 raise
-            raise PipelineError(
-                f"{error.filename}: {error.strerror}: put that right, or choose another --data-dir"
-            ) from None
+            raise PipelineError(unusable(error)) from None
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:

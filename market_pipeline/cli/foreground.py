@@ -70,7 +70,8 @@ def line(producer: Beat | None, stream: Beat | None, now: float) -> str:
     if (lag := spark.get("lag")) is not None:
         parts.append(f"lag {lag:,}")
     if stream is not None and (age := spark.get("newest_event_age_s")) is not None:
-        parts.append(f"newest queryable {max(0.0, now - stream.beat_at + age):.1f} s old")
+        # the stream looks and tells once a second: a newer one may be there already
+        parts.append(f"newest queryable at most {max(0.0, now - stream.beat_at + age):.1f} s old")
     if producer is not None and not feed.get("connected"):
         parts.append("[red]feed not connected[/]")
     return " · ".join([*parts, "Ctrl-C stops everything"])

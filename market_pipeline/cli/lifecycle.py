@@ -1,7 +1,6 @@
 """``up``, ``down``, ``init`` and ``logs``: the life of a pipeline on this machine."""
 
 import contextlib
-import errno
 import itertools
 import signal
 import time
@@ -15,7 +14,7 @@ from rich.console import Console
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError, ensure_topics
-from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli import PipelineError, load_settings, unusable
 from market_pipeline.cli.foreground import watch
 from market_pipeline.cli.start_display import StartDisplay, what_next
 from market_pipeline.local import logs as log_files
@@ -23,13 +22,14 @@ from market_pipeline.local.down import Stopped, bring_down
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.jvm import UnusablePath
-from market_pipeline.local.preflight import StartError, check_feed
+from market_pipeline.local.preflight import StartError
 from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisor_client import SupervisorAway
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.local.up import Start
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError
+from market_pipeline.store import failure
+from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.store.migrate import MigrationError, migrate
 from market_pipeline.supervision.lock import holder
 
@@ -79,16 +79,13 @@ def up(
         replay_speed=replay_speed,
         replay_once=replay_once,
     )
-    try:
-        check_feed(settings)
-    except StartError as error:
-        raise PipelineError(str(error)) from None
     console = Console()
-    console.print(_headline(settings), highlight=False, soft_wrap=True)
     with _interruptible():
         display = StartDisplay(console)
         start = Start(settings, display)
         try:
+            start.check()
+            console.print(_headline(settings), highlight=False, soft_wrap=True)
             with display:
                 start.run()
                 without_dagster = _dagster(start)
@@ -144,13 +141,10 @@ def why(error: Exception) -> str:
     """One line with the cure, of anything in ``START_FAILURES``."""
     if isinstance(error, SupervisorAway):
         return f"the supervisor does not do what it is told ({error}): see `market-pipeline logs supervisord`"
-    if isinstance(error, OSError) and error.strerror:
-        where = f" ({error.filename})" if error.filename else ""
-        cure = "make room on the disk" if error.errno == errno.ENOSPC else "mend that, or choose another --data-dir"
-        return f"{error.strerror}{where}: {cure}"
-    if isinstance(error, STORE_ERRORS) and not isinstance(error, StoreUnreachableError):
-        said = " ".join(str(error.args[0] if error.args else error).split())
-        return f"Cassandra failed ({type(error).__name__}: {said}): see `market-pipeline logs cassandra`"
+    if isinstance(error, OSError):
+        return unusable(error)
+    if isinstance(error, STORE_ERRORS):
+        return failure.one_line(error)
     return str(error) or type(error).__name__
 
 
@@ -195,7 +189,7 @@ def _handlers(handler: object, *numbers: int) -> Iterator[None]:
 
 @click.command(short_help="stop everything, losing nothing")
 def down() -> None:
-    """Stop the feed and the producer, then the stream, Dagster and the servers. What hangs is killed, and named.
+    """Stop the producer, then the local feed, the stream, Dagster and the servers. What hangs is killed, and named.
 
     \b
     Examples:
@@ -232,7 +226,7 @@ def init() -> None:
 @click.option("-f", "--follow", is_flag=True, help="Go on showing what is added; Ctrl-C ends it.")
 @click.option("-n", "--lines", type=click.IntRange(min=0), default=50, show_default=True, help="Lines of each log.")
 def logs(service: str | None, follow: bool, lines: int) -> None:
-    """Show the end of a service's log, or of all of them.
+    """Show the end of a service's logs, or of all of them, in order of time.
 
     \b
     Examples:
@@ -248,9 +242,8 @@ def logs(service: str | None, follow: bool, lines: int) -> None:
         raise PipelineError(f"no log in {settings.paths.logs}: nothing has run on this data dir")
     prefix = {name: f"{name:<20}| " if service is None else "" for name, _ in files}
     followers = log_files.follow(files)
-    for name, file in files:
-        for line in log_files.tail(file, lines).splitlines():
-            click.echo(f"{prefix[name]}{line}")
+    for name, line in log_files.interleaved([(name, log_files.tail(file, lines)) for name, file in files]):
+        click.echo(f"{prefix[name]}{line}")
     with contextlib.suppress(KeyboardInterrupt):
         for _ in itertools.count() if follow else ():
             for name, line in log_files.added(followers):

@@ -13,6 +13,7 @@ from rich.table import Table
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.store.cells import json_rows, text_cell
 from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError, connect
+from market_pipeline.store.failure import one_line
 
 MAX_TABLE_ROWS = 10_000
 
@@ -33,6 +34,7 @@ def query(cql: str, as_json: bool, limit: int) -> None:
       market-pipeline query "SELECT * FROM market_data.latest_prices"
       market-pipeline query "SELECT * FROM market_data.trades_silver LIMIT 10" --json
     """
+    _check_not_empty(cql)
     settings = load_settings()
     try:
         with connect(settings, timeout_s=60) as session:
@@ -51,6 +53,8 @@ def cqlsh(statement: str | None) -> None:
       market-pipeline cqlsh
       market-pipeline cqlsh -e "SELECT * FROM market_data.trades_silver LIMIT 10;"
     """
+    if statement is not None:
+        _check_not_empty(statement)
     settings = load_settings()
     try:
         with connect(settings, timeout_s=60) as session:
@@ -85,13 +89,13 @@ def run_statement(session: Session, cql: str, *, as_json: bool, limit: int) -> N
         elif columns:
             _print_table(columns, result, limit)
     except (InvalidRequest, ErrorMessage) as error:
-        raise PipelineError(f"Cassandra refuses the statement: {_one_line(error)}") from None
+        raise PipelineError(f"Cassandra refuses the statement: {_what_it_says(error)}") from None
     except OperationTimedOut:
         raise PipelineError("no answer within 60 s: narrow it down by the partition key, or add a LIMIT") from None
     except NoHostAvailable:
         raise PipelineError("Cassandra went away before it had answered: see `market-pipeline status`") from None
     except STORE_ERRORS as error:
-        raise PipelineError(_one_line(error)) from None
+        raise PipelineError(one_line(error)) from None
 
 
 def _print_table(columns: Iterable[str], rows: Iterable[tuple[object, ...]], limit: int) -> None:
@@ -104,7 +108,7 @@ def _print_table(columns: Iterable[str], rows: Iterable[tuple[object, ...]], lim
         table.add_row(*(text_cell(cell) for cell in row))
         shown += 1
     Console(width=None if sys.stdout.isatty() else 200).print(table)
-    click.echo(f"({shown} rows{', and more: see --limit' if more else ''})")
+    click.echo(f"({shown} row{'' if shown == 1 else 's'}{', and more: see --limit' if more else ''})")
 
 
 def _statements() -> Iterable[str]:
@@ -119,10 +123,20 @@ def _statements() -> Iterable[str]:
             return
         pending.append(line)
         if line.rstrip().endswith(";"):
-            yield " ".join(pending)
+            if not _is_empty(statement := " ".join(pending)):
+                yield statement
             pending = []
 
 
-def _one_line(error: Exception) -> str:
+def _is_empty(cql: str) -> bool:
+    return not cql.strip(" \t\n;")
+
+
+def _check_not_empty(cql: str) -> None:
+    if _is_empty(cql):
+        raise click.UsageError("the statement is empty")
+
+
+def _what_it_says(error: Exception) -> str:
     text = " ".join(str(error).split())
     return text.partition('message="')[2].rstrip('">') or text

@@ -15,7 +15,8 @@ from market_pipeline.quality.ledger import BarMismatch, Difference
 from market_pipeline.reconcile import Report
 from market_pipeline.reconcile import reconcile as compare_hops
 from market_pipeline.store.cells import json_cell
-from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError
+from market_pipeline.store.cluster import STORE_ERRORS
+from market_pipeline.store.failure import one_line
 
 NAMED = 5
 
@@ -39,11 +40,10 @@ def reconcile(day: datetime | None, as_json: bool) -> None:
     try:
         with console.status(f"comparing {which} (UTC)") as spinner:
             report = compare_hops(settings, which, progress=lambda text: spinner.update(f"{text} …"))
-    except (BrokerUnreachableError, TopicError, ArchiveError, StoreUnreachableError) as error:
+    except (BrokerUnreachableError, TopicError, ArchiveError) as error:
         raise PipelineError(str(error)) from None
     except STORE_ERRORS as error:
-        cure = "see `market-pipeline status` and `market-pipeline logs cassandra`"
-        raise PipelineError(f"Cassandra failed on the way ({type(error).__name__}): {cure}") from None
+        raise PipelineError(one_line(error)) from None
     click.echo(_as_json(report)) if as_json else _print(report)
     sys.exit(0 if report.clean else 1)
 

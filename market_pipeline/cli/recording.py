@@ -54,9 +54,8 @@ def record(out: Path | None, since: int, until: int | None) -> None:
       market-pipeline record | head -1
     """
     settings = load_settings()
-    frames = _not_empty(
-        settings, _between(read_frames(settings.paths.journal, since), until), part=bool(since or until)
-    )
+    found = read_frames(settings.paths.journal, since, _tell_damage)
+    frames = _not_empty(settings, _between(found, until), part=bool(since or until))
     if out is None:
         _write(frames, sys.stdout.buffer)
         return
@@ -91,6 +90,11 @@ def replay(file: Path, speed: str, once: bool) -> None:
         raise PipelineError(str(error)) from None
     except OSError as error:
         raise PipelineError(cannot_serve(settings, error)) from None
+
+
+def _tell_damage(segment: Path, stretches: int) -> None:
+    text = f"warning: {segment} has {stretches} damaged or incomplete stretches: what was in them is left out"
+    click.secho(text, fg="yellow", err=True)
 
 
 def _between(frames: Iterator[Frame], until: int | None) -> Iterator[Frame]:

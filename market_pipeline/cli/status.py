@@ -158,7 +158,7 @@ def kafka_line(snapshot: Snapshot) -> str:
     if kafka.fault is not None:
         return f"answers, but {kafka.fault}"
     offsets = " ".join(f"{partition}:{kafka.begin.get(partition, 0)}–{end}" for partition, end in kafka.end.items())
-    return f"{sum(kafka.end.values()):,} records · offsets {offsets} · {kafka.rate or 0:,.1f}/s"
+    return f"{sum(kafka.end.values()):,} records · offsets {offsets} · {kafka.rate or 0:,.1f}/s in the last minute"
 
 
 def stream_line(snapshot: Snapshot) -> str:

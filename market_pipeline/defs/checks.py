@@ -86,6 +86,7 @@ def bars_are_sane(context: dg.AssetCheckExecutionContext, pipeline: PipelineReso
 
 @dg.asset_check(
     asset="ohlcv_1m",
+    additional_deps=["trades_silver"],  # a run of both must have put silver right before they are compared
     partitions_def=DAILY,
     pool="rebuild",
     description="The bars' volume is, hour by hour, the sum over silver; over hours that are settled.",

@@ -8,20 +8,31 @@ import dagster as dg
 
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
-    """Turn what a person can mend into a ``dg.Failure`` with that line as its description."""
+    """Turn what a person can mend into the end of the run, told in one line.
+
+    Raises:
+        DagsterUserCodeExecutionError: with a ``dg.Failure`` as its cause, which has the line as its description.
+    """
     from market_pipeline.broker.client import BrokerUnreachableError
     from market_pipeline.broker.topics import TopicError
     from market_pipeline.bronze.manifest import ArchiveError
     from market_pipeline.local.jars import JarError
     from market_pipeline.local.java import NoJava
     from market_pipeline.settings import SettingsError
-    from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError
+    from market_pipeline.store.cluster import STORE_ERRORS
+    from market_pipeline.store.failure import one_line
 
-    known = (BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StoreUnreachableError)
+    known = (BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError)
     try:
         yield
     except known as error:
-        raise dg.Failure(description=str(error)) from None
+        failure = dg.Failure(description=str(error), allow_retries=False)
     except STORE_ERRORS as error:
-        cure = "see `market-pipeline status` and `market-pipeline logs cassandra`"
-        raise dg.Failure(description=f"Cassandra failed on the way ({type(error).__name__}: {error}): {cure}") from None
+        failure = dg.Failure(description=one_line(error), allow_retries=False)
+    else:
+        return
+    # Of a Failure that is raised Dagster prints its own stack, a page, and that twice. Of the error that it wraps
+    # around any other it prints the cause alone, and this cause was never raised: it has no stack.
+    raise dg.DagsterUserCodeExecutionError(  # type: ignore[no-untyped-call]
+        "the run can't go on", user_exception=failure, original_exc_info=(dg.Failure, failure, None)
+    ) from failure

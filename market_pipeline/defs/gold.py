@@ -38,7 +38,7 @@ feed_gaps = dg.AssetSpec(
 
 @dg.asset(
     group_name="gold",
-    deps=["trades_silver"],
+    deps=["trades_raw"],
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
     kinds={"spark", "cassandra", "gold"},

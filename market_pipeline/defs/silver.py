@@ -67,7 +67,8 @@ def trades_silver(context: dg.AssetExecutionContext, pipeline: PipelineResource,
 
 @dg.asset(
     group_name="silver",
-    deps=["trades_silver"],
+    # live the stream makes it of the topic, and a rebuild of bronze: in both it stands beside trades_silver
+    deps=["trades_raw"],
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
     kinds={"spark", "cassandra", "silver"},

@@ -92,7 +92,7 @@ class Receiver:
             self._down(self._journal.last_frame.received_at, Reason.PRODUCER_DOWN)
         while not stopped.is_set():
             failure = self._one_connection(stopped)
-            if failure is None:
+            if failure is None or stopped.is_set():
                 break
             if failure.reason is Reason.REFUSED:
                 raise KeyRefused(f"the feed refused the key ({failure.detail}): check FINNHUB_API_KEY")
@@ -115,6 +115,8 @@ class Receiver:
             self._read(socket, stopped)
             return None
         except Disconnected as failure:
+            if stopped.is_set():  # whoever was quicker: it is our stop
+                return None
             if failure.reason is Reason.CLOSED and not self._had_trade and time.monotonic() - opened < INSTANT_S:
                 failure = Disconnected(Reason.KEY_IN_USE, f"closed {time.monotonic() - opened:.1f} s after connecting")
             self._note_failure(failure)

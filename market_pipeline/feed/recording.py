@@ -1,14 +1,17 @@
 """A recording: Finnhub messages, one a line, or segments of a journal. What to play, and when each message is due."""
 
 import json
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from market_pipeline.feed.journal import read_frames
+from market_pipeline.feed.journal.reader import Damaged
 from market_pipeline.feed.journal.segment import segment_of
 from market_pipeline.feed.recorded import REPLAY, identity_time
 
+logger = logging.getLogger(__name__)
 RECEIVED_AT = "received_at"
 """The extra key of a recorded message: the receive time that its trades' identity comes from (epoch microseconds)."""
 
@@ -52,13 +55,13 @@ def messages(file: Path | None) -> Iterator[Message]:
 
 
 def symbols_in(file: Path | None) -> tuple[str, ...]:
-    """Every symbol that the recording holds, in order of appearance.
+    """Every symbol that the recording holds, in order of appearance; what is damaged in it is told in the log.
 
     Raises:
         RecordingError: no file was named, it isn't there, or it holds no trade.
     """
     check_playable(file)
-    payloads = _payloads(_existing(file))
+    payloads = _payloads(_existing(file), _tell)
     return tuple(dict.fromkeys(s for payload, _ in payloads for s in _symbols(_elements(_object(payload)))))
 
 
@@ -99,11 +102,15 @@ def _existing(file: Path | None) -> Path:
     return file
 
 
-def _payloads(where: Path) -> Iterator[tuple[bytes, int]]:
+def _tell(segment: Path, stretches: int) -> None:
+    logger.warning("%s has %d damaged stretches: what was in them is not played", segment, stretches)
+
+
+def _payloads(where: Path, damaged: Damaged = lambda segment, stretches: None) -> Iterator[tuple[bytes, int]]:
     """Each message with its recorded receive time, 0 when there is none."""
     try:
         if where.is_dir() or segment_of(where):
-            for frame in read_frames(where):
+            for frame in read_frames(where, damaged=damaged):
                 yield frame.payload, identity_time(_object(frame.payload), frame.source, frame.received_at)
             return
         with where.open("rb") as lines:

@@ -1,8 +1,12 @@
 """The logs of the programs: their ends, and what is added to them."""
 
+import heapq
+import operator
 import os
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from market_pipeline.local import cassandra, kafka
@@ -11,6 +15,9 @@ from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
 
 BLOCK_BYTES = 64 * 1024
+TIME_WITHIN = 60
+"""A line bears its time among the first so many characters, if at all; some begin with a colour."""
+_TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[,.](\d+))? ?(Z|[+-]\d{4})?")
 
 
 def log_files(settings: Settings, name: str) -> list[Path]:
@@ -40,6 +47,34 @@ def tail(file: Path, lines: int = 15) -> str:
     except OSError:
         return ""
     return "\n".join(block.decode("utf-8", errors="replace").splitlines()[-lines:])
+
+
+def interleaved(tails: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """The lines of several named logs in order of time, with the name; one without a time stays behind the one before.
+
+    Each program writes times its own way; those without a zone are local time, as all of them mean it.
+    """
+    return ((name, line) for _, name, line in heapq.merge(*map(_timed, tails), key=operator.itemgetter(0)))
+
+
+def _timed(log: tuple[str, str]) -> Iterator[tuple[float, str, str]]:
+    name, text = log
+    newest = 0.0
+    for line in text.splitlines():
+        newest = max(newest, _time_of(line))  # what is out of order within a log stays as it is
+        yield newest, name, line
+
+
+def _time_of(line: str) -> float:
+    """Epoch seconds; 0 of a line without a time at its beginning."""
+    found = _TIME.search(line, 0, TIME_WITHIN)
+    if found is None:
+        return 0.0
+    day, time, fraction, zone = found.groups()
+    try:
+        return datetime.fromisoformat(f"{day}T{time}.{(fraction or '0')[:6]:0<6}{zone or ''}").timestamp()
+    except ValueError:
+        return 0.0
 
 
 @dataclass

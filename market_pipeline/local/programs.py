@@ -40,9 +40,9 @@ class Program:
 def programs(settings: Settings) -> list[Program]:
     """What runs for these settings, in the order in which it is started.
 
-    What takes from others stands before them in stopping: the feed and the producer first, so that everything that was
-    received is in Kafka, then the stream, then Dagster, and the servers last. Dagster's daemon is in the first stage,
-    so that no sensor takes a stop for a failure.
+    What takes from others stands before them in stopping: the producer first, so that everything that was received is
+    in Kafka and its feed ends because we said so, then the local feed, the stream and Dagster, and the servers last.
+    Dagster's daemon is in the first stage, so that no sensor takes a stop for a failure.
     """
     return [program for program in every_program(settings) if _wanted(program.name, settings)]
 
@@ -84,7 +84,7 @@ def every_program(settings: Settings) -> list[Program]:
         Program("kafka", _launch("kafka"), stop_within_s=30, stop_stage=4, always=True),
         Program("cassandra", _launch("cassandra"), stop_within_s=30, stop_stage=4, always=True),
         # these two have ends that a new start cannot mend, and reach them within seconds
-        Program("feed-server", _module("market_pipeline.feed.server"), stop_within_s=5, stop_stage=1, up_after_s=1),
+        Program("feed-server", _module("market_pipeline.feed.server"), stop_within_s=5, stop_stage=2, up_after_s=1),
         Program("producer", _module("market_pipeline.feed.producer"), stop_within_s=30, stop_stage=1, up_after_s=1),
         Program("stream", _module("market_pipeline.stream.application"), stop_within_s=30, stop_stage=2),
         *(

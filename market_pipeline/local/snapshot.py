@@ -6,7 +6,7 @@ Whatever doesn't answer in time is left out, so that a look never hangs with wha
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from market_pipeline.local.processes import ProcessStatus, process_statuses, supervisor_states
@@ -49,11 +49,19 @@ class FeedStatus:
     gap_reason: str | None = None
 
 
+_SAID_BY_PRODUCER = {each.name for each in fields(FeedStatus)} - {
+    *("name", "connected", "last_received_age_s", "silent_s"),
+}
+"""What the producer's heartbeat has under the same name; the rest is reckoned."""
+
+
 @dataclass(frozen=True)
 class StreamStatus:
     """What the stream says; all None when it says nothing. Ages are as of the snapshot.
 
     Attributes:
+        newest_event_age_s: how long ago the newest queryable trade was received: as Cassandra has it, or as the stream
+            last saw it, whichever is newer. The stream looks once a second, so by itself it is late by as much.
         silent_s: since when one that hangs or is gone says nothing, in seconds; None of one that answers. What it said
             of its work is None then.
     """
@@ -104,6 +112,7 @@ def gather(settings: Settings) -> Snapshot:
     supervisor, states = answers["processes"] or (None, None)
     beats = {name: read_heartbeat(settings.paths.heartbeat(name)) for name in ("feed-server", "producer", "stream")}
     processes = process_statuses(settings, states, beats, now)
+    stored = answers["cassandra"] or CassandraStatus()
     return Snapshot(
         at=now,
         data_dir=str(settings.data_dir),
@@ -111,8 +120,8 @@ def gather(settings: Settings) -> Snapshot:
         processes=processes,
         feed=feed_status(beats["producer"], processes["producer"].pid, now),
         kafka=answers["kafka"] or KafkaStatus(),
-        stream=stream_status(beats["stream"], processes["stream"].pid, now),
-        cassandra=answers["cassandra"] or CassandraStatus(),
+        stream=stream_status(beats["stream"], processes["stream"].pid, now, stored.newest_trade_age_s),
+        cassandra=stored,
     )
 
 
@@ -147,45 +156,37 @@ def feed_status(beat: Beat | None, pid: int | None, now: float) -> FeedStatus:
     """The feed, from the producer's heartbeat and process; one that hangs or is dead is not connected."""
     if beat is None:
         return FeedStatus()
-    detail = beat.detail
     silent_s = silent_for(beat, pid, now)
-    last = detail.get("last_received_at")
+    last = beat.detail.get("last_received_at")
+    said = {key: value for key, value in beat.detail.items() if key in _SAID_BY_PRODUCER and value is not None}
     return FeedStatus(
-        name=detail.get("feed"),
-        connected=bool(detail.get("connected")) and silent_s is None,
-        symbols=detail.get("symbols"),
-        seen=detail.get("seen"),
-        unseen=list(detail.get("unseen") or []),
-        received=detail.get("received"),
+        **said,
+        name=beat.detail.get("feed"),
+        connected=bool(beat.detail.get("connected")) and silent_s is None,
         last_received_age_s=round(max(0.0, now - last), 3) if last is not None else None,
-        rejected=dict(detail.get("rejected") or {}),
-        reconnects=detail.get("reconnects"),
-        last_disconnect=detail.get("last_disconnect"),
-        kafka_error=detail.get("kafka_error"),
-        journal=detail.get("journal"),
         silent_s=silent_s,
-        left_out=list(detail.get("left_out") or []),
-        journal_error=detail.get("journal_error"),
-        gaps_waiting=detail.get("gaps_waiting"),
-        gap_since=detail.get("gap_since"),
-        gap_reason=detail.get("gap_reason"),
     )
 
 
-def stream_status(beat: Beat | None, pid: int | None, now: float) -> StreamStatus:
-    """The stream, from its heartbeat and process. Its ages grow while it says nothing."""
+def stream_status(beat: Beat | None, pid: int | None, now: float, stored_age_s: float | None = None) -> StreamStatus:
+    """The stream, from its heartbeat and process. Its ages grow while it says nothing.
+
+    ``stored_age_s`` is that of the newest trade in Cassandra.
+    """
     if beat is None:
-        return StreamStatus()
+        return StreamStatus(newest_event_age_s=stored_age_s)
     silent_s = silent_for(beat, pid, now)
     detail = beat.detail
     # what it was doing and how far behind it was: nobody knows of one that does not answer
     work = detail if silent_s is None else {}
-    age, progress = detail.get("newest_event_age_s"), detail.get("last_progress_at")
+    seen_age_s, progress = detail.get("newest_event_age_s"), detail.get("last_progress_at")
+    ages = [stored_age_s] if stored_age_s is not None else []
+    ages += [round(seen_age_s + beat.age_s(now), 3)] if seen_age_s is not None else []
     return StreamStatus(
         mode=detail.get("mode"),
         phase=work.get("phase"),
         lag=work.get("lag"),
-        newest_event_age_s=round(age + beat.age_s(now), 3) if age is not None else None,
+        newest_event_age_s=min(ages, default=None),
         input_rate=work.get("input_rate"),
         last_progress_age_s=round(max(0.0, now - progress), 1) if progress is not None else None,
         late_dropped=detail.get("late_dropped"),

@@ -53,15 +53,22 @@ class Start:
         self.begun = False
         """Whether anything was started, so that a start that fails has something to stop."""
 
+    def check(self) -> None:
+        """See what would keep it from starting, before anything is started.
+
+        Raises:
+            StartError, NoJava, UnusablePath: the first thing found.
+        """
+        preflight.check(self._settings)
+
     def run(self) -> None:
-        """Start the path of the trades and return when they can be queried.
+        """Start the path of the trades, which ``check`` found nothing against, and return when they can be queried.
 
         Raises:
             StartError: something does not start; what did is still running.
-            NoJava, UnusablePath, JarError: see there; nothing was started.
+            JarError: a download failed; nothing was started.
         """
         settings = self._settings
-        preflight.check(settings)
         preflight.claim(settings)
         lock = _start_lock(settings)
         try:

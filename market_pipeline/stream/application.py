@@ -5,12 +5,10 @@ person must see (offsets that Kafka no longer has), with one line and a status o
 that the next start needs.
 """
 
-import contextlib
 import faulthandler
 import logging
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -27,29 +25,23 @@ from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
-from market_pipeline.stream import bars, checkpoints, dead_letters, position, queries
-from market_pipeline.stream.backlog import Backlog
-from market_pipeline.stream.failure import one_line
+from market_pipeline.stream import bars, dead_letters, position, queries
+from market_pipeline.stream.failure import StreamError, one_line
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.parsing import valid
 from market_pipeline.stream.progress import Progress, ProgressListener
 from market_pipeline.stream.session import Session, open_session
 from market_pipeline.stream.source import in_one_task, read_trades
-from market_pipeline.stream.stall import StallWatch, end_with_stacks
 from market_pipeline.stream.visibility import Visibility
+from market_pipeline.stream.watch import Watch, Wish
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
 
 NAME = "stream"
 SERVERS_TIMEOUT_S = 120.0
-LOOK_EVERY_S = 1.0
 EXIT_FAILED = 1
 MENDABLE = (BrokerUnreachableError, TopicError, StoreUnreachableError, GatewayError, JarError, NoJava, SettingsError)
 logger = logging.getLogger(NAME)
-
-
-class StreamError(Exception):
-    """The stream can't go on; the message is one line for a person."""
 
 
 class Stopped(Exception):
@@ -62,8 +54,7 @@ class Application:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._phase = "starting"
-        self._wake = threading.Event()
-        self._stopping = False
+        self._wish = Wish()
         self._progress = Progress()
         self._session: Session | None = None
         self._visibility: Visibility | None = None
@@ -72,8 +63,7 @@ class Application:
         """End the run; a handler of signals."""
         if self._phase == "starting":
             os._exit(0)  # nothing is under way yet that would have to end, and what it waits for may take minutes
-        self._stopping = True
-        self._wake.set()
+        self._wish.stop()
 
     def run(self) -> None:
         """Run until ``stop``.
@@ -88,23 +78,24 @@ class Application:
             self._session = open_session(settings, settings.paths.run / "spark-stream")
             servers.result()
         threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
-        self._check_offsets()
+        position.check(settings)
         spark = self._session.spark
-        spark.streams.addListener(ProgressListener(self._progress, self._wake.set))
+        spark.streams.addListener(ProgressListener(self._progress, self._wish.look))
         with connect(settings) as cassandra:
             committed = lambda: self._progress.offsets(queries.SILVER)  # noqa: E731
             with Visibility(settings, cassandra, committed) as self._visibility:
+                watch = Watch(settings, self._session.jvm, self._progress, self._visibility, self._wish)
                 others: list[StreamingQuery] = []
-                while not self._stopping:
+                while not self._wish.to_stop:
                     if settings.stream_mode == "real-time":
-                        self._catch_up(others)
+                        self._catch_up(watch, others)
                     # first what makes a trade queryable; bars and dead letters read on from their own checkpoints
                     tables = queries.start_running(spark, settings)
                     others = others or self._start_others(spark)
                     self._phase = "running"
                     logger.info("running in %s mode", settings.stream_mode)
-                    self._watch([*tables, *others], until_ended=[])
-                    if not self._stopping:
+                    watch.until_over([*tables, *others], passing=[])
+                    if not self._wish.to_stop:
                         for query in tables:
                             query.stop()
 
@@ -128,12 +119,8 @@ class Application:
         }
 
     def dead_jvm(self, patience_s: float = 0.0) -> str | None:
-        """How the JVM died, or None while it lives; a call into it may fail a moment before it is known to be dead."""
-        if self._session is None:
-            return None
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            return f"Spark's JVM died with status {self._session.jvm.process.wait(patience_s)}"
-        return None
+        """How the JVM died, or None while it lives or was not started."""
+        return self._session.jvm.death(patience_s) if self._session is not None else None
 
     def end_jvm(self) -> None:
         """Kill the JVM: stopping the queries first would cut their batches short all the same, only slower. The next
@@ -148,23 +135,7 @@ class Application:
     def _watch_jvm(self) -> None:
         assert self._session is not None
         self._session.jvm.process.wait()
-        self._wake.set()
-
-    def _check_offsets(self) -> None:
-        beyond = position.beyond_end(self._settings)
-        for query, wanted in beyond:
-            logger.error("%s: %s", query, wanted)
-        if beyond:
-            self._end_for_new_topic(f"{beyond[0][0]}: {beyond[0][1]}")
-        missing = position.lost_offsets(self._settings)
-        for query, each in missing:
-            logger.error("%s: %s", query, each)
-        if missing and not self._settings.accept_lost_offsets:
-            raise StreamError(f"{missing[0][0]}: {missing[0][1]}; {checkpoints.CURE}")
-
-    def _end_for_new_topic(self, what: str) -> NoReturn:
-        cure = checkpoints.MADE_ANEW_CURE.format(checkpoints=self._settings.paths.checkpoints)
-        raise StreamError(f"{what}; {cure}")
+        self._wish.look()
 
     def _start_others(self, spark: SparkSession) -> list[StreamingQuery]:
         records = in_one_task(read_trades(spark, self._settings))
@@ -174,63 +145,19 @@ class Application:
             dead_letters.start_dead_letters(records, self._settings),
         ]
 
-    def _catch_up(self, beside: list[StreamingQuery]) -> None:
+    def _catch_up(self, watch: Watch, beside: list[StreamingQuery]) -> None:
         """Pass over a backlog in batches, while the queries ``beside`` go on."""
         assert self._session is not None
         # real-time mode does not know how to pass over offsets that are gone, batches do
-        over_a_gap = bool(position.lost_offsets(self._settings))
+        over_a_gap = bool(position.out_of_reach(self._settings))
         while (behind := position.behind(self._settings)) > self._settings.catch_up_above or over_a_gap:
             over_a_gap = False
             self._phase = "catching-up"
             logger.info("%d records behind: catching up in batches", behind)
             passing = queries.start_catching_up(self._session.spark, self._settings)
-            self._watch(beside, until_ended=passing)
-            if self._stopping:
+            watch.until_over(beside, passing)
+            if self._wish.to_stop:
                 raise Stopped
-
-    def _watch(self, running: list[StreamingQuery], until_ended: list[StreamingQuery]) -> None:
-        """Return when all of ``until_ended`` have ended well, when the program is to stop, or when real time can't keep
-        up and batches have to."""
-        assert self._session is not None
-        assert self._visibility is not None
-        names = {query: str(query.name) for query in (*running, *until_ended)}
-        watch = StallWatch(self._settings.commit_interval_s, time.monotonic())
-        backlog = Backlog(self._settings.catch_up_above)
-        while not self._stopping:
-            self._wake.wait(LOOK_EVERY_S)
-            self._wake.clear()
-            if self._stopping:
-                return
-            if self.dead_jvm() is not None:
-                raise StreamError(str(self.dead_jvm()))
-            heard = self._progress.heard()
-            for query, name in names.items():
-                if name not in heard:
-                    self._check_ended(query, name, may_end=query in until_ended)
-            if until_ended and not any(query.isActive for query in until_ended):
-                return
-            if not self._visibility.alive:
-                raise StreamError("the thread that watches visibility died")
-            if self._visibility.view.beyond_end:
-                self._end_for_new_topic(str(self._visibility.view.beyond_end[0]))
-            lag = self._visibility.view.lag
-            lasts = backlog.lasts(time.monotonic(), lag)
-            if lasts and self._settings.stream_mode == "real-time" and not until_ended:
-                logger.info("%d records wait: going over to batches", lag)
-                return
-            stalled = watch.verdict(time.monotonic(), lag, self._visibility.advanced_at, heard)
-            if stalled is not None:
-                end_with_stacks(stalled, self._session.jvm.process)
-
-    def _check_ended(self, query: StreamingQuery, name: str, *, may_end: bool) -> None:
-        if query.isActive:
-            return
-        error = query.exception()
-        if error is not None:
-            self._check_offsets()
-            raise StreamError(f"query {name} failed: {one_line(str(error))}")
-        if not may_end:
-            raise StreamError(f"query {name} ended")
 
 
 def main() -> NoReturn:

@@ -19,36 +19,33 @@ MADE_ANEW_CURE = (
     "topic from its beginning, and the same trades are the same rows"
 )
 
+TOPIC_ID = "topic_id"
+
 
 @dataclass(frozen=True)
-class LostOffsets:
-    """Kafka's oldest record of a partition is newer than what the checkpoint wants next."""
+class OutOfReach:
+    """What is wanted next of a partition is not among the offsets [oldest, end) that Kafka has or will give next."""
 
     topic: str
     partition: int
     wanted: int
     oldest: int
+    end: int
+
+    @property
+    def beyond_end(self) -> bool:
+        """Whether it never was there: a topic that was deleted and created begins at 0. Otherwise it is lost."""
+        return self.wanted > self.end
 
     def __str__(self) -> str:
+        if self.beyond_end:
+            return (
+                f"{self.topic} partition {self.partition}: Kafka's topic was made anew: the checkpoint goes on at "
+                f"offset {self.wanted}, the topic ends at {self.end}"
+            )
         return (
             f"{self.topic} partition {self.partition}: the checkpoint goes on at offset {self.wanted}, "
             f"Kafka's oldest is {self.oldest}, {self.oldest - self.wanted} records are lost"
-        )
-
-
-@dataclass(frozen=True)
-class BeyondEnd:
-    """What is wanted next lies beyond the end of the partition: a topic that was deleted and created begins at 0."""
-
-    topic: str
-    partition: int
-    wanted: int
-    end: int
-
-    def __str__(self) -> str:
-        return (
-            f"{self.topic} partition {self.partition}: Kafka's topic was made anew: the checkpoint goes on at offset "
-            f"{self.wanted}, the topic ends at {self.end}"
         )
 
 
@@ -61,22 +58,40 @@ def next_offsets(checkpoint: Path, topic: str) -> dict[int, int] | None:
     return None
 
 
-def lost(topic: str, wanted: Mapping[int, int], oldest: Mapping[int, int]) -> list[LostOffsets]:
-    """The partitions of which Kafka has dropped what is ``wanted`` next."""
-    return [
-        LostOffsets(topic, partition, offset, oldest[partition])
-        for partition, offset in sorted(wanted.items())
-        if offset < oldest.get(partition, 0)
-    ]
+def out_of_reach(
+    topic: str, wanted: Mapping[int, int], oldest: Mapping[int, int], ends: Mapping[int, int]
+) -> list[OutOfReach]:
+    """The partitions of which Kafka does not have what is ``wanted`` next; one that is not there any more ends at 0."""
+    every = (OutOfReach(topic, p, at, oldest.get(p, 0), ends.get(p, 0)) for p, at in sorted(wanted.items()))
+    return [each for each in every if each.beyond_end or each.wanted < each.oldest]
 
 
-def beyond_end(topic: str, wanted: Mapping[int, int], ends: Mapping[int, int]) -> list[BeyondEnd]:
-    """The partitions that end before what is ``wanted`` next; one that is not there any more ends at 0."""
-    return [
-        BeyondEnd(topic, partition, offset, ends.get(partition, 0))
-        for partition, offset in sorted(wanted.items())
-        if offset > ends.get(partition, 0)
-    ]
+def of_another_topic(checkpoint: Path, topic_id: str) -> str | None:
+    """Why the checkpoint's offsets mean nothing in the topic that has this id now; None when they are the topic's own.
+
+    The offsets alone don't tell: a topic that was made anew may have outgrown them. One that has none yet, or was
+    written before the id was kept, is taken for the topic's own.
+    """
+    kept = _kept_id(checkpoint)
+    if kept in (None, topic_id) or not _batches(checkpoint / "offsets"):
+        return None
+    return f"Kafka's topic was made anew: the checkpoint is of the one with the id {kept}, Kafka's has {topic_id}"
+
+
+def keep_topic_id(checkpoint: Path, topic_id: str) -> None:
+    """Keep beside the checkpoint which topic its offsets are of, so that it goes when the checkpoint is deleted."""
+    if _kept_id(checkpoint) != topic_id:
+        checkpoint.mkdir(parents=True, exist_ok=True)
+        scratch = checkpoint / f"{TOPIC_ID}.tmp"
+        scratch.write_text(topic_id, encoding="utf-8")
+        scratch.replace(checkpoint / TOPIC_ID)
+
+
+def _kept_id(checkpoint: Path) -> str | None:
+    try:
+        return (checkpoint / TOPIC_ID).read_text(encoding="utf-8") or None
+    except FileNotFoundError:
+        return None
 
 
 def _batches(folder: Path) -> list[int]:

@@ -8,6 +8,10 @@ LENGTH = 400
 _CLASS = re.compile(r"^(?:[\w.$]+\.)?(\w*(?:Exception|Error))\b")
 
 
+class StreamError(Exception):
+    """The stream can't go on; the message is one line for a person."""
+
+
 class BatchError(Exception):
     """A batch was not written; the message is one line."""
 

@@ -5,6 +5,7 @@ one to find a closed pipe when it next looks. Here the JVM is started directly: 
 kernel's promise (PR_SET_PDEATHSIG) that it is killed when its parent is gone.
 """
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -60,6 +61,12 @@ class Jvm:
     def __init__(self, process: "subprocess.Popen[bytes]", gateway: Any) -> None:
         self.process = process
         self.gateway = gateway
+
+    def death(self, patience_s: float = 0.0) -> str | None:
+        """How it died, or None while it lives; a call into it may fail a moment before it is known to be dead."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            return f"Spark's JVM died with status {self.process.wait(patience_s)}"
+        return None
 
     def kill(self) -> None:
         """End it at once; there is nothing in it that a checkpoint doesn't have."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from market_pipeline.model import RejectedTrade, Trade, decode
-from market_pipeline.stream.checkpoints import BeyondEnd, beyond_end
+from market_pipeline.stream.checkpoints import OutOfReach, out_of_reach
 from market_pipeline.stream.progress import Rate
 
 
@@ -50,7 +50,7 @@ class View:
     newest_ts: int | None = None
     newest_received_at: int | None = None
     input_rate: float = 0.0
-    beyond_end: tuple[BeyondEnd, ...] = ()
+    beyond_end: tuple[OutOfReach, ...] = ()
 
     def newest_age_s(self, now: float) -> float | None:
         """Seconds since the newest queryable trade was *received*: it grows in a quiet market as in a broken stream,
@@ -68,14 +68,14 @@ class Queryable:
         self._ends: dict[int, int] = {}
         self._awaited: dict[int, Awaited] = {}
         self._newest: Trade | None = None
-        self._beyond_end: tuple[BeyondEnd, ...] = ()
+        self._beyond_end: tuple[OutOfReach, ...] = ()
         self.visible: dict[int, int] = {}
         self.advanced_at = clock()
 
     def ends(self, ends: Mapping[int, int]) -> list[int]:
         """Take in the end of each partition; returns those whose newest record should be awaited now."""
         self._ends = dict(ends)
-        self._beyond_end = tuple(beyond_end(self._topic, self.visible, ends))
+        self._beyond_end = tuple(out_of_reach(self._topic, self.visible, {}, ends))
         for partition, end in ends.items():
             if end == 0:
                 self.visible.setdefault(partition, 0)

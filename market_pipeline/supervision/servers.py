@@ -7,23 +7,29 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cassandra.cluster import Session
 from confluent_kafka import KafkaException
 
 from market_pipeline.broker.client import BrokerUnreachableError
-from market_pipeline.broker.offsets import begin_offsets, end_offsets
+from market_pipeline.broker.offsets import begin_offsets, end_offsets, records_since
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
+from market_pipeline.store.newest import newest_received_at
 
-RATE_OVER_S = 0.7
+RATE_OVER_S = 60
+"""Trades come in bursts, so that a second of them tells nothing; the stream's own rate is over as long."""
 REQUEST_WITHIN_S = 2.0
 
 
 @dataclass(frozen=True)
 class KafkaStatus:
-    """The topic of trades: the offsets by partition, and records a second.
+    """The topic of trades.
 
     Attributes:
+        begin: the oldest offset of each partition.
+        end: the offset that its next record will get.
+        rate: records a second over the last ``RATE_OVER_S``.
         fault: what is wrong with the topic of a Kafka that answers.
     """
 
@@ -36,38 +42,50 @@ class KafkaStatus:
 
 @dataclass(frozen=True)
 class CassandraStatus:
-    """Whether it answers a query, its version, and the disk it uses (embedded only)."""
+    """Whether it answers a query, and what it says.
+
+    Attributes:
+        disk_mb: the disk that it uses (embedded only).
+        newest_trade_age_s: how long ago the newest trade that could be queried had been received, at that moment.
+    """
 
     live: bool = False
     version: str | None = None
     disk_mb: float | None = None
+    newest_trade_age_s: float | None = None
 
 
 def kafka_status(settings: Settings) -> KafkaStatus:
-    """Offsets, and the rate over a moment."""
+    """Offsets, and the rate by the records' own times: nothing has to be waited for to measure it."""
     if not any(map(_listens, settings.bootstrap_servers.split(","))):
         return KafkaStatus()  # the client would try until its time is up
     try:
-        first, began = end_offsets(settings, settings.topic), time.monotonic()
-        begin = begin_offsets(settings, settings.topic)
-        time.sleep(RATE_OVER_S)
-        end, seconds = end_offsets(settings, settings.topic), time.monotonic() - began
+        begin, end = begin_offsets(settings, settings.topic), end_offsets(settings, settings.topic)
+        recent = records_since(settings, settings.topic, int((time.time() - RATE_OVER_S) * 1000))
     except TopicError as error:
         return KafkaStatus(live=True, fault=str(error))
     except (BrokerUnreachableError, KafkaException):
         return KafkaStatus()
-    return KafkaStatus(True, begin, end, round((sum(end.values()) - sum(first.values())) / seconds, 1))
+    return KafkaStatus(True, begin, end, round(recent / RATE_OVER_S, 1))
 
 
 def cassandra_status(settings: Settings) -> CassandraStatus:
-    """Whether it answers, and how much disk it has."""
+    """Whether it answers, how new its newest trade is, and how much disk it has."""
     disk = round(_bytes_below(settings.paths.cassandra) / 1e6, 1) if settings.embedded_cassandra else None
     try:
         with connect(settings, timeout_s=REQUEST_WITHIN_S) as session:
             row = session.execute("SELECT release_version FROM system.local").one()
+            return CassandraStatus(True, row.release_version, disk, _newest_trade_age_s(session, settings))
     except STORE_ERRORS:
         return CassandraStatus(disk_mb=disk)
-    return CassandraStatus(True, row.release_version, disk)
+
+
+def _newest_trade_age_s(session: Session, settings: Settings) -> float | None:
+    try:
+        newest = newest_received_at(session, settings)
+    except STORE_ERRORS:  # it answers, but has no tables yet
+        return None
+    return None if newest is None else round(max(0.0, time.time() - newest.timestamp()), 3)
 
 
 def _bytes_below(folder: Path) -> int:

@@ -125,7 +125,7 @@ def test_the_lineage_shows_every_asset_and_the_edges_between_them(page: Page, we
         expect(page.locator("svg").get_by_text(asset, exact=True).first).to_be_visible(timeout=WITHIN_MS)
     expect(page.locator(EDGE).first).to_be_attached(timeout=WITHIN_MS)
     drawn = {(start, end) for start, end in page.evaluate(ENDS_OF_EDGES, [EDGE, list(ASSETS)])}
-    assert {("trades_raw", "trades_silver"), ("trades_silver", "latest_prices"), ("ohlcv_1m", "ohlcv_1d")} <= drawn
+    assert {("trades_raw", "trades_silver"), ("trades_raw", "latest_prices"), ("ohlcv_1m", "ohlcv_1d")} <= drawn
     assert ("trades_silver", "trades_raw") not in drawn
 
 

@@ -121,8 +121,8 @@ def test_a_pipeline_that_is_down_is_told_in_one_line(
 
     monkeypatch.setattr(archive, "archive_new", down)
     look: Callable[..., Any] = checks.stream_bars_are_batch_bars
-    with pytest.raises(dg.Failure) as failure:
+    with pytest.raises(dg.DagsterUserCodeExecutionError) as failed:
         judge(look, pipeline=pipeline, spark=BatchSpark())
-    assert failure.value.description is not None
-    assert failure.value.description.endswith(f"start it with `market-pipeline up --data-dir {pipeline.data_dir}`")
-    assert "\n" not in failure.value.description
+    told = str(failed.value.__cause__)
+    assert told.endswith(f"start it with `market-pipeline up --data-dir {pipeline.data_dir}`")
+    assert "\n" not in told

@@ -12,8 +12,8 @@ from market_pipeline.definitions import defs
 ASSETS = {
     "trades_raw": ("bronze", set()),
     "trades_silver": ("silver", {"trades_raw"}),
-    "latest_prices": ("silver", {"trades_silver"}),
-    "ohlcv_1m": ("gold", {"trades_silver"}),
+    "latest_prices": ("silver", {"trades_raw"}),
+    "ohlcv_1m": ("gold", {"trades_raw"}),
     "ohlcv_1d": ("gold", {"trades_raw", "ohlcv_1m"}),
     "symbol_daily_stats": ("gold", {"trades_raw", "feed_gaps"}),
 }

@@ -80,8 +80,8 @@ def test_everything_on_the_topic_once_and_then_only_what_is_new(settings: Settin
     first = archive_new(settings)
     assert (first.rows, sum(first.offsets.values())) == (303, 303)
     assert first.first_trade == datetime.fromtimestamp(AT_MS / 1000, UTC)
-    assert archive.archived_offsets(settings) == first.offsets
-    assert archive_new(settings).rows == 0
+    again = archive_new(settings)
+    assert (again.rows, again.offsets) == (0, first.offsets)
     produce(settings, [trade(number) for number in range(300, 310)])
     assert archive_new(settings).rows == 10
     assert held(settings) == Counter(values + [trade(number) for number in range(300, 310)])

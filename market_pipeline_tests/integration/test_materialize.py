@@ -329,5 +329,8 @@ def test_without_a_pipeline_there_is_one_clear_line(tmp_path: Path, free_port: i
     )
     done = run(nothing, "--select", "ohlcv_1d", "--partition", "2025-11-10", check=False)
     assert done.returncode != 0
-    assert f"Kafka does not answer at 127.0.0.1:{free_port}" in done.stdout + done.stderr
+    *_, clear, last = (line for line in done.stderr.splitlines() if line.strip())
+    assert f"Kafka does not answer at 127.0.0.1:{free_port}" in clear
+    assert "check KAFKA_BOOTSTRAP_SERVERS" in clear
+    assert last.startswith("Error: ")
     assert "cimpl.KafkaException" not in done.stdout + done.stderr

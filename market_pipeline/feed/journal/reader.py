@@ -1,6 +1,6 @@
 """Reads a journal from outside its writer's process: while it grows, is compressed, and loses old segments."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from market_pipeline.feed.journal.frame import Frame, Parsed
@@ -13,21 +13,28 @@ from market_pipeline.feed.journal.segment import (
     segment_of,
 )
 
+Damaged = Callable[[Path, int], None]
+"""Is told of each segment with damaged or incomplete stretches, and how many it has."""
 
-def read_frames(where: Path, since: int = 0) -> Iterator[Frame]:
+
+def read_frames(where: Path, since: int = 0, damaged: Damaged = lambda segment, stretches: None) -> Iterator[Frame]:
     """The journal's frames, in order of receipt, from ``since`` (epoch µs) on.
 
-    A torn tail, which a crash or a writer in mid-write leaves, is passed over.
+    What is damaged is passed over, as is a torn tail, which a crash or a writer in mid-write leaves.
 
     Args:
         where: a journal's directory, or one segment file.
         since: frames received earlier are left out.
+        damaged: called when a segment was read that is not whole.
 
     Raises:
         OSError: a segment can't be read.
     """
     for segment in from_time_on(_segments(where), since):
-        for frame in _parsed(segment).frames:
+        parsed = _parsed(segment)
+        if parsed.torn:
+            damaged(segment.path, parsed.torn)
+        for frame in parsed.frames:
             if frame.received_at >= since:
                 yield frame
 

@@ -1,6 +1,7 @@
 """``up`` and ``init`` when something gives way: one line with the cure, and nothing is left running."""
 
 import errno
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,14 +10,14 @@ from cassandra.cluster import NoHostAvailable
 from click.testing import CliRunner
 
 from market_pipeline.cli import lifecycle, main
+from market_pipeline.local import preflight
+from market_pipeline.local.preflight import StartError
 from market_pipeline.local.supervisor_client import SupervisorAway
-from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import StoreUnreachableError
 
 FAILURES = [
     (SupervisorAway("TimeoutError: timed out"), "the supervisor does not do what it is told (TimeoutError: timed out)"),
     (PermissionError("/tmp/x belongs to another user: use a shorter --data-dir"), "use a shorter --data-dir"),
-    (OSError(errno.ENOSPC, "No space left on device", "/data/run"), "No space left on device (/data/run): make room"),
+    (OSError(errno.ENOSPC, "No space left on device", "/data/run"), "/data/run: No space left on device: make room"),
     (NoHostAvailable("Unable to complete", {}), "Cassandra failed (NoHostAvailable: Unable to complete)"),
     (OperationTimedOut(), "Cassandra failed (OperationTimedOut"),
 ]
@@ -36,6 +37,8 @@ def failing_start(error: Exception, *, begun: bool) -> type:
     class Start:
         def __init__(self, *_: object) -> None:
             self.begun = begun
+
+        def check(self) -> None: ...
 
         def run(self) -> None:
             raise error
@@ -61,6 +64,22 @@ def test_a_start_that_began_nothing_stops_nothing(monkeypatch: pytest.MonkeyPatc
     assert stopped == []
 
 
+def test_a_recording_is_opened_once(
+    monkeypatch: pytest.MonkeyPatch, stopped: list[str], tmp_path: Path, free_port_base: Callable[[], int]
+) -> None:
+    class Start(lifecycle.Start):
+        def run(self) -> None:
+            raise StartError("as far as that")
+
+    opened: list[Path | None] = []
+    monkeypatch.setattr(preflight, "check_playable", opened.append)
+    monkeypatch.setattr(lifecycle, "Start", Start)
+    monkeypatch.setenv("MARKET_PIPELINE_PORT_BASE", str(free_port_base()))
+    done = CliRunner().invoke(main, ["up", "--replay-file", str(tmp_path / "trades.jsonl")])
+    assert "as far as that" in done.output
+    assert opened == [tmp_path / "trades.jsonl"]
+
+
 def test_a_supervisor_that_fails_at_dagster_is_a_warning(monkeypatch: pytest.MonkeyPatch, stopped: list[str]) -> None:
     class Start(failing_start(RuntimeError(), begun=True)):  # type: ignore[misc]
         def run(self) -> None: ...
@@ -84,7 +103,3 @@ def test_init_tells_what_the_driver_raises(monkeypatch: pytest.MonkeyPatch, stop
     done = CliRunner().invoke(main, ["init"])
     assert done.exit_code == 1
     assert "error: Cassandra failed (NoHostAvailable: Unable to complete)" in done.output
-
-
-def test_a_cassandra_that_is_away_keeps_its_own_sentence() -> None:
-    assert "does not answer" in lifecycle.why(StoreUnreachableError(Settings.load(), "refused"))

@@ -71,6 +71,32 @@ def test_a_mistake_is_one_line_with_its_cure(run: object, arguments: tuple[str, 
     assert "market-pipeline on" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("frobnicate",), "no such command 'frobnicate': see `market-pipeline --help`"),
+        (("--port-base", "x", "status"), "invalid value for '--port-base': 'x' is not a valid int"),
+        (("status", "--json", "--all"), "no such option"),
+        (("topics", "create"), "missing argument 'NAME': see `market-pipeline topics create --help`"),
+        (
+            ("up", "--rate", "0"),
+            "invalid value for '--rate': 0.0 is not in the range x>0: see `market-pipeline up --help`",
+        ),
+        (("logs", "-n", "-1"), "invalid value for '-n' / '--lines'"),
+    ],
+)
+def test_what_cannot_be_meant_is_one_line_with_its_own_exit_code(arguments: tuple[str, ...], says: str) -> None:
+    result = CliRunner().invoke(main, arguments, prog_name="market-pipeline")
+    assert (result.exit_code, result.stdout) == (2, "")
+    (line,) = result.stderr.splitlines()
+    assert line.startswith(f"error: {says}")
+    assert line.endswith(" --help`")
+
+
+def test_a_group_alone_shows_its_help() -> None:
+    assert "Examples:" in CliRunner().invoke(main, ["topics"]).output
+
+
 def test_an_unknown_feed_is_refused_with_the_known_ones(run: object) -> None:
     result = run("up", "--feed", "bloomberg")  # type: ignore[operator]
     assert result.exit_code == 2
@@ -142,7 +168,8 @@ def test_the_screen_tells_it_all() -> None:
     for part in (
         *("producer", "42", "running", "61 min", "812 MB", "terminated by SIGKILL", "fatal", "gave up"),
         *("simulator connected", "7 of 8 symbols seen", "1,234 trades received", "last 0.02 s ago"),
-        *("1,300 records", "0:0–600 1:5–700", "49.9/s", "lag 3", "newest queryable trade 0.02 s old"),
+        *("1,300 records", "0:0–600 1:5–700", "49.9/s in the last minute"),
+        *("lag 3", "newest queryable trade 0.02 s old"),
         *("answers, version 5.0.9", "88 MB on disk"),
     ):
         assert part in text
@@ -188,7 +215,7 @@ def test_the_line_of_a_running_up() -> None:
     producer = Beat("producer", 1, 0, 100.0, {"received": 1234, "connected": True})
     stream = Beat("stream", 2, 0, 99.5, {"input_rate": 50.2, "lag": 0, "newest_event_age_s": 0.1})
     text = line(producer, stream, 100.0)
-    assert text.startswith("1,234 trades received · 50/s · lag 0 · newest queryable 0.6 s old")
+    assert text.startswith("1,234 trades received · 50/s · lag 0 · newest queryable at most 0.6 s old")
     assert "not connected" in line(Beat("producer", 1, 0, 1.0, {"connected": False}), None, 2.0)
 
 

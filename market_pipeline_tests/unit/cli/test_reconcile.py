@@ -36,8 +36,8 @@ def reconciled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: Report |
             OffsetsLost(ArchiveResult(gaps=[GAP])),
             "error: records are lost to the archive: partition 0 offsets 20 to 44",
         ),
-        (OperationTimedOut(), "error: Cassandra failed on the way (OperationTimedOut): see "),
-        (NoHostAvailable("all hosts failed", {}), "error: Cassandra failed on the way (NoHostAvailable): see "),
+        (OperationTimedOut(), "error: Cassandra failed (OperationTimedOut: "),
+        (NoHostAvailable("all hosts failed", {}), "error: Cassandra failed (NoHostAvailable: all hosts failed): see "),
     ],
 )
 def test_what_keeps_it_from_comparing_is_one_line(

@@ -1,11 +1,12 @@
 """A folder or file that can't be used is one line, whatever command wanted it."""
 
+import errno
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
-from market_pipeline.cli import main
+from market_pipeline.cli import main, unusable
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +31,14 @@ def test_a_name_that_no_file_system_takes(tmp_path: Path) -> None:
     done = CliRunner().invoke(main, ["status", "--data-dir", str(tmp_path / ("x" * 300))])
     assert done.exit_code == 1
     assert "File name too long" in done.stderr
+
+
+def test_each_is_told_with_the_cure_that_fits() -> None:
+    full = OSError(errno.ENOSPC, "No space left on device", "/data/run")
+    assert unusable(full) == "/data/run: No space left on device: make room on the disk"
+    refused = PermissionError(errno.EACCES, "Permission denied")
+    assert unusable(refused) == "Permission denied: put that right, or choose another --data-dir"
+    assert unusable(PermissionError("/x is another's: choose --data-dir")) == "/x is another's: choose --data-dir"
 
 
 def test_an_env_file_that_is_no_text(tmp_path: Path) -> None:

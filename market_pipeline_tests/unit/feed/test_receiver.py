@@ -321,14 +321,29 @@ def test_a_clean_stop_keeps_what_was_on_its_way_and_opens_a_gap(rig: Rig, finnhu
     assert (gap.reason, gap.ended_at) == (str(Reason.STOPPED), None)
 
 
+def test_a_server_that_closes_as_we_stop_is_no_failure(
+    rig: Rig, finnhub: FakeFinnhub, caplog: pytest.LogCaptureFixture
+) -> None:
+    def close_with_us(server: FakeFinnhub, connection: ServerConnection) -> None:
+        server.listen_to(connection, subscribed(server))
+        rig.stopped.set()
+        connection.close(1001)
+
+    finnhub.script = close_with_us
+    rig.start()
+    wait_until(lambda: not rig.thread.is_alive(), "the end")
+    assert rig.reasons == [str(Reason.STOPPED)]
+    assert rig.waits == []
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
 def test_the_time_a_killed_producer_was_down_is_a_gap(rig: Rig, finnhub: FakeFinnhub) -> None:
     rig.directory.mkdir(exist_ok=True)
     left = Journal(rig.directory / "journal", "finnhub", clock=lambda: 1_700_000_000_000_000).append(b"{}")
     rig.start()
-    wait_until(lambda: rig.receiver.state.connected_since, "the connection")
+    wait_until(lambda: all(gap.ended_at for gap in rig.gaps) and rig.receiver.state.connected_since, "the connection")
     (gap,) = rig.gaps
     assert (gap.reason, gap.started_at) == ("producer down", left.received_at)
-    assert gap.ended_at is not None
 
 
 def test_500_reconnects_leave_nothing_behind(rig: Rig, finnhub: FakeFinnhub) -> None:

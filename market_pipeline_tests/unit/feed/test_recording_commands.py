@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 
 from market_pipeline.cli import main
 from market_pipeline.feed.journal import Journal
+from market_pipeline.feed.recording import symbols_in
 from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.feed.server import cannot_serve
 from market_pipeline.feed.transport import connect
@@ -44,6 +45,23 @@ def test_record_writes_what_was_received_with_its_times(tmp_path: Path, run: Cal
     lines = [json.loads(line) for line in out.read_text().splitlines()]
     assert [line["data"][0]["p"] for line in lines] == list(range(1, 11))
     assert [line["received_at"] for line in lines][:2] == [1_763_000_000_000_000, 1_763_000_001_000_000]
+
+
+def test_what_is_damaged_in_the_journal_is_told_and_left_out(
+    tmp_path: Path, run: Callable[..., Result], caplog: pytest.LogCaptureFixture
+) -> None:
+    journal(tmp_path)
+    (segment,) = (tmp_path / "data" / "journal").glob("*.frames")
+    intact = segment.read_bytes()
+    middle = intact.index(b"MPJ", len(intact) // 2)
+    segment.write_bytes(intact[:middle] + b"garbage" + intact[middle + 7 :] + b"garbage")
+    result = run("record")
+    assert len(result.stdout.splitlines()) == 9
+    assert result.stderr == (
+        f"warning: {segment} has 2 damaged or incomplete stretches: what was in them is left out\n"
+    )
+    assert symbols_in(segment) == ("AAPL",)
+    assert caplog.messages == [f"{segment} has 2 damaged stretches: what was in them is not played"]
 
 
 def test_record_of_a_stretch_of_time_to_standard_output(tmp_path: Path, run: Callable[..., Result]) -> None:

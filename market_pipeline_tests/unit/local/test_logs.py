@@ -1,8 +1,11 @@
 """The ends of logs, and what is added to them."""
 
+import time
 from pathlib import Path
 
-from market_pipeline.local.logs import BLOCK_BYTES, Follower, log_files, services, tail
+import pytest
+
+from market_pipeline.local.logs import BLOCK_BYTES, Follower, interleaved, log_files, services, tail
 from market_pipeline.settings import Settings
 
 
@@ -12,6 +15,27 @@ def test_the_last_lines(tmp_path: Path) -> None:
     assert tail(log, 2) == "line 98\nline 99"
     assert len(tail(log, 1000).splitlines()) == 100
     assert tail(log, 0) == tail(tmp_path / "absent", 5) == ""
+
+
+def test_logs_are_interleaved_whatever_way_each_writes_its_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        told = interleaved(
+            [
+                ("kafka", "started by hand\n2026-11-24 08:00:01,500 INFO one\n  its second line"),
+                ("kafka", "2026-11-24T08:00:01.250 INFO the server's"),
+                ("cassandra", "INFO  [main] 2026-11-24 08:00:02,000 Config:1 - three"),
+                ("producer", "2026-11-24T13:00:01Z INFO zero\n2026-11-24T13:00:03Z INFO four"),
+                ("dagster", "\x1b[32m2026-11-24 13:00:03 +0000\x1b[0m - five\n2026-99-99 00:00:00 no time"),
+            ]
+        )
+        assert [line.split()[-1] for _, line in told] == [
+            *("hand", "zero", "server's", "one", "line", "three", "four", "five", "time"),
+        ]
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_lines_longer_than_a_block(tmp_path: Path) -> None:

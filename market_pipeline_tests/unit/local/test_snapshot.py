@@ -66,6 +66,15 @@ def test_a_stream_that_works_says_what_it_does() -> None:
     assert (stream.phase, stream.lag, stream.input_rate, stream.silent_s) == ("running", 4, 50.0, None)
 
 
+@pytest.mark.parametrize(("stored", "newest"), [(0.02, 0.02), (90.0, 1.5), (None, 1.5)])
+def test_the_newest_trade_is_as_old_as_cassandra_says_when_that_is_newer(stored: float | None, newest: float) -> None:
+    assert stream_status(beat(1.0, newest_event_age_s=0.5), PID, NOW, stored).newest_event_age_s == newest
+
+
+def test_trades_of_a_stream_that_never_ran_have_an_age_all_the_same() -> None:
+    assert stream_status(None, None, NOW, 7.5).newest_event_age_s == 7.5
+
+
 @pytest.mark.parametrize(("age_s", "pid"), [(30.0, PID), (1.0, None), (1.0, PID + 1)])
 def test_of_a_stream_that_hangs_or_is_gone_nobody_knows_what_it_does(age_s: float, pid: int | None) -> None:
     said = beat(age_s, phase="running", newest_event_age_s=0.5, last_progress_at=NOW - 31, lag=4, input_rate=50.0)
@@ -85,7 +94,7 @@ def test_a_missing_topic_is_told_as_such(monkeypatch: pytest.MonkeyPatch, settin
     def absent(*_: object) -> dict[int, int]:
         raise TopicError("there is no topic trades_raw")
 
-    monkeypatch.setattr(servers, "end_offsets", absent)
+    monkeypatch.setattr(servers, "begin_offsets", absent)
     with socket.create_server((LOOPBACK, settings.ports.kafka)):
         assert servers.kafka_status(settings) == KafkaStatus(live=True, fault="there is no topic trades_raw")
 

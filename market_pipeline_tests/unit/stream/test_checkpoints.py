@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from market_pipeline.stream.checkpoints import BeyondEnd, LostOffsets, beyond_end, lost, next_offsets
+from market_pipeline.stream.checkpoints import OutOfReach, next_offsets, out_of_reach
 
 TOPIC = "trades_raw"
 
@@ -45,16 +45,18 @@ def test_a_source_without_offsets_is_no_position(tmp_path: Path) -> None:
 
 
 def test_lost_names_partition_and_both_offsets() -> None:
-    (only,) = lost(TOPIC, {0: 100, 1: 50, 2: 3}, {0: 100, 1: 60, 2: 0})
-    assert only == LostOffsets(TOPIC, 1, 50, 60)
+    (only,) = out_of_reach(TOPIC, {0: 100, 1: 50, 2: 3}, {0: 100, 1: 60, 2: 0}, {0: 100, 1: 99, 2: 3})
+    assert only == OutOfReach(TOPIC, 1, 50, 60, 99)
+    assert not only.beyond_end
     assert "trades_raw partition 1" in str(only)
     assert "offset 50" in str(only)
     assert "oldest is 60, 10 records are lost" in str(only)
 
 
 def test_offsets_beyond_the_end_are_those_of_a_topic_that_is_gone() -> None:
-    found = beyond_end(TOPIC, {0: 100, 1: 50, 2: 3}, {0: 100, 1: 12})
-    assert found == [BeyondEnd(TOPIC, 1, 50, 12), BeyondEnd(TOPIC, 2, 3, 0)]
+    found = out_of_reach(TOPIC, {0: 100, 1: 50, 2: 3}, {0: 0, 1: 5}, {0: 100, 1: 12})
+    assert found == [OutOfReach(TOPIC, 1, 50, 5, 12), OutOfReach(TOPIC, 2, 3, 0, 0)]
+    assert all(each.beyond_end for each in found)
     assert str(found[0]) == (
         "trades_raw partition 1: Kafka's topic was made anew: the checkpoint goes on at offset 50, the topic ends at 12"
     )

@@ -1,0 +1,105 @@
+"""What is looked at while the queries run: everything that ends a run of the stream or changes how it goes on."""
+
+import logging
+import threading
+import time
+from dataclasses import dataclass
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+from market_pipeline.settings import Settings
+from market_pipeline.stream import position
+from market_pipeline.stream.backlog import Backlog
+from market_pipeline.stream.failure import StreamError, one_line
+from market_pipeline.stream.gateway import Jvm
+from market_pipeline.stream.progress import Progress
+from market_pipeline.stream.stall import StallWatch, end_with_stacks
+from market_pipeline.stream.visibility import Visibility
+
+LOOK_EVERY_S = 1.0
+logger = logging.getLogger("stream")
+
+
+class Wish:
+    """The operator's: that the run ends. May be told from any thread and from the handler of a signal."""
+
+    def __init__(self) -> None:
+        self._wake = threading.Event()
+        self._stop = threading.Event()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._wake.set()
+
+    def look(self) -> None:
+        """Look now: something has happened."""
+        self._wake.set()
+
+    @property
+    def to_stop(self) -> bool:
+        return self._stop.is_set()
+
+    def wait(self, seconds: float) -> None:
+        """Until something happens, and no longer than that."""
+        self._wake.wait(seconds)
+        self._wake.clear()
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Looks about once a second, and at once when something has happened."""
+
+    settings: Settings
+    jvm: Jvm
+    progress: Progress
+    visibility: Visibility
+    wish: Wish
+
+    def until_over(self, running: list[StreamingQuery], passing: list[StreamingQuery]) -> None:
+        """Return when the program is to stop, when all of ``passing`` have ended well, or, without any, when real time
+        can't keep up and batches have to.
+
+        Raises:
+            StreamError: the stream can't go on.
+        """
+        names = {query: str(query.name) for query in (*running, *passing)}
+        stall = StallWatch(self.settings.commit_interval_s, time.monotonic())
+        backlog = Backlog(self.settings.catch_up_above)
+        while not self.wish.to_stop:
+            self.wish.wait(LOOK_EVERY_S)
+            if self.wish.to_stop:
+                return
+            heard = self.progress.heard()
+            self._check_parts()
+            for query, name in names.items():
+                if name not in heard:
+                    self._check_ended(query, name, may_end=query in passing)
+            if passing and not any(query.isActive for query in passing):
+                return
+            lag = self.visibility.view.lag
+            lasts = backlog.lasts(time.monotonic(), lag)
+            if lasts and self.settings.stream_mode == "real-time" and not passing:
+                logger.info("%d records wait: going over to batches", lag)
+                return
+            stalled = stall.verdict(time.monotonic(), lag, self.visibility.advanced_at, heard)
+            if stalled is not None:
+                end_with_stacks(stalled, self.jvm.process)
+
+    def _check_parts(self) -> None:
+        dead = self.jvm.death()
+        if dead is not None:
+            raise StreamError(dead)
+        if not self.visibility.alive:
+            raise StreamError("the thread that watches visibility died")
+        if self.visibility.view.beyond_end:
+            raise position.made_anew(self.settings, str(self.visibility.view.beyond_end[0]))
+
+    def _check_ended(self, query: StreamingQuery, name: str, *, may_end: bool) -> None:
+        if query.isActive:
+            return
+        error = query.exception()
+        if error is not None:
+            position.check(self.settings)
+            raise StreamError(f"query {name} failed: {one_line(str(error))}")
+        if not may_end:
+            raise StreamError(f"query {name} ended")

@@ -1,0 +1,74 @@
+"""What ends a run of the stream, judged on stand-ins for Spark's queries and its JVM."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from market_pipeline.settings import Settings
+from market_pipeline.stream import position
+from market_pipeline.stream.checkpoints import OutOfReach
+from market_pipeline.stream.failure import StreamError
+from market_pipeline.stream.progress import Progress
+from market_pipeline.stream.queryable import View
+from market_pipeline.stream.watch import Watch, Wish
+
+
+class Query:
+    """A streaming query that has ended, with an error or without."""
+
+    def __init__(self, name: str, error: Exception | None = None, *, active: bool = False) -> None:
+        self.name = name
+        self.isActive = active
+        self._error = error
+
+    def exception(self) -> Exception | None:
+        return self._error
+
+
+def watch(*, death: str | None = None, view: View | None = None, alive: bool = True) -> Watch:
+    jvm: Any = SimpleNamespace(death=lambda: death, process=None)
+    visibility: Any = SimpleNamespace(alive=alive, view=view or View(lag=0), advanced_at=0.0)
+    wish = Wish()
+    wish.look()
+    return Watch(Settings.load(), jvm, Progress(), visibility, wish)
+
+
+def run(looks: Watch, running: list[Any], passing: list[Any]) -> None:
+    looks.until_over(running, passing)
+
+
+def test_batches_that_have_passed_over_a_backlog_are_the_end_of_it() -> None:
+    run(watch(), [], [Query("trades_silver"), Query("latest_prices")])
+
+
+def test_a_wish_to_stop_is_the_end_whatever_else_is_wrong() -> None:
+    looks = watch(death="Spark's JVM died with status 1")
+    looks.wish.stop()
+    run(looks, [Query("trades_silver", ValueError("x"))], [])
+    assert looks.wish.to_stop
+
+
+@pytest.mark.parametrize(
+    ("looks", "says"),
+    [
+        (watch(death="Spark's JVM died with status 137"), "died with status 137"),
+        (watch(alive=False), "the thread that watches visibility died"),
+        (watch(view=View(beyond_end=(OutOfReach("trades_raw", 1, 50, 0, 12),))), "delete the checkpoints below "),
+    ],
+)
+def test_a_part_that_is_gone_ends_the_run(looks: Watch, says: str) -> None:
+    with pytest.raises(StreamError, match=says):
+        run(looks, [Query("trades_silver", active=True)], [])
+
+
+def test_a_query_that_fails_is_told_by_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(position, "check", lambda settings: None)
+    failed = Query("ohlcv_1m", RuntimeError("top\nCaused by: a.b.WriteFailure: no room"))
+    with pytest.raises(StreamError, match=r"query ohlcv_1m failed: .*no room"):
+        run(watch(), [failed], [])
+
+
+def test_a_query_that_ends_without_a_reason_is_an_error() -> None:
+    with pytest.raises(StreamError, match="query ohlcv_1m ended"):
+        run(watch(), [Query("ohlcv_1m")], [])
