@@ -208,7 +208,8 @@ def test_plain_digits(spark, number: str, text: str) -> None:
 
 def test_rows_of_the_minute_table(frames) -> None:
     (row,) = to_minute_rows(to_bars(frames.trades([trade(NINE + 1, "39432.48", "0.5")]))).collect()
-    assert list(row.asDict()) == [column.name for column in model.OHLCV_1M]
+    # whether the bar is complete is not the stream's to say: the verdict stays as it is when the stream writes again
+    assert list(row.asDict()) == [column.name for column in model.OHLCV_1M if column is not model.COMPLETE]
     assert row.day.isoformat() == "2021-01-08"
     assert (row.open, row.volume, row.vwap, row.trades) == ("39432.48", "0.5", "39432.48", 1)
 

@@ -66,8 +66,14 @@ class Rig:
 
     @property
     def gaps(self) -> list[Gap]:
+        """Those of a feed that went down; what was before it listened is ``start``."""
         book = GapBook(self.gaps_file)
-        return [*book.closed, *([book.open] if book.open else [])]
+        every = [*book.closed, *([book.open] if book.open else [])]
+        return [gap for gap in every if gap.reason != str(Reason.START)]
+
+    @property
+    def start_gaps(self) -> list[Gap]:
+        return [gap for gap in GapBook(self.gaps_file).closed if gap.reason == str(Reason.START)]
 
     @staticmethod
     def cannot_store(rows: list[GapRow]) -> None:
@@ -329,6 +335,18 @@ def test_the_time_a_killed_producer_was_down_is_a_gap(rig: Rig, finnhub: FakeFin
     (gap,) = rig.gaps
     assert (gap.reason, gap.started_at) == ("producer down", left.received_at)
     assert gap.ended_at is not None
+
+
+def test_a_first_start_in_the_middle_of_a_minute_makes_its_bar_incomplete(rig: Rig, finnhub: FakeFinnhub) -> None:
+    """No down-time came before it, but nobody listened since midnight either."""
+    before = time.time_ns() // 1000
+    rig.start()
+    wait_until(lambda: rig.start_gaps, "the gap before the start")
+    (gap,) = rig.start_gaps
+    assert (gap.symbols, gap.started_at % 86_400_000_000) == (SYMBOLS, 0)
+    assert gap.ended_at is not None
+    assert gap.started_at < before <= gap.ended_at
+    assert rig.gaps == []
 
 
 def test_500_reconnects_leave_nothing_behind(rig: Rig, finnhub: FakeFinnhub) -> None:
