@@ -49,6 +49,13 @@ def gap_spans(session: Session, settings: Settings, symbol: str, days: Sequence[
             yield row.started_at.replace(tzinfo=UTC), row.ended_at.replace(tzinfo=UTC) if row.ended_at else None
 
 
+def down_times(
+    session: Session, settings: Settings, symbol: str, day: date, still_down: Sequence[DownTime]
+) -> list[DownTime]:
+    """Those that can overlap a UTC day: that began on it or the day before, and ``lasting`` ones."""
+    return [*gap_spans(session, settings, symbol, (day - timedelta(days=1), day)), *still_down]
+
+
 def lasting(settings: Settings, now: datetime) -> list[DownTime]:
     """The down-time that is not over, which has no row yet, by the word of the producer on this machine."""
     since = unheard_since(read_heartbeat(settings.paths.heartbeat("producer")), now.timestamp())

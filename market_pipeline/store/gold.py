@@ -32,7 +32,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.completeness import judge_day
 from market_pipeline.store.daily_tables import Replaced, replace_day, trades_of_rows
-from market_pipeline.store.feed_gaps import gap_spans, lasting
+from market_pipeline.store.feed_gaps import down_times, lasting
 from market_pipeline.stream.daily import to_day_stats, to_minute_closes
 from market_pipeline.stream.transforms import to_bars, to_day_rows
 from market_pipeline.volatility import realised_volatility
@@ -72,8 +72,8 @@ def build_day_stats(spark: SparkSession | None, settings: Settings, day: date) -
             closes.setdefault(row.symbol, []).append((moment(row.ts), row.close))
         now = datetime.now(UTC)
         still_down = lasting(settings, now)
-        down_times = {row["symbol"]: _down_times(session, settings, row["symbol"], day, still_down) for row in rows}
-        return complete_stats(day, rows, closes, down_times, regular, now)
+        known = {row["symbol"]: down_times(session, settings, row["symbol"], day, still_down) for row in rows}
+        return complete_stats(day, rows, closes, known, regular, now)
 
     return _build(spark, settings, day, "symbol_daily_stats", stats)
 
@@ -82,7 +82,7 @@ def complete_stats(
     day: date,
     rows: Rows,
     closes: Mapping[str, Sequence[tuple[datetime, float]]],
-    down_times: Mapping[str, Sequence[DownTime]],
+    not_heard: Mapping[str, Sequence[DownTime]],
     regular: Span | None,
     now: datetime,
 ) -> Rows:
@@ -97,9 +97,9 @@ def complete_stats(
         else:
             counted = [close for _, close in minutes]
         market_open = open_minutes(symbol, day)
-        not_heard = down_times.get(symbol, ())
+        down = not_heard.get(symbol, ())
         open_and_over = minutes_of(open_spans(symbol, start, end), now)
-        traded, unheard = {at for at, _ in minutes}, unheard_minutes(not_heard, start, end)
+        traded, unheard = {at for at, _ in minutes}, unheard_minutes(down, start, end)
         counts = Counter(state for _, state in states(open_and_over, traded, unheard))
         completed.append(
             row
@@ -108,7 +108,7 @@ def complete_stats(
                 "minutes_traded": len(minutes),
                 "minutes_open": market_open,
                 "coverage": len(minutes) / market_open if market_open else None,
-                "gap_seconds": seconds_within(not_heard, start, min(end, now)),
+                "gap_seconds": seconds_within(down, start, min(end, now)),
                 "minutes_quiet": counts[MinuteState.QUIET],
                 "minutes_unknown": counts[MinuteState.UNKNOWN],
             }
@@ -116,20 +116,13 @@ def complete_stats(
     return completed
 
 
-def _down_times(
-    session: Session, settings: Settings, symbol: str, day: date, still_down: Sequence[DownTime]
-) -> list[DownTime]:
-    """Gaps of the day before may reach into it."""
-    return [*gap_spans(session, settings, symbol, (day - timedelta(days=1), day)), *still_down]
-
-
 def _judge(session: Session, settings: Settings, day: date, rows: Rows, as_of_us: int) -> None:
     """Whether the feed listened through the day, for every bar of it, those that were kept included."""
     still_down = lasting(settings, datetime.now(UTC))
     found = {}
     for symbol in trades_of_rows(session, settings, "ohlcv_1d", day):
-        down_times = _down_times(session, settings, symbol, day, still_down)
-        found[symbol] = judge_day(session, settings, symbol, day, down_times, as_of_us)
+        known = down_times(session, settings, symbol, day, still_down)
+        found[symbol] = judge_day(session, settings, symbol, day, known, as_of_us)
     for row in rows:
         row[COMPLETE.name] = found.get(row["symbol"])
 

@@ -9,7 +9,7 @@ At last each bar of the day is judged: whether the feed listened through all of 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -26,7 +26,7 @@ from market_pipeline.model import COMPLETE, OHLCV_1M
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.completeness import judge_minutes
-from market_pipeline.store.feed_gaps import gap_spans, lasting
+from market_pipeline.store.feed_gaps import down_times, lasting
 from market_pipeline.store.trades import symbols
 from market_pipeline.stream.transforms import to_bars, to_minute_rows
 
@@ -68,8 +68,8 @@ def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us:
         still_down, most = lasting(settings, datetime.now(UTC)), 0
 
         def judge(symbol: str) -> None:
-            down_times = [*gap_spans(session, settings, symbol, (day - timedelta(days=1), day)), *still_down]
-            done.incomplete += judge_minutes(session, settings, symbol, day, down_times, as_of_us)
+            known = down_times(session, settings, symbol, day, still_down)
+            done.incomplete += judge_minutes(session, settings, symbol, day, known, as_of_us)
 
         for symbol, bars in batch_bars(spark, settings, day):
             left.discard(symbol)

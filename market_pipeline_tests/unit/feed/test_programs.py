@@ -241,6 +241,22 @@ def test_a_taken_port_is_one_clear_line(programs: Programs) -> None:
     assert f"{LOOPBACK}:{programs.settings.ports.feed}" in line
 
 
+def test_the_heartbeat_tells_how_many_symbols_are_subscribed_seen_and_beyond_the_plan(
+    programs: Programs, finnhub: FakeFinnhub
+) -> None:
+    """What is past the vendor's limit would be dropped without a word."""
+    finnhub.script = send_then_listen(trade_message(element("S0"), element("S1")))
+    wanted = ",".join(f"S{number}" for number in range(52))
+    producer = programs.start(
+        "producer", FINNHUB_API_KEY=CANARY, FINNHUB_WS_URL=finnhub.url, MARKET_PIPELINE_SYMBOLS=wanted
+    )
+    wait_until(lambda: programs.detail("producer").get("received") == 2, "the trades", 30)
+    detail = programs.detail("producer")
+    assert (detail["symbols"], detail["seen"], detail["left_out"]) == (50, 2, ["S50", "S51"])
+    assert len(detail["unseen"]) == 48  # type: ignore[arg-type]
+    assert "the plan allows 50 symbols, left out: S50, S51" in programs.log(producer)
+
+
 IMPATIENT = """
 import sys
 from functools import partial

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
 from market_pipeline.feed import finnhub as protocol_module
@@ -185,6 +186,38 @@ def test_a_close_right_after_connecting_says_key_in_use_elsewhere_and_backs_off(
     last = rig.receiver.state.last_disconnect
     assert last is not None
     assert last["reason"] == "key in use elsewhere"
+
+
+def cut_off(server: FakeFinnhub, connection: ServerConnection) -> None:
+    connection.send(trade_message(element()))
+    connection.close(1012)
+
+
+@pytest.mark.parametrize(
+    ("script", "answer", "reason"),
+    [
+        (cut_off, None, Reason.CLOSED),
+        (lambda server, connection: connection.close(), None, Reason.KEY_IN_USE),
+        (None, status(429), Reason.RATE_LIMITED),
+        (None, status(503), Reason.BAD_ANSWER),
+    ],
+)
+def test_log_heartbeat_and_gap_name_the_same_cause_of_a_reconnect(
+    rig: Rig,
+    finnhub: FakeFinnhub,
+    caplog: pytest.LogCaptureFixture,
+    script: Callable[[FakeFinnhub, ServerConnection], None] | None,
+    answer: Callable[[ServerConnection, Request], Response | None] | None,
+    reason: Reason,
+) -> None:
+    finnhub.script = script or finnhub.script
+    finnhub.answer = answer or finnhub.answer
+    rig.start()
+    wait_until(lambda: len(rig.waits) >= 2, "two tries")
+    assert rig.receiver.state.last_disconnect is not None
+    assert rig.receiver.state.last_disconnect["reason"] == str(reason)
+    assert rig.reasons[0] == str(reason)
+    assert f"feed: {reason}" in caplog.text
 
 
 def test_a_half_open_socket_is_noticed(rig: Rig, finnhub: FakeFinnhub, monkeypatch: pytest.MonkeyPatch) -> None:
