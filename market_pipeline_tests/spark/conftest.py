@@ -3,6 +3,7 @@
 So every test here would see a zone that leaks in, be it Java's or Python's.
 """
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator
 
@@ -18,8 +19,8 @@ from market_pipeline.stream.session import configuration
 HOST_ZONE = "Asia/Kolkata"
 
 
-@pytest.fixture(scope="package", autouse=True)
-def _host_zone() -> Iterator[None]:
+@contextlib.contextmanager
+def _elsewhere() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", HOST_ZONE)
         time.tzset()
@@ -27,15 +28,22 @@ def _host_zone() -> Iterator[None]:
     time.tzset()
 
 
-@pytest.fixture(scope="package")
-def spark(_host_zone: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+@pytest.fixture(scope="module", autouse=True)
+def _python_elsewhere() -> Iterator[None]:
+    with _elsewhere():
+        yield
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     settings = Settings.load(data_dir=tmp_path_factory.mktemp("spark"), spark_master="local[2]")
     use_java_of(settings)
     builder = SparkSession.builder.config("spark.driver.memory", "768m")
     builder = builder.config("spark.driver.extraJavaOptions", "-XX:+UseSerialGC -XX:TieredStopAtLevel=1")
     for name, value in configuration(settings).items():
         builder = builder.config(name, value)
-    session = builder.getOrCreate()
+    with _elsewhere():  # Java takes its zone from the environment that it starts in
+        session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
     yield session
     session.stop()
@@ -54,6 +62,6 @@ class Frames:
         return valid(parse(self.records(encode(trade) for trade in trades)))
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def frames(spark: SparkSession) -> Frames:
     return Frames(spark)
