@@ -31,6 +31,7 @@ class Kind(Enum):
     INT = ("INT", "int")
     BIGINT = ("BIGINT", "bigint")
     DOUBLE = ("DOUBLE", "double")
+    BOOLEAN = ("BOOLEAN", "boolean")
     TIMESTAMP = ("TIMESTAMP", "timestamp")
     DATE = ("DATE", "date")
 
@@ -98,13 +99,21 @@ _BAR_FIGURES = (
     Column("vwap", Kind.VWAP, "Volume-weighted average price; null when nothing was traded"),
     Column("trades", Kind.BIGINT, "Number of trades; price updates (volume 0) are not counted"),
 )
+COMPLETE = Column(
+    "complete",
+    Kind.BOOLEAN,
+    "Whether the feed listened all the time: true by the batch's judgement, false when a down-time overlaps; "
+    "null while nobody has judged",
+)
+"""Of a bar; the stream, which knows nothing of down-times, never writes it."""
 OHLCV_1M = (
     _SYMBOL,
     Column("day", Kind.DATE, "UTC date of the bar; with the symbol the partition key"),
     Column("ts", Kind.TIMESTAMP, "Start of the minute (UTC)"),
     *_BAR_FIGURES,
+    COMPLETE,
 )
-OHLCV_1D = (_SYMBOL, Column("day", Kind.DATE, "UTC date"), *_BAR_FIGURES)
+OHLCV_1D = (_SYMBOL, Column("day", Kind.DATE, "UTC date"), *_BAR_FIGURES, COMPLETE)
 SYMBOL_DAILY_STATS = (
     _SYMBOL,
     Column("day", Kind.DATE, "UTC date"),
@@ -131,6 +140,8 @@ SYMBOL_DAILY_STATS = (
     Column("minutes_open", Kind.INT, "Minutes of the UTC day in which the market was open, extended hours included"),
     Column("coverage", Kind.DOUBLE, "minutes_traded / minutes_open; null when the market was closed all day"),
     Column("gap_seconds", Kind.DOUBLE, "Seconds of the day in which the feed was down"),
+    Column("minutes_quiet", Kind.INT, "Open minutes in which the feed listened and nothing was traded"),
+    Column("minutes_unknown", Kind.INT, "Open minutes without a trade in which the feed was down for a while"),
 )
 
 FEED_GAPS = (

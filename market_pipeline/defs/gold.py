@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 KEPT_BY_BATCH = "the schedule daily_gold, after midnight UTC; any day can be built again"
 DAILY_FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26))
 SHOWN_SYMBOLS = 12
-BAR_COLUMNS = ("symbol", "open", "high", "low", "close", "volume", "vwap", "trades")
-STATS_COLUMNS = ("symbol", "trades", "volume", "vwap", "realised_volatility", "coverage", "gap_seconds")
+BAR_COLUMNS = ("symbol", "open", "high", "low", "close", "volume", "vwap", "trades", "complete")
+STATS_COLUMNS = ("symbol", "trades", "volume", "vwap", "realised_volatility", "coverage", "minutes_unknown")
 
 
 feed_gaps = dg.AssetSpec(
@@ -38,7 +38,7 @@ feed_gaps = dg.AssetSpec(
 
 @dg.asset(
     group_name="gold",
-    deps=["trades_raw"],
+    deps=["trades_raw", "feed_gaps"],
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
     kinds={"spark", "cassandra", "gold"},
@@ -54,7 +54,8 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
 
     **Materialising a day** computes its bars from bronze with the stream's own transforms, repairs those that differ
     (trades later than the stream's watermark) and deletes those without a trade; bars of trades that bronze may have
-    lost are kept and counted. Safe beside the running stream.
+    lost are kept and counted. Then it judges each bar: `complete` is false where a down-time of the feed overlaps the
+    minute, true where none does; the stream leaves it null. Safe beside the running stream.
     """
     from market_pipeline.bronze import archive
     from market_pipeline.store import rebuild_bars
@@ -74,7 +75,12 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
                 first=held.first_trade,
                 last=held.last_trade,
                 chart=line_chart(f"{done.busiest} by minute, {day} (UTC)", DAY_HOURS, done.closes),
-                more={"bars repaired": done.repaired, "bars removed": done.removed, KEPT: done.kept},
+                more={
+                    "bars repaired": done.repaired,
+                    "bars removed": done.removed,
+                    KEPT: done.kept,
+                    "bars incomplete": done.incomplete,
+                },
             )
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
 
@@ -82,7 +88,7 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
 @dg.asset(
     group_name="gold",
     # its trades come from bronze; its check compares it with the minutes, which a run must have put right before
-    deps=["trades_raw", "ohlcv_1m"],
+    deps=["trades_raw", "ohlcv_1m", "feed_gaps"],
     partitions_def=DAILY,
     backfill_policy=ONE_RUN,
     kinds={"pyspark", "cassandra", "gold"},
@@ -96,7 +102,8 @@ def ohlcv_1d(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
     """Bars of one UTC day, one row a symbol, summed exactly from the day's trades in bronze.
 
     **Materialising a day** replaces its rows one by one and then deletes symbols that have no trade, so that readers
-    always find it. Rows of trades that bronze may have lost are kept and counted.
+    always find it. Rows of trades that bronze may have lost are kept and counted. `complete` tells whether the feed
+    listened all the time in which the symbol's market was open.
     """
     from market_pipeline.store.gold import build_day_bars
 
@@ -118,6 +125,7 @@ def ohlcv_1d(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
 def symbol_daily_stats(context: dg.AssetExecutionContext, pipeline: PipelineResource, spark: BatchSpark) -> None:
     """What a symbol did on a UTC day: trades, volume, vwap, the largest trade, the regular session of stocks, realised
     volatility of 1-minute closes, coverage of the open minutes by the exchange's calendar, and seconds without a feed.
+    An open minute without a trade is quiet when the feed listened, else unknown.
 
     **Materialising a day** computes it from bronze and the feed's gaps and replaces its rows as `ohlcv_1d` does.
     """

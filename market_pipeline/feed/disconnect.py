@@ -19,6 +19,8 @@ class Reason(StrEnum):
     JOURNAL_FULL = "journal full"
     STOPPED = "stopped"
     PRODUCER_DOWN = "producer down"
+    START = "start"
+    """Nothing went down: before this moment of its first day a symbol was never listened to."""
 
 
 class Disconnected(Exception):

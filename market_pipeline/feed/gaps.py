@@ -1,6 +1,8 @@
 """Down-times of the feed: what was not listened to. Pure, but for the small file that remembers them.
 
 A trade of a down-time is gone for good, and the vendor numbers nothing, so these records are all that is known of it.
+The time before a symbol was listened to at all is such a record too, from midnight (UTC) of its first day on: else the
+minutes before the first start would pass for quiet ones, and the minute of the start for a whole one.
 """
 
 import json
@@ -10,7 +12,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from market_pipeline.feed.disconnect import Reason
+
 _SECOND_US = 1_000_000
+_DAY_US = 86_400 * _SECOND_US
 
 
 @dataclass(frozen=True)
@@ -54,7 +59,7 @@ def rows_of(gap: Gap) -> Iterator[GapRow]:
 
 
 class GapBook:
-    """The gaps that Cassandra has not taken yet, in a file that is replaced atomically at each change.
+    """The gaps that Cassandra has not taken yet, and who was listened to last, in a file that is replaced atomically.
 
     Args:
         path: the file; what is in it from an earlier process is taken up.
@@ -65,7 +70,9 @@ class GapBook:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._gaps: list[Gap] = self._load()
+        self._gaps: list[Gap] = []
+        self._listened: tuple[str, ...] = ()
+        self._load()
 
     @property
     def open(self) -> Gap | None:
@@ -87,18 +94,27 @@ class GapBook:
             self._gaps.append(gap)
             self._save()
 
-    def end(self, ended_at: int) -> None:
-        """The feed is subscribed again at ``ended_at`` (epoch µs).
+    def end(self, ended_at: int, symbols: tuple[str, ...]) -> None:
+        """The feed is subscribed, for the first time or again, at ``ended_at`` (epoch µs).
+
+        Symbols that were not among those of the last subscription have a gap of the reason ``start``: from midnight of
+        the day in which it was first tried to reach them.
 
         Raises:
             OSError: the file can't be written; the gap is remembered all the same.
         """
-        if self.open is not None:
-            self._gaps = [
-                gap if gap.ended_at is not None else replace(gap, ended_at=max(ended_at, gap.started_at + 1))
-                for gap in self._gaps
-            ]
-            self._save()
+        new = tuple(symbol for symbol in symbols if symbol not in self._listened)
+        since = ended_at if self.open is None else min(ended_at, self.open.started_at)
+        if self.open is None and symbols == self._listened:
+            return
+        self._gaps = [
+            gap if gap.ended_at is not None else replace(gap, ended_at=max(ended_at, gap.started_at + 1))
+            for gap in self._gaps
+        ]
+        if new and (midnight := since - since % _DAY_US) < ended_at:
+            self._gaps.append(Gap(midnight, str(Reason.START), new, ended_at))
+        self._listened = symbols
+        self._save()
 
     def forget(self, stored: list[Gap]) -> None:
         """These are stored elsewhere now.
@@ -109,19 +125,20 @@ class GapBook:
         self._gaps = [gap for gap in self._gaps if gap not in stored]
         self._save()
 
-    def _load(self) -> list[Gap]:
+    def _load(self) -> None:
         try:
-            records = json.loads(self._path.read_text(encoding="utf-8"))
-            return [Gap(**{**record, "symbols": tuple(record["symbols"])}) for record in records]
+            kept = json.loads(self._path.read_text(encoding="utf-8"))
+            self._gaps = [Gap(**{**record, "symbols": tuple(record["symbols"])}) for record in kept["gaps"]]
+            self._listened = tuple(kept["listened"])
         except FileNotFoundError:
-            return []
+            return
         except (ValueError, TypeError, KeyError):  # replaced atomically, so this is not our writing
             self._path.replace(self._path.with_suffix(".damaged"))
-            return []
 
     def _save(self) -> None:
         scratch = self._path.with_suffix(".tmp")
-        scratch.write_text(json.dumps([vars(gap) for gap in self._gaps]), encoding="utf-8")
+        kept = {"listened": self._listened, "gaps": [vars(gap) for gap in self._gaps]}
+        scratch.write_text(json.dumps(kept), encoding="utf-8")
         scratch.replace(self._path)
 
 

@@ -132,7 +132,7 @@ class Receiver:
         for message in self.protocol.outgoing(now):
             socket.send(message)
         self.state.connected_since = time.time()
-        self._gaps.up(time.time_ns() // 1000)
+        self._gaps.up(time.time_ns() // 1000, self.protocol.symbols)
         logger.info("feed: connected, subscribing to %d symbols", len(self.protocol.symbols))
 
     def _read(self, socket: Socket, stopped: threading.Event) -> None:
@@ -189,7 +189,7 @@ class Receiver:
                 if self.state.journal_error is not None:
                     logger.warning("feed: there is room for the journal again, reading goes on")
                     self.state.journal_error = None
-                    self._gaps.up(time.time_ns() // 1000)
+                    self._gaps.up(time.time_ns() // 1000, self.protocol.symbols)
                 return received_at
 
     def _react(self, event: Event, received_at: int, now: float) -> None:

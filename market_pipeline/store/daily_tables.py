@@ -5,7 +5,7 @@ before the trades were read. So of two builds at once the one that read later wi
 may lack trades of the day, a row that counts more of them than bronze has stays.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any, NamedTuple
 
@@ -92,16 +92,6 @@ def trades_of_rows(session: Session, settings: Settings, table: str, day: date) 
     ask = session.prepare(f"SELECT symbol, trades FROM {settings.keyspace}.{table} WHERE symbol = ? AND day = ?")
     answers = execute_concurrent_with_args(session, ask, [(s, day) for s in every], concurrency=CONCURRENT_STATEMENTS)
     return {row.symbol: row.trades or 0 for _, found in answers for row in found}
-
-
-def gap_spans(session: Session, settings: Settings, symbol: str, days: Sequence[date]) -> Iterator[tuple[Any, Any]]:
-    """Start and end (UTC, without a zone; no end: it lasts) of the feed's down-times that began on the days."""
-    ask = session.prepare(
-        f"SELECT started_at, ended_at FROM {settings.keyspace}.feed_gaps WHERE symbol = ? AND day = ?"
-    )
-    for day in days:
-        for row in session.execute(ask, (symbol, day)):
-            yield row.started_at, row.ended_at
 
 
 def _run(session: Session, statement: Any, arguments: list[tuple[Any, ...]]) -> None:

@@ -4,7 +4,8 @@ Spark does what takes a look at each trade; what is left, a row a symbol and a c
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -17,11 +18,21 @@ from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import lacking
 from market_pipeline.bronze.layout import day_start
 from market_pipeline.bronze.trades import moment, trades_of_day
-from market_pipeline.model import OHLCV_1D, SYMBOL_DAILY_STATS, Kind
-from market_pipeline.sessions import MarketKind, Span, kind_of, open_minutes, regular_hours
+from market_pipeline.model import COMPLETE, OHLCV_1D, SYMBOL_DAILY_STATS, Kind
+from market_pipeline.quality.minutes import (
+    DownTime,
+    MinuteState,
+    minutes_of,
+    seconds_within,
+    states,
+    unheard_minutes,
+)
+from market_pipeline.sessions import MarketKind, Span, kind_of, open_minutes, open_spans, regular_hours
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.daily_tables import Replaced, gap_spans, replace_day
+from market_pipeline.store.completeness import judge_day
+from market_pipeline.store.daily_tables import Replaced, replace_day, trades_of_rows
+from market_pipeline.store.feed_gaps import down_times, lasting
 from market_pipeline.stream.daily import to_day_stats, to_minute_closes
 from market_pipeline.stream.transforms import to_bars, to_day_rows
 from market_pipeline.volatility import realised_volatility
@@ -42,7 +53,7 @@ class BuiltDay:
 
 
 def build_day_bars(spark: SparkSession | None, settings: Settings, day: date) -> BuiltDay:
-    """Rebuild a day of ``ohlcv_1d``. ``spark`` may be None when the archive has no record of the day."""
+    """Rebuild a day of ``ohlcv_1d`` and judge it. ``spark`` may be None when the archive has no record of the day."""
 
     def bars(trades: DataFrame, _: Session) -> Rows:
         return [_typed(row.asDict()) for row in to_day_rows(to_bars(trades, "1 day")).toLocalIterator()]
@@ -59,8 +70,10 @@ def build_day_stats(spark: SparkSession | None, settings: Settings, day: date) -
         closes: dict[str, list[tuple[datetime, float]]] = {}
         for row in to_minute_closes(trades).orderBy("symbol", "ts").toLocalIterator():
             closes.setdefault(row.symbol, []).append((moment(row.ts), row.close))
-        gaps = {row["symbol"]: gap_seconds_of(session, settings, row["symbol"], day) for row in rows}
-        return complete_stats(day, rows, closes, gaps, regular)
+        now = datetime.now(UTC)
+        still_down = lasting(settings, now)
+        known = {row["symbol"]: down_times(session, settings, row["symbol"], day, still_down) for row in rows}
+        return complete_stats(day, rows, closes, known, regular, now)
 
     return _build(spark, settings, day, "symbol_daily_stats", stats)
 
@@ -69,11 +82,13 @@ def complete_stats(
     day: date,
     rows: Rows,
     closes: Mapping[str, Sequence[tuple[datetime, float]]],
-    gaps: Mapping[str, float],
+    not_heard: Mapping[str, Sequence[DownTime]],
     regular: Span | None,
+    now: datetime,
 ) -> Rows:
     """Add what needs the calendar, the minutes in their order, and the feed's down-times. Pure."""
     completed = []
+    start, end = day_start(day), day_start(day) + timedelta(days=1)
     for row in rows:
         symbol = row["symbol"]
         minutes = closes.get(symbol, ())
@@ -82,6 +97,10 @@ def complete_stats(
         else:
             counted = [close for _, close in minutes]
         market_open = open_minutes(symbol, day)
+        down = not_heard.get(symbol, ())
+        open_and_over = minutes_of(open_spans(symbol, start, end), now)
+        traded, unheard = {at for at, _ in minutes}, unheard_minutes(down, start, end)
+        counts = Counter(state for _, state in states(open_and_over, traded, unheard))
         completed.append(
             row
             | {
@@ -89,43 +108,38 @@ def complete_stats(
                 "minutes_traded": len(minutes),
                 "minutes_open": market_open,
                 "coverage": len(minutes) / market_open if market_open else None,
-                "gap_seconds": gaps.get(symbol, 0.0),
+                "gap_seconds": seconds_within(down, start, min(end, now)),
+                "minutes_quiet": counts[MinuteState.QUIET],
+                "minutes_unknown": counts[MinuteState.UNKNOWN],
             }
         )
     return completed
 
 
-def gap_seconds_of(session: Session, settings: Settings, symbol: str, day: date) -> float:
-    """Seconds of a UTC day in which the feed was down for the symbol; gaps of the day before may reach into it."""
-    start = day_start(day)
-    end = min(start + timedelta(days=1), datetime.now(UTC))
-    return seconds_within(gap_spans(session, settings, symbol, (day - timedelta(days=1), day)), start, end)
-
-
-def seconds_within(spans: Iterable[tuple[datetime, datetime | None]], start: datetime, end: datetime) -> float:
-    """Seconds of [start, end) that the spans cover, overlaps once; a span without an end lasts to ``end``. Pure."""
-    clipped = sorted(
-        (max(_aware(a), start), min(_aware(b) if b else end, end)) for a, b in spans if _aware(a) < end
-    )  # fmt: skip
-    covered, reached = 0.0, start
-    for a, b in clipped:
-        if b > max(a, reached):
-            covered += (b - max(a, reached)).total_seconds()
-            reached = b
-    return covered
+def _judge(session: Session, settings: Settings, day: date, rows: Rows, as_of_us: int) -> None:
+    """Whether the feed listened through the day, for every bar of it, those that were kept included."""
+    still_down = lasting(settings, datetime.now(UTC))
+    found = {}
+    for symbol in trades_of_rows(session, settings, "ohlcv_1d", day):
+        known = down_times(session, settings, symbol, day, still_down)
+        found[symbol] = judge_day(session, settings, symbol, day, known, as_of_us)
+    for row in rows:
+        row[COMPLETE.name] = found.get(row["symbol"])
 
 
 def _build(
     spark: SparkSession | None, settings: Settings, day: date, table: str, compute: Callable[[DataFrame, Session], Rows]
 ) -> BuiltDay:
     began, as_of_us = time.monotonic(), time.time_ns() // 1000
-    columns = OHLCV_1D if table == "ohlcv_1d" else SYMBOL_DAILY_STATS
+    columns = [c for c in (OHLCV_1D if table == "ohlcv_1d" else SYMBOL_DAILY_STATS) if c is not COMPLETE]
     with reading(settings), connect(settings) as session:
         trades = trades_of_day(spark, settings, day)
         rows: Rows = [] if trades is None else compute(trades, session)
         rows.sort(key=lambda row: str(row["symbol"]))
         may_lack = lacking(settings, day).minute(day_start(day))
         replaced = replace_day(session, settings, table, columns, day, rows, as_of_us, may_lack=may_lack)
+        if table == "ohlcv_1d":
+            _judge(session, settings, day, rows, as_of_us)
     return BuiltDay(day, rows, replaced, time.monotonic() - began)
 
 
@@ -138,7 +152,3 @@ def _typed(row: dict[str, Any]) -> dict[str, Any]:
         elif value is not None and name in TIMES:
             typed[name] = moment(value)
     return typed
-
-
-def _aware(moment: datetime) -> datetime:
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -3,12 +3,13 @@
 Bars are written and deleted with ``as_of_us``, a moment before bronze was brought up to date, as Cassandra's write
 time: what the stream writes in the meantime knows more and wins. Only bars that differ are written, and all of them
 before any is deleted. Where Kafka lost records before they were archived, a bar of more trades than bronze has stays.
+At last each bar of the day is judged: whether the feed listened through all of its minute.
 """
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -21,14 +22,16 @@ from pyspark.sql import functions as F
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import Lacking, lacking
 from market_pipeline.bronze.trades import moment, trades_of_day, utc
-from market_pipeline.model import OHLCV_1M
+from market_pipeline.model import COMPLETE, OHLCV_1M
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
+from market_pipeline.store.completeness import judge_minutes
+from market_pipeline.store.feed_gaps import down_times, lasting
 from market_pipeline.store.trades import symbols
 from market_pipeline.stream.transforms import to_bars, to_minute_rows
 
 CONCURRENT_STATEMENTS = 32
-FIGURES = tuple(c.name for c in OHLCV_1M if c.name not in ("symbol", "day", "ts"))
+FIGURES = tuple(c.name for c in OHLCV_1M if c.name not in ("symbol", "day", "ts", COMPLETE.name))
 Bars = Mapping[datetime, Mapping[str, Any]]
 """A symbol's bars by their start (UTC): ``FIGURES`` by name."""
 
@@ -36,7 +39,7 @@ Bars = Mapping[datetime, Mapping[str, Any]]
 @dataclass
 class BarsDay:
     """A rebuilt day: its bars in bronze, of which ``repaired`` were missing or wrong; ``removed`` were too many, and
-    ``kept`` may hold trades that bronze lacks.
+    ``kept`` may hold trades that bronze lacks; ``incomplete`` of the stored ones overlap a down-time of the feed.
 
     ``closes`` are those of the busiest symbol, one a minute.
     """
@@ -45,6 +48,7 @@ class BarsDay:
     repaired: int = 0
     removed: int = 0
     kept: int = 0
+    incomplete: int = 0
     busiest: str = ""
     closes: list[float | None] = field(default_factory=list)
     seconds: float = 0.0
@@ -61,15 +65,22 @@ def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us:
     with reading(settings), connect(settings) as session:
         table = _Table(session, settings, day, as_of_us, lacking(settings, day))
         left = set(symbols(session, settings))
-        most = 0
+        still_down, most = lasting(settings, datetime.now(UTC)), 0
+
+        def judge(symbol: str) -> None:
+            known = down_times(session, settings, symbol, day, still_down)
+            done.incomplete += judge_minutes(session, settings, symbol, day, known, as_of_us)
+
         for symbol, bars in batch_bars(spark, settings, day):
             left.discard(symbol)
             done.rows += len(bars)
             table.correct(symbol, bars, done)
+            judge(symbol)
             if (trades := sum(bar["trades"] for bar in bars.values())) >= most:
                 most, done.busiest, done.closes = trades, symbol, _closes(bars, day)
         for symbol in sorted(left):
             table.correct(symbol, {}, done)
+            judge(symbol)
     done.seconds = time.monotonic() - began
     return done
 

@@ -13,8 +13,8 @@ ASSETS = {
     "trades_raw": ("bronze", set()),
     "trades_silver": ("silver", {"trades_raw"}),
     "latest_prices": ("silver", {"trades_raw"}),
-    "ohlcv_1m": ("gold", {"trades_raw"}),
-    "ohlcv_1d": ("gold", {"trades_raw", "ohlcv_1m"}),
+    "ohlcv_1m": ("gold", {"trades_raw", "feed_gaps"}),
+    "ohlcv_1d": ("gold", {"trades_raw", "ohlcv_1m", "feed_gaps"}),
     "symbol_daily_stats": ("gold", {"trades_raw", "feed_gaps"}),
 }
 EXTERNAL = {"feed_gaps": ("feed", set())}

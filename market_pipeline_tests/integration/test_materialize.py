@@ -156,6 +156,10 @@ def test_minute_bars_and_the_day_are_exact(built: dict[str, list[Any]]) -> None:
     assert (days[EUR].volume, days[EUR].vwap, days[EUR].trades) == (0, None, 0)
 
 
+def test_bars_are_judged_complete_where_no_down_time_is_known(built: dict[str, list[Any]]) -> None:
+    assert {row.complete for row in (*built["ohlcv_1m"], *built["ohlcv_1d"])} == {True}
+
+
 def test_the_newest_price_wins(built: dict[str, list[Any]]) -> None:
     assert {row.symbol: row.price for row in built["latest_prices"]} == {
         BTC: Decimal("39000.01"), AAPL: Decimal("999.00"), EUR: Decimal("1.05200"),
@@ -278,6 +282,30 @@ def every_check_names_its_fault(settings: Settings, doubled: Trade) -> None:
     assert (passed, told["silver"], told["missing"]) == (False, 12, -1)
     _, faults = daily_bar_faults(settings, DAY, datetime.now(UTC))
     assert {fault.symbol for fault in faults} == {BTC, AAPL, "GONE"}
+
+
+def test_bars_of_a_down_time_are_incomplete_by_the_batch_and_quiet_minutes_unknown(
+    settings: Settings, session: Session, built: dict[str, list[Any]]
+) -> None:
+    """The second of the two minutes of EUR/USD, and one in which nothing came; the row alone, as if the producer could
+    not mark the bars."""
+    minutes = f"SELECT ts, complete FROM {settings.keyspace}.ohlcv_1m WHERE symbol = %s AND day = %s ORDER BY ts"
+    session.execute(
+        f"INSERT INTO {settings.keyspace}.feed_gaps (symbol, day, started_at, ended_at, reason) "
+        "VALUES (%s, %s, %s, %s, 'test')",
+        (EUR, DAY, datetime(2025, 11, 28, 1, 1, 30, tzinfo=UTC), datetime(2025, 11, 28, 1, 2, 30, tzinfo=UTC)),
+    )
+    run(settings, "--select", "ohlcv_1m,ohlcv_1d,symbol_daily_stats", "--partition", str(DAY))
+    assert [row.complete for row in session.execute(minutes, (EUR, DAY))] == [True, False]
+    assert {row.symbol: row.complete for row in rows(session, settings, "ohlcv_1d")} == {
+        BTC: True, AAPL: True, EUR: False,
+    }  # fmt: skip
+    stats = {row.symbol: row for row in rows(session, settings, "symbol_daily_stats")}
+    # forex trades until 17:00 in New York
+    assert stats[EUR].minutes_open == 22 * 60
+    assert (stats[EUR].minutes_traded, stats[EUR].minutes_quiet, stats[EUR].minutes_unknown) == (2, 22 * 60 - 3, 1)
+    assert stats[EUR].gap_seconds == 60
+    assert metadata(settings, "ohlcv_1m")[str(DAY)]["bars incomplete"] == 1
 
 
 def test_what_bronze_has_no_file_of_is_kept_and_told(

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from market_pipeline.broker.topics import delete_topic, ensure_topics, list_topi
 from market_pipeline.model import Trade
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
+from market_pipeline.store.completeness import mark_incomplete
 from market_pipeline.stream.checkpoints import next_offsets
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline_tests.conftest import die_with_parent
@@ -242,6 +244,10 @@ def bars_are_right(cassandra: Session, market: Market) -> bool:
     return True
 
 
+def moment_of(ts: int) -> datetime:
+    return datetime.fromtimestamp(ts / 1000, UTC)
+
+
 def newest(market: Market) -> Trade:
     return max(market.sent.values(), key=lambda each: (each.ts, each.seq))
 
@@ -299,6 +305,41 @@ def test_two_trades_of_one_millisecond_do_not_mix(stream: Stream, settings: Sett
     wait_until(lambda: latest_is_right(cassandra, market), "the second of the two")
     row = latest(cassandra, market)
     assert (row.price, row.volume) == (Decimal(1), Decimal(5))
+
+
+def test_a_rewrite_keeps_when_a_trade_was_first_received_and_renews_when_it_was_written(
+    stream: Stream, settings: Settings, cassandra: Session
+) -> None:
+    """The producer sends again, out of its journal, what was not confirmed when it was killed."""
+    market = Market(settings, "REWRITE")
+    trade = market.trade(time.time_ns() // 1_000_000, "5")
+    market.send(trade)
+    wait_until(all_there(cassandra, market), "the trade")
+    first = silver(cassandra, market)[trade.trade_id]
+    market.send(trade)
+
+    def rewritten() -> Any:
+        (row,) = silver(cassandra, market).values()
+        return row if row.ingested_at > first.ingested_at else None
+
+    row = wait_until(rewritten, "a later write")
+    assert row.received_at == first.received_at
+    assert epoch_ms(row.received_at) == trade.received_at // 1000
+
+
+def test_a_rewrite_of_a_bar_leaves_its_verdict_alone(stream: Stream, settings: Settings, cassandra: Session) -> None:
+    market = Market(settings, "VERDICT")
+    ts = time.time_ns() // 1_000_000
+    market.send(market.trade(ts, "5"))
+    wait_until(lambda: bars_are_right(cassandra, market), "the bar")
+    (bar,) = bars(cassandra, market).values()
+    assert bar.complete is None
+    start = moment_of(ts // MINUTE * MINUTE)
+    mark_incomplete(cassandra, settings, market.symbol, start.date(), [(start, moment_of(ts))])
+    market.send(market.trade(ts, "7"))
+    wait_until(lambda: bars_are_right(cassandra, market), "the corrected bar")
+    (bar,) = bars(cassandra, market).values()
+    assert (bar.close, bar.complete) == (7, False)
 
 
 def test_a_quiet_symbols_only_trade_is_visible_at_once(stream: Stream, settings: Settings, cassandra: Session) -> None:

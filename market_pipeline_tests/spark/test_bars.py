@@ -1,5 +1,6 @@
 """The running bars as a stream: from files instead of Kafka, through the very transform that the application runs."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -8,12 +9,13 @@ from pyspark.sql import DataFrame
 from market_pipeline.model import Trade, encode
 from market_pipeline.stream.bars import running_bars
 from market_pipeline.stream.parsing import parse, valid
-from market_pipeline.stream.transforms import to_minute_rows
+from market_pipeline.stream.transforms import to_bars, to_minute_rows
 from market_pipeline_tests.spark.test_transforms import MINUTE, NINE, trade
 
 
 class Stream:
-    """A stream of files of records; ``send`` runs it until all is in, ``bars`` has the newest row of each symbol."""
+    """A stream of files of records; ``send`` runs it until all is in, ``bars`` has the newest row of each symbol,
+    ``table`` the newest of each bar."""
 
     def __init__(self, spark, folder: Path) -> None:
         self._spark = spark
@@ -22,6 +24,7 @@ class Stream:
         self._checkpoint = folder / "checkpoint"
         self._sent = 0
         self.bars: dict[str, dict] = {}
+        self.table: dict[tuple, dict] = {}
         self.written = 0
         self.late = 0
 
@@ -47,6 +50,7 @@ class Stream:
         for row in to_minute_rows(batch).collect():
             self.written += 1
             self.bars[row.symbol] = row.asDict()
+            self.table[row.symbol, row.ts] = row.asDict()
 
 
 @pytest.fixture
@@ -66,6 +70,20 @@ def test_bars_grow_are_corrected_and_count_each_trade_once(stream: Stream) -> No
     )  # late, within the watermark
     assert (stream.bars["A"]["open"], stream.bars["A"]["low"], stream.bars["A"]["trades"]) == ("9", "9", 3)
     assert stream.late == 0
+
+
+def test_the_bars_of_the_stream_are_those_of_the_batch(stream: Stream, frames) -> None:
+    """Trades that come in several pieces, out of order, some of them again."""
+    rng = random.Random(5)
+    trades = [
+        trade(NINE + rng.randrange(4 * MINUTE), f"{rng.uniform(1, 9):.4f}", f"{rng.uniform(0, 3):.6f}", index=index)
+        for index in range(120)
+    ]
+    for piece in range(3):
+        stream.send(*trades[40 * piece : 40 * piece + 45])
+    batch = {(row.symbol, row.ts): row.asDict() for row in to_minute_rows(to_bars(frames.trades(trades))).collect()}
+    assert len(batch) == 4
+    assert stream.table == batch
 
 
 def test_what_is_later_than_the_watermark_is_counted(stream: Stream) -> None:

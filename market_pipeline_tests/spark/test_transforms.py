@@ -122,6 +122,27 @@ def test_twins_count_twice_and_doubles_once(frames) -> None:
     assert bars_of(unique(again))["A", NINE]["trades"] == 2
 
 
+def test_there_is_no_bar_of_a_minute_in_which_nothing_came_and_no_price_is_carried_over(frames) -> None:
+    trades = [trade(NINE, "10"), trade(NINE + 3 * MINUTE, "20", index=1), trade(NINE + 3 * MINUTE, "21", index=2)]
+    bars = bars_of(frames.trades(trades))
+    assert [key[1] for key in sorted(bars)] == [NINE, NINE + 3 * MINUTE]
+    assert bars["A", NINE + 3 * MINUTE]["open"] == 20
+
+
+def test_the_bar_of_a_day_equals_one_that_was_computed_without_us(frames) -> None:
+    """From the trades in plain Python: not from minutes, whose open another pipeline had carried over."""
+    rng, day = random.Random(4), 24 * 60 * MINUTE
+    midnight = NINE // day * day
+    trades = [
+        trade(midnight + rng.randrange(day), f"{rng.uniform(1, 9):.4f}", f"{rng.uniform(0, 3):.6f}", index=index)
+        for index in range(300)
+    ]
+    (row,) = to_day_rows(to_bars(frames.trades(trades), "1 day")).collect()
+    (want,) = reference(trades, day).values()
+    names = ("open", "high", "low", "close", "volume", "vwap", "trades")
+    assert {name: Decimal(row[name]) for name in names} == {name: want[name] for name in names}
+
+
 def test_a_sum_that_outgrows_its_type_is_null(frames) -> None:
     huge = [trade(NINE, "9999999999", "99999999999999", index=index) for index in range(12)]
     bar = bars_of(frames.trades(huge))["A", NINE]
@@ -133,6 +154,29 @@ def test_a_sum_that_outgrows_its_type_is_null(frames) -> None:
 def test_a_minute_starts_at_its_first_millisecond(frames) -> None:
     bars = bars_of(frames.trades([trade(NINE - 1, "1"), trade(NINE, "2"), trade(NINE + MINUTE - 1, "3")]))
     assert {key[1]: bar["trades"] for key, bar in bars.items()} == {NINE - MINUTE: 1, NINE: 2}
+
+
+def test_no_zone_of_the_host_leaks_into_days_and_hours(frames, spark) -> None:
+    """A trade of 20:00 UTC, which is the next day in India, where this machine is told to be."""
+    evening = NINE + 11 * 60 * MINUTE
+    assert (time.tzname[0], spark._jvm.java.util.TimeZone.getDefault().getID()) == ("IST", "Asia/Kolkata")
+    trades = frames.trades([trade(evening + 30_000, "1")])
+    minute = to_minute_rows(to_bars(trades)).withColumn("ts", F.unix_millis("ts")).first()
+    silver = to_silver(trades).withColumn("bucket", F.unix_millis("bucket")).first()
+    (day,) = to_day_rows(to_bars(trades, "1 day")).collect()
+    assert (minute.day.isoformat(), minute.ts, silver.bucket) == ("2021-01-08", evening, evening)
+    assert day.day.isoformat() == "2021-01-08"
+
+
+@pytest.mark.parametrize("midnight", ["2026-03-08", "2026-11-01", "2026-03-29", "2026-10-25"])
+def test_a_day_in_which_clocks_change_has_24_hours_of_60_minutes(frames, midnight: str) -> None:
+    """In New York and in Europe, forwards and back."""
+    start = int(datetime.fromisoformat(f"{midnight}T00:00+00:00").timestamp()) * 1000
+    trades = frames.trades([trade(start + hour * 60 * MINUTE, "1", index=hour) for hour in range(24)])
+    hours = to_silver(trades).select(F.unix_millis("bucket").alias("at")).collect()
+    assert sorted(row.at for row in hours) == [start + hour * 60 * MINUTE for hour in range(24)]
+    (day,) = to_day_rows(to_bars(trades, "1 day")).collect()
+    assert (day.day.isoformat(), day.trades) == (midnight, 24)
 
 
 def test_days_are_utc_days(frames) -> None:
@@ -181,6 +225,22 @@ def test_latest_rows_carry_their_own_write_time(frames) -> None:
     }  # fmt: skip
 
 
+def test_a_price_update_without_volume_moves_the_latest_price(frames) -> None:
+    """Forex never has a volume: a rule that calls it invalid would make every such symbol vanish."""
+    trades = [
+        trade(NINE, "1.0831", "0", symbol="OANDA:EUR_USD"),
+        trade(NINE + 1, "1.0832", "0", symbol="OANDA:EUR_USD", index=1),
+    ]
+    (row,) = newest_of_each_symbol(to_latest(frames.trades(trades))).collect()
+    assert (row.symbol, row.price, row.volume) == ("OANDA:EUR_USD", "1.0832", "0")
+
+
+def test_a_late_report_of_an_old_trade_is_not_the_latest_price(frames) -> None:
+    late = trade(NINE, "999", received_at=(NINE + 5 * MINUTE) * 1000)
+    rows = newest_of_each_symbol(to_latest(frames.trades([trade(NINE + MINUTE, "10"), late]))).collect()
+    assert [row.price for row in rows] == ["10"]
+
+
 def test_of_a_batch_the_newest_row_of_each_symbol_is_kept(frames) -> None:
     trades = [
         trade(NINE + 5, "1", seq=0, index=0),
@@ -208,7 +268,8 @@ def test_plain_digits(spark, number: str, text: str) -> None:
 
 def test_rows_of_the_minute_table(frames) -> None:
     (row,) = to_minute_rows(to_bars(frames.trades([trade(NINE + 1, "39432.48", "0.5")]))).collect()
-    assert list(row.asDict()) == [column.name for column in model.OHLCV_1M]
+    # whether the bar is complete is not the stream's to say: the verdict stays as it is when the stream writes again
+    assert list(row.asDict()) == [column.name for column in model.OHLCV_1M if column is not model.COMPLETE]
     assert row.day.isoformat() == "2021-01-08"
     assert (row.open, row.volume, row.vwap, row.trades) == ("39432.48", "0.5", "39432.48", 1)
 

@@ -147,6 +147,16 @@ def test_ids_sort_in_order_of_arrival() -> None:
     assert len({len(identity) for identity in ids}) == 1
 
 
+def test_a_stored_trade_has_the_time_of_the_exchange_of_its_receipt_and_of_its_writing() -> None:
+    names = [column.name for column in model.TRADES_SILVER if column.kind is model.Kind.TIMESTAMP]
+    assert names == ["bucket", "ts", "received_at", "ingested_at"]
+
+
+def test_the_schema_says_that_a_bar_is_named_by_its_start() -> None:
+    meanings = {column.name: column.meaning for column in model.OHLCV_1M}
+    assert meanings["ts"] == "Start of the minute (UTC)"
+
+
 def test_names_and_types_are_told_once() -> None:
     assert [column.name for column in model.TRADE_RECORD] == [
         "symbol", "price", "volume", "ts", "conditions", "trade_id", "seq", "source", "received_at",

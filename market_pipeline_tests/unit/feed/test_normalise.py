@@ -52,6 +52,21 @@ def test_a_trade_and_its_identity() -> None:
     ]  # fmt: skip
 
 
+def test_twins_have_identities_of_their_own_for_it_comes_neither_from_time_nor_from_value() -> None:
+    """Equal in symbol, time, price and volume: twice in one message, and once more in a later one."""
+    got = [*items(message(element(), element())), *items(message(element()), RECEIVED_AT + 1)]
+    assert len({trade.trade_id for trade in got if isinstance(trade, Trade)}) == 3
+    assert len({(trade.symbol, trade.ts, trade.price, trade.volume) for trade in got if isinstance(trade, Trade)}) == 1
+
+
+def test_a_trade_that_was_received_before_it_was_made_keeps_both_times() -> None:
+    """The vendor's clock and ours are two clocks: a latency below zero is clipped nowhere."""
+    (trade,) = items(message(element(t=str(TS + 250))))
+    assert isinstance(trade, Trade)
+    assert (trade.ts, trade.received_at) == (TS + 250, RECEIVED_AT)
+    assert decode(encode(trade)).received_at - trade.ts * 1000 == -250_000
+
+
 def test_fractional_volumes_and_prices_survive_to_the_last_digit() -> None:
     for digits in ("0.000263", "0.1", "12345.678901234567", "1e-8", "0.123456789012345678"):
         (trade,) = items(message(element(p=digits, v=digits)))

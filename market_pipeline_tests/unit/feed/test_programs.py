@@ -5,10 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
+from websockets.sync.server import ServerConnection
 
 from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.producer import EXIT_KEY_REFUSED
@@ -38,9 +41,12 @@ class Programs:
         self.settings = Settings.load(data_dir=directory / "data", port_base=port_base)
 
     def start(self, module: str, **environment: str) -> subprocess.Popen[bytes]:
-        log = (self.directory / f"{module}.{len(self.running)}.log").open("wb")
+        return self.python("-m", f"market_pipeline.feed.{module}", **environment)
+
+    def python(self, *arguments: str, **environment: str) -> subprocess.Popen[bytes]:
+        log = (self.directory / f"program.{len(self.running)}.log").open("wb")
         process = subprocess.Popen(
-            [sys.executable, "-m", f"market_pipeline.feed.{module}"],
+            [sys.executable, *arguments],
             env=self.environment | environment,
             cwd=self.directory,
             stderr=log,
@@ -50,8 +56,7 @@ class Programs:
         return process
 
     def log(self, process: subprocess.Popen[bytes]) -> str:
-        (path,) = self.directory.glob(f"*.{self.running.index(process)}.log")
-        return path.read_text()
+        return (self.directory / f"program.{self.running.index(process)}.log").read_text()
 
     def detail(self, name: str) -> dict[str, object]:
         beat = read_heartbeat(self.settings.paths.heartbeat(name))
@@ -100,9 +105,8 @@ def test_killed_in_mid_stream_the_journal_has_every_message_once_and_a_stop_is_c
     assert producer.wait(30) == 0
     got = [json.loads(f.payload)["data"][0]["p"] for f in read_frames(journal) if b"trade" in f.payload]
     assert got == list(range(1, 401))
-    gaps = json.loads((journal / "gaps.json").read_text())
-    assert [gap["reason"] for gap in gaps].count("producer down") == 2
-    assert gaps[-1]["reason"] == "stopped"
+    reasons = [gap["reason"] for gap in json.loads((journal / "gaps.json").read_text())["gaps"]]
+    assert reasons == ["start", "producer down", "producer down", "stopped"]
     detail = programs.detail("producer")
     assert detail["connected"] is False
     assert detail["journal"]["unconfirmed_frames"] == 400  # type: ignore[index]
@@ -235,6 +239,66 @@ def test_a_taken_port_is_one_clear_line(programs: Programs) -> None:
         assert process.wait(30) == EXIT_FAILED
     (line,) = programs.log(process).splitlines()
     assert f"{LOOPBACK}:{programs.settings.ports.feed}" in line
+
+
+def test_the_heartbeat_tells_how_many_symbols_are_subscribed_seen_and_beyond_the_plan(
+    programs: Programs, finnhub: FakeFinnhub
+) -> None:
+    """What is past the vendor's limit would be dropped without a word."""
+    finnhub.script = send_then_listen(trade_message(element("S0"), element("S1")))
+    wanted = ",".join(f"S{number}" for number in range(52))
+    producer = programs.start(
+        "producer", FINNHUB_API_KEY=CANARY, FINNHUB_WS_URL=finnhub.url, MARKET_PIPELINE_SYMBOLS=wanted
+    )
+    wait_until(lambda: programs.detail("producer").get("received") == 2, "the trades", 30)
+    detail = programs.detail("producer")
+    assert (detail["symbols"], detail["seen"], detail["left_out"]) == (50, 2, ["S50", "S51"])
+    assert len(detail["unseen"]) == 48  # type: ignore[arg-type]
+    assert "the plan allows 50 symbols, left out: S50, S51" in programs.log(producer)
+
+
+IMPATIENT = """
+import sys
+from functools import partial
+from market_pipeline.feed import producer
+producer.Backoff = partial(producer.Backoff, floor_s=0.001, cap_s=0.002)
+sys.exit(producer.main())
+"""
+"""The producer, but for the seconds between its tries."""
+
+
+def test_500_reconnects_leave_memory_threads_and_files_as_they_were(programs: Programs, finnhub: FakeFinnhub) -> None:
+    """Against a server that sends a little and closes; Kafka and Cassandra are away all the time."""
+    marks, goes_on = (100, 500), [threading.Event(), threading.Event()]
+
+    def script(server: FakeFinnhub, connection: ServerConnection) -> None:
+        for _ in range(3):
+            connection.send(trade_message(element()))
+        if (number := len(server.subscribed)) in marks:
+            server.listen_to(connection, goes_on[marks.index(number)].is_set)
+        connection.close(1012)
+
+    finnhub.script = script
+    program = programs.python("-c", IMPATIENT, FINNHUB_API_KEY=CANARY, FINNHUB_WS_URL=finnhub.url)
+    process = psutil.Process(program.pid)
+
+    def listens_after(reconnects: int) -> None:
+        wait_until(
+            lambda: programs.detail("producer").get("received") == 3 * reconnects, f"{reconnects} reconnects", 60
+        )
+
+    listens_after(100)
+    wait_until(lambda: "wait for Cassandra" in programs.log(program), "the end of a try to store the gaps")
+    memory, threads, files = process.memory_info().rss, process.num_threads(), process.num_fds()
+    goes_on[0].set()
+    listens_after(500)
+    assert process.memory_info().rss <= memory * 1.1
+    # such a try has some of its own for a moment
+    wait_until(lambda: process.num_threads() <= threads, "no more threads than before")
+    wait_until(lambda: process.num_fds() <= files, "no more open files than before")
+    goes_on[1].set()
+    program.send_signal(signal.SIGTERM)
+    assert program.wait(30) == 0
 
 
 def test_a_dead_thread_ends_the_process(programs: Programs, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
 from market_pipeline.feed import finnhub as protocol_module
@@ -66,8 +67,14 @@ class Rig:
 
     @property
     def gaps(self) -> list[Gap]:
+        """Those of a feed that went down; what was before it listened is ``start``."""
         book = GapBook(self.gaps_file)
-        return [*book.closed, *([book.open] if book.open else [])]
+        every = [*book.closed, *([book.open] if book.open else [])]
+        return [gap for gap in every if gap.reason != str(Reason.START)]
+
+    @property
+    def start_gaps(self) -> list[Gap]:
+        return [gap for gap in GapBook(self.gaps_file).closed if gap.reason == str(Reason.START)]
 
     @staticmethod
     def cannot_store(rows: list[GapRow]) -> None:
@@ -179,6 +186,38 @@ def test_a_close_right_after_connecting_says_key_in_use_elsewhere_and_backs_off(
     last = rig.receiver.state.last_disconnect
     assert last is not None
     assert last["reason"] == "key in use elsewhere"
+
+
+def cut_off(server: FakeFinnhub, connection: ServerConnection) -> None:
+    connection.send(trade_message(element()))
+    connection.close(1012)
+
+
+@pytest.mark.parametrize(
+    ("script", "answer", "reason"),
+    [
+        (cut_off, None, Reason.CLOSED),
+        (lambda server, connection: connection.close(), None, Reason.KEY_IN_USE),
+        (None, status(429), Reason.RATE_LIMITED),
+        (None, status(503), Reason.BAD_ANSWER),
+    ],
+)
+def test_log_heartbeat_and_gap_name_the_same_cause_of_a_reconnect(
+    rig: Rig,
+    finnhub: FakeFinnhub,
+    caplog: pytest.LogCaptureFixture,
+    script: Callable[[FakeFinnhub, ServerConnection], None] | None,
+    answer: Callable[[ServerConnection, Request], Response | None] | None,
+    reason: Reason,
+) -> None:
+    finnhub.script = script or finnhub.script
+    finnhub.answer = answer or finnhub.answer
+    rig.start()
+    wait_until(lambda: len(rig.waits) >= 2, "two tries")
+    assert rig.receiver.state.last_disconnect is not None
+    assert rig.receiver.state.last_disconnect["reason"] == str(reason)
+    assert rig.reasons[0] == str(reason)
+    assert f"feed: {reason}" in caplog.text
 
 
 def test_a_half_open_socket_is_noticed(rig: Rig, finnhub: FakeFinnhub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,6 +383,18 @@ def test_the_time_a_killed_producer_was_down_is_a_gap(rig: Rig, finnhub: FakeFin
     wait_until(lambda: all(gap.ended_at for gap in rig.gaps) and rig.receiver.state.connected_since, "the connection")
     (gap,) = rig.gaps
     assert (gap.reason, gap.started_at) == ("producer down", left.received_at)
+
+
+def test_a_first_start_in_the_middle_of_a_minute_makes_its_bar_incomplete(rig: Rig, finnhub: FakeFinnhub) -> None:
+    """No down-time came before it, but nobody listened since midnight either."""
+    before = time.time_ns() // 1000
+    rig.start()
+    wait_until(lambda: rig.start_gaps, "the gap before the start")
+    (gap,) = rig.start_gaps
+    assert (gap.symbols, gap.started_at % 86_400_000_000) == (SYMBOLS, 0)
+    assert gap.ended_at is not None
+    assert gap.started_at < before <= gap.ended_at
+    assert rig.gaps == []
 
 
 def test_500_reconnects_leave_nothing_behind(rig: Rig, finnhub: FakeFinnhub) -> None:
