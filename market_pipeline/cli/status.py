@@ -62,7 +62,9 @@ def _watch(settings: Settings) -> None:
 
 def screen(snapshot: Snapshot, flags: str = "") -> Group:
     """What is printed; ``flags`` name the pipeline in what a person is told to type."""
-    head = Text(f"{time.strftime('%Y-%m-%d %H:%M:%S %Z', time.localtime(snapshot.at))}  {snapshot.data_dir}", style="dim")
+    head = Text(
+        f"{time.strftime('%Y-%m-%d %H:%M:%S %Z', time.localtime(snapshot.at))}  {snapshot.data_dir}", style="dim"
+    )
     if not snapshot.anything_runs:
         cure = f"nothing runs here: start it with `market-pipeline up{flags}`"
         return Group(head, Text(cure, style="yellow", no_wrap=True, overflow="ignore"))  # a command is copied whole
