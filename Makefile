@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
+QUICK  := market_pipeline_tests/unit market_pipeline_tests/defs
 STAMP  := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
@@ -16,15 +17,16 @@ stop: install
 	@$(BIN)/market-pipeline down
 
 test: check chromium ## every test, against real servers
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup $(ARGS)
+	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)
+	$(BIN)/pytest $(addprefix market_pipeline_tests/,spark integration browser) $(ARGS)
 
 check: install ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-unit: install ## the quick tests alone
-	$(BIN)/pytest --numprocesses 2 --dist loadgroup market_pipeline_tests/unit $(ARGS)
+unit: install ## the quick tests alone, two at a time
+	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)
 
 bench: install ## latency, catch-up and cost, beside what one would write instead
 	$(BIN)/python -m market_pipeline_tests.bench $(ARGS)

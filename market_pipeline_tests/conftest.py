@@ -38,20 +38,6 @@ def die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep what needs real servers, or a browser, in one of the test processes, one after another.
-
-    The servers are started once then, and no two pipelines take each other's cores. The quick tests run beside them, as
-    do those of the transforms, which share one Spark session.
-    """
-    for item in items:
-        if item.path.parent.name == "spark":
-            item.add_marker(pytest.mark.xdist_group("spark"))
-        elif any(item.get_closest_marker(name) for name in ("real_servers", "browser")):
-            item.add_marker(pytest.mark.xdist_group("servers"))
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_of_this_machine() -> Iterator[None]:
     """A developer's own key, feed or data dir must not reach a test."""
