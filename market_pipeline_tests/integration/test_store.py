@@ -97,7 +97,7 @@ def test_query_prints_a_table_and_says_when_there_is_more(servers: Settings, sym
         f"SELECT day, trades FROM market_data.ohlcv_1m WHERE symbol = '{symbol}' AND day = '{DAY}';",
     )
     assert "2020-02-29" in one.stdout
-    assert "(1 rows)" in one.stdout
+    assert "(1 row)" in one.stdout
 
 
 @pytest.mark.parametrize(
