@@ -2,7 +2,6 @@
 
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from market_pipeline.feed.disconnect import Disconnected, Reason
 from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.feed.transport import connect
 from market_pipeline.settings import LOOPBACK
-from market_pipeline_tests.unit.feed.conftest import FakeFinnhub, element, trade_message
+from market_pipeline_tests.unit.feed.conftest import FakeFinnhub, element, trade_message, wait_until
 from market_pipeline_tests.unit.feed.test_transport import next_message
 
 KEY = "k3y-of-a-test"
@@ -60,10 +59,7 @@ def test_messages_of_every_size_arrive_over_tls(secure: FakeFinnhub) -> None:
     pause.set()
     assert len(next_message(connection)) == 1_100_000
     connection.send('{"type":"subscribe","symbol":"AAPL"}')
-    deadline = time.monotonic() + 10
-    while secure.subscribed != [["AAPL"]]:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: secure.subscribed == [["AAPL"]], "the subscription")
     connection.close()
     assert secure.paths == [f"/?token={KEY}"]
 

@@ -4,27 +4,20 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from supervisor.loggers import getLogger
 
 from market_pipeline.local.supervise import ForgivingLog
+from market_pipeline_tests.running import wait_for
 
 FULL = Path("/dev/full")
 TALKS = "import pathlib, sys; print('x' * 300_000, flush=True); pathlib.Path(sys.argv[1]).touch(); sys.exit(1)"
 """More than a pipe holds: it gets to its end only if somebody reads."""
 
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="/dev/full is Linux's")
-
-
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, f"waited 30 s for {what}"
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -66,7 +59,7 @@ def test_a_full_disk_does_not_end_the_supervisor_nor_hang_what_it_keeps(
 ) -> None:
     said = tmp_path / "said"
     for what in ("the program to get to its end", "it to be started again"):
-        wait_until(said.exists, what)
+        wait_for(said.exists, what)
         said.unlink()
     assert supervisor.poll() is None
 
@@ -93,6 +86,6 @@ def test_it_hears_a_signal(tmp_path: Path) -> None:
         [sys.executable, "-m", "market_pipeline.local.supervise", "--configuration", str(configuration)],
         stdout=subprocess.DEVNULL,
     )
-    wait_until((tmp_path / "pid").exists, "it to run")
+    wait_for((tmp_path / "pid").exists, "it to run")
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(30) == 0
