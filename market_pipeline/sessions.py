@@ -110,10 +110,15 @@ def open_spans(symbol: str, start: datetime, end: datetime) -> list[Span]:
     return [(a, b) for a, b in clipped if a < b]
 
 
+def utc_day(day: date) -> Span:
+    """A UTC day from its midnight to the next."""
+    start = datetime.combine(day, time(), UTC)
+    return start, start + timedelta(days=1)
+
+
 def open_minutes(symbol: str, day: date) -> int:
     """How many minutes of a UTC day the symbol can trade."""
-    start = datetime.combine(day, time(), UTC)
-    open_for = sum((b - a for a, b in open_spans(symbol, start, start + timedelta(days=1))), timedelta())
+    open_for = sum((b - a for a, b in open_spans(symbol, *utc_day(day))), timedelta())
     return int(open_for.total_seconds() // 60)
 
 

@@ -1,7 +1,7 @@
 """Offsets and consumer lag, as Kafka's own tools count them. Lag is in records."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -57,16 +57,16 @@ def end_offsets(settings: Settings, topic: str) -> dict[int, int]:
     return _offsets(settings, topic, OffsetSpec.latest())
 
 
-def records_since(settings: Settings, topic: str, since_ms: int) -> int:
-    """How many records were written to the topic at or after a moment (epoch milliseconds), by their own timestamps.
+def records_since(settings: Settings, topic: str, since_ms: int, end: Mapping[int, int]) -> int:
+    """How many records before ``end``, by partition, are of that moment (epoch milliseconds) or later, by their own
+    timestamps.
 
     Raises:
         BrokerUnreachableError: Kafka does not answer.
         TopicError: there is no such topic.
     """
     first = _offsets(settings, topic, OffsetSpec.for_timestamp(since_ms))  # -1 where there is none
-    end = end_offsets(settings, topic)
-    return sum(end[p] - offset for p, offset in first.items() if offset >= 0)
+    return sum(max(0, end.get(p, 0) - offset) for p, offset in first.items() if offset >= 0)
 
 
 def group_offsets(settings: Settings, group: str, topic: str) -> dict[int, int | None]:

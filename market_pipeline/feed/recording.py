@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from market_pipeline.feed.journal import read_frames
-from market_pipeline.feed.journal.reader import Damaged
+from market_pipeline.feed.journal.reader import Damaged, unheeded
 from market_pipeline.feed.journal.segment import segment_of
 from market_pipeline.feed.recorded import REPLAY, identity_time
 
@@ -106,7 +106,7 @@ def _tell(segment: Path, stretches: int) -> None:
     logger.warning("%s has %d damaged stretches: what was in them is not played", segment, stretches)
 
 
-def _payloads(where: Path, damaged: Damaged = lambda segment, stretches: None) -> Iterator[tuple[bytes, int]]:
+def _payloads(where: Path, damaged: Damaged = unheeded) -> Iterator[tuple[bytes, int]]:
     """Each message with its recorded receive time, 0 when there is none."""
     try:
         if where.is_dir() or segment_of(where):

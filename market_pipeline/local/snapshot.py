@@ -49,9 +49,8 @@ class FeedStatus:
     gap_reason: str | None = None
 
 
-_SAID_BY_PRODUCER = {each.name for each in fields(FeedStatus)} - {
-    *("name", "connected", "last_received_age_s", "silent_s"),
-}
+_RECKONED = {"name", "connected", "last_received_age_s", "silent_s"}
+_SAID_BY_PRODUCER = {each.name for each in fields(FeedStatus)} - _RECKONED
 """What the producer's heartbeat has under the same name; the rest is reckoned."""
 
 

@@ -9,7 +9,7 @@ day is taken for whole.
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from time import time_ns
 from typing import Any
 
@@ -17,7 +17,7 @@ from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
 from market_pipeline.quality.minutes import MINUTE, DownTime, unheard_minutes, verdict
-from market_pipeline.sessions import open_spans
+from market_pipeline.sessions import open_spans, utc_day
 from market_pipeline.settings import Settings
 
 CONCURRENT_STATEMENTS = 32
@@ -27,7 +27,7 @@ def mark_incomplete(
     session: Session, settings: Settings, symbol: str, day: date, down_times: Sequence[DownTime]
 ) -> None:
     """Mark the symbol's bars of a UTC day, of the minutes and of the day itself, that the down-times overlap."""
-    unheard = unheard_minutes(down_times, *_bounds(day))
+    unheard = unheard_minutes(down_times, *utc_day(day))
     if not unheard:
         return
     bars = _minutes(session, settings, symbol, day, min(unheard), max(unheard))
@@ -53,8 +53,8 @@ def judge_minutes(
     Returns:
         how many bars are incomplete.
     """
-    unheard = unheard_minutes(down_times, *_bounds(day))
-    bars = _minutes(session, settings, symbol, day, *_bounds(day))
+    unheard = unheard_minutes(down_times, *utc_day(day))
+    bars = _minutes(session, settings, symbol, day, *utc_day(day))
     over_by = datetime.fromtimestamp(as_of_us / 1e6, UTC)
     verdicts = [
         (bar, _start(bar) not in unheard)
@@ -79,7 +79,7 @@ def judge_day(
 
 
 def _day_verdict(symbol: str, day: date, down_times: Sequence[DownTime], now: datetime) -> bool | None:
-    whole = _bounds(day)
+    whole = utc_day(day)
     return verdict(open_spans(symbol, *whole) or [whole], down_times, now)
 
 
@@ -135,11 +135,6 @@ def _start(bar: Any) -> datetime:
     """Of a bar of a minute; Cassandra's driver gives UTC without a zone."""
     start: datetime = bar.ts.replace(tzinfo=UTC)
     return start
-
-
-def _bounds(day: date) -> tuple[datetime, datetime]:
-    start = datetime.combine(day, time(), UTC)
-    return start, start + timedelta(days=1)
 
 
 def _now_us() -> int:

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +27,7 @@ from market_pipeline.quality.minutes import (
     states,
     unheard_minutes,
 )
-from market_pipeline.sessions import MarketKind, Span, kind_of, open_minutes, open_spans, regular_hours
+from market_pipeline.sessions import MarketKind, Span, kind_of, open_minutes, open_spans, regular_hours, utc_day
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.completeness import judge_day
@@ -88,7 +88,7 @@ def complete_stats(
 ) -> Rows:
     """Add what needs the calendar, the minutes in their order, and the feed's down-times. Pure."""
     completed = []
-    start, end = day_start(day), day_start(day) + timedelta(days=1)
+    start, end = utc_day(day)
     for row in rows:
         symbol = row["symbol"]
         minutes = closes.get(symbol, ())

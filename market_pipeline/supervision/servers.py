@@ -61,7 +61,7 @@ def kafka_status(settings: Settings) -> KafkaStatus:
         return KafkaStatus()  # the client would try until its time is up
     try:
         begin, end = begin_offsets(settings, settings.topic), end_offsets(settings, settings.topic)
-        recent = records_since(settings, settings.topic, int((time.time() - RATE_OVER_S) * 1000))
+        recent = records_since(settings, settings.topic, int((time.time() - RATE_OVER_S) * 1000), end)
     except TopicError as error:
         return KafkaStatus(live=True, fault=str(error))
     except (BrokerUnreachableError, KafkaException):

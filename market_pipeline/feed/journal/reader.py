@@ -17,7 +17,11 @@ Damaged = Callable[[Path, int], None]
 """Is told of each segment with damaged or incomplete stretches, and how many it has."""
 
 
-def read_frames(where: Path, since: int = 0, damaged: Damaged = lambda segment, stretches: None) -> Iterator[Frame]:
+def unheeded(segment: Path, stretches: int) -> None:
+    """Damage of which nothing is told."""
+
+
+def read_frames(where: Path, since: int = 0, damaged: Damaged = unheeded) -> Iterator[Frame]:
     """The journal's frames, in order of receipt, from ``since`` (epoch µs) on.
 
     What is damaged is passed over, as is a torn tail, which a crash or a writer in mid-write leaves.
