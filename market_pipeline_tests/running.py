@@ -78,6 +78,10 @@ class RunningPipeline:
         condition = f" WHERE {where} ALLOW FILTERING" if where else ""
         return int(self.rows(f"SELECT count(*) AS n FROM market_data.{table}{condition}")[0]["n"])
 
+    def states(self) -> dict[str, str]:
+        """Of each program the supervisor's word for how it is."""
+        return {name: process["state"] for name, process in self.status()["processes"].items()}
+
     def pid(self, program: str) -> int:
         return int(self.status()["processes"][program]["pid"])
 

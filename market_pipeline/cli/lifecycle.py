@@ -88,7 +88,7 @@ def up(
             console.print(_headline(settings), highlight=False, soft_wrap=True)
             with display:
                 start.run()
-                without_dagster = _dagster(start)
+                without_dagster = _dagster(start, wait=not detach)
             what_next(settings, console, detached=detach)
             if detach:
                 if without_dagster:
@@ -106,10 +106,12 @@ def up(
         raise PipelineError(ended)
 
 
-def _dagster(start: Start) -> str | None:
+def _dagster(start: Start, *, wait: bool) -> str | None:
     """Start Dagster; what to tell when it does not start, which is no reason to stop receiving trades."""
     try:
         start.start_dagster()
+        if wait:
+            start.wait_for_dagster()
     except (StartError, SupervisorAway) as error:
         click.echo(getattr(error, "log", ""), err=True)
         click.secho(f"warning: {error}", fg="yellow", err=True)

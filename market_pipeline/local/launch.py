@@ -10,13 +10,12 @@ import logging
 import os
 import signal
 import sys
-from importlib import resources
 from types import ModuleType
 
-from market_pipeline.local import cassandra, kafka, supervisord
+from market_pipeline.local import cassandra, dagster_home, kafka, supervisord
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
-from market_pipeline.local.jvm import UnusablePath, write_if_changed
+from market_pipeline.local.jvm import UnusablePath
 from market_pipeline.local.programs import DAGSTER, dagster_command
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
@@ -58,10 +57,7 @@ def _server(name: str, settings: Settings) -> list[str]:
 
 
 def _dagster(name: str, settings: Settings) -> list[str]:
-    """Dagster reads its instance's configuration from ``DAGSTER_HOME``; what we ship is the truth about it."""
-    settings.paths.dagster.mkdir(parents=True, exist_ok=True)
-    shipped = resources.files("market_pipeline").joinpath("dagster.yaml")
-    write_if_changed(settings.paths.dagster / "dagster.yaml", shipped.read_text(encoding="utf-8"))
+    dagster_home.prepare(settings)
     return dagster_command(name, settings)
 
 

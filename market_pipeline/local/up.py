@@ -16,7 +16,7 @@ from market_pipeline.local.first_trades import Seen
 from market_pipeline.local.java import java_home
 from market_pipeline.local.logs import log_files, tail
 from market_pipeline.local.preflight import StartError
-from market_pipeline.local.programs import FINAL_EXITS, names, programs
+from market_pipeline.local.programs import DAGSTER, FINAL_EXITS, names, programs
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisor_log import read_histories
 from market_pipeline.local.webserver import accepts, daemon_works, serves_page
@@ -30,6 +30,7 @@ TRADES_WITHIN_S = 300.0
 DAGSTER_WITHIN_S = 300.0
 GIVEN_UP_AFTER_RESTARTS = 3
 POLL_S = 0.1
+DAGSTER_POLL_S = 0.5
 
 
 class Progress(Protocol):
@@ -50,6 +51,7 @@ class Start:
         self._clock = clock
         self._began = clock()
         self._abandoned = threading.Event()
+        self._dagster_since = time.time()
         self.begun = False
         """Whether anything was started, so that a start that fails has something to stop."""
 
@@ -197,27 +199,33 @@ class Start:
                 time.sleep(POLL_S)
 
     def start_dagster(self) -> None:
-        """One program of Dagster after the other: each makes the storage's tables where they are missing, and two that
-        do so at once leave a storage that neither can open again.
+        """Let the supervisor start Dagster's programs, all at once: trades don't wait for them, and need not."""
+        self._dagster_since = time.time()
+        self._start(*DAGSTER)
+
+    def wait_for_dagster(self) -> None:
+        """Return when its page can be opened and its daemon works.
 
         Raises:
-            StartError: Dagster does not start. Everything else goes on: trades don't wait for it.
+            StartError: one of them does not start. Everything else goes on.
         """
-        ports, began = self._settings.ports, time.time()
-        answers: tuple[tuple[str, Callable[[], bool]], ...] = (
-            ("dagster-code-server", lambda: accepts(ports.dagster_code)),
-            ("dagster-webserver", lambda: serves_page(ports.webserver)),
-            ("dagster-daemon", lambda: daemon_works(ports.webserver, began)),
-        )
-        for name, answer in answers:
-            self._start(name)
-            deadline = self._clock() + DAGSTER_WITHIN_S
-            while not answer():
-                self._raise_if_given_up(name)
-                if self._clock() > deadline:
-                    raise self._blame(name, f"it does not answer within {DAGSTER_WITHIN_S:.0f} s")
-                time.sleep(POLL_S)
-            self._progress.ready(name, self._seconds())
+        ports, since = self._settings.ports, self._dagster_since
+        deadline = self._clock() + DAGSTER_WITHIN_S
+        awaited: dict[str, Callable[[], bool]] = {
+            "dagster-code-server": lambda: accepts(ports.dagster_code),
+            "dagster-webserver": lambda: serves_page(ports.webserver),
+            "dagster-daemon": lambda: daemon_works(ports.webserver, since),
+        }
+        while awaited:
+            for name, answers in list(awaited.items()):
+                if answers():
+                    del awaited[name]
+                    self._progress.ready(name, self._seconds())
+                else:
+                    self._raise_if_given_up(name)
+            if awaited and self._clock() > deadline:
+                raise self._blame(next(iter(awaited)), f"it does not answer within {DAGSTER_WITHIN_S:.0f} s")
+            time.sleep(DAGSTER_POLL_S)
 
     def _raise_if_given_up(self, name: str) -> None:
         """A program that keeps ending will not become ready by waiting.

@@ -48,6 +48,7 @@ def test_the_key_is_seen_by_no_process_and_in_no_file(
         with vendor(free_port):
             pipeline.up("--feed", "finnhub", **variables)
             assert pipeline.status()["feed"]["name"] == "finnhub"
+            wait_for(lambda: set(pipeline.states().values()) == {"RUNNING"}, "every program to run", within_s=240)
             assert processes_that_show(KEY) == []
             pipeline.run("restart", "producer")
             wait_for(lambda: pipeline.status()["feed"]["connected"], "the producer to find the key again")

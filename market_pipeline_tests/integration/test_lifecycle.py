@@ -16,6 +16,7 @@ import pytest
 
 from market_pipeline.local.ports import is_free, needed
 from market_pipeline.local.programs import names
+from market_pipeline.local.webserver import daemon_works, serves_page
 from market_pipeline.settings import LOOPBACK
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.supervision.lock import holder
@@ -40,11 +41,7 @@ def test_up_returns_when_trades_can_be_queried(pipeline: RunningPipeline) -> Non
 
 
 def test_status_tells_of_every_part(pipeline: RunningPipeline) -> None:
-    def settled() -> dict[str, Any]:
-        told = pipeline.status()
-        return told if all(each["state"] == "RUNNING" for each in told["processes"].values()) else {}
-
-    wait_for(settled, "every program to run")
+    wait_for(lambda: set(pipeline.states().values()) == {"RUNNING"}, "every program to run", within_s=240)
     told = json.loads(pipeline.run("status", "--json").stdout)
     processes = told["processes"]
     assert set(processes) == set(names(pipeline.settings))
@@ -55,6 +52,12 @@ def test_status_tells_of_every_part(pipeline: RunningPipeline) -> None:
     assert told["stream"]["newest_event_age_s"] < 10
     assert told["kafka"]["rate"] > 0
     assert told["cassandra"]["live"] is True
+
+
+def test_dagsters_page_and_daemon_come_after_the_trades(pipeline: RunningPipeline) -> None:
+    port = pipeline.settings.ports.webserver
+    wait_for(lambda: serves_page(port), "Dagster's page", within_s=240)
+    wait_for(lambda: daemon_works(port, 0.0), "Dagster's daemon", within_s=240)
 
 
 def test_a_second_up_is_refused_in_one_line(pipeline: RunningPipeline) -> None:

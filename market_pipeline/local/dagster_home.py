@@ -1,0 +1,46 @@
+"""The folder in which Dagster's instance lives: its configuration, and its storage, made once for all its programs.
+
+Each program of Dagster makes the tables that it misses, and two that do so at once leave a storage that neither can
+open again. So whoever is first makes them, in a folder beside, while the others wait.
+"""
+
+import fcntl
+import tempfile
+from importlib import resources
+from pathlib import Path
+
+from market_pipeline.local.jvm import write_if_changed
+from market_pipeline.settings import Settings
+
+STORAGE = ("history", "schedules")
+"""What Dagster's SQLite storage consists of."""
+
+
+def prepare(settings: Settings) -> None:
+    """Write the configuration that we ship, which is the truth about it, and make the storage where there is none."""
+    home = settings.paths.dagster
+    home.mkdir(parents=True, exist_ok=True)
+    shipped = resources.files("market_pipeline").joinpath("dagster.yaml").read_text(encoding="utf-8")
+    write_if_changed(home / "dagster.yaml", shipped)
+    if _is_made(home):
+        return
+    with settings.paths.lock("dagster-home").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not _is_made(home):
+            _make(home, shipped)
+
+
+def _is_made(home: Path) -> bool:
+    return all((home / part).exists() for part in STORAGE)
+
+
+def _make(home: Path, configuration: str) -> None:
+    """A storage is moved to its place when it is whole: Dagster takes one whose making was cut off for finished."""
+    from dagster import DagsterInstance  # takes seconds to load, which only the very first start should cost
+
+    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".dagster-") as elsewhere:
+        (Path(elsewhere) / "dagster.yaml").write_text(configuration, encoding="utf-8")
+        DagsterInstance.from_config(elsewhere).dispose()
+        for part in STORAGE:
+            if not (home / part).exists():
+                (Path(elsewhere) / part).rename(home / part)
