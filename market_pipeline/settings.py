@@ -1,12 +1,12 @@
 """Every knob of the pipeline, its default and its unit, told once.
 
 Values come, in this order, from arguments, ``MARKET_PIPELINE_*`` variables (a few have the name their own world gives
-them, such as ``FINNHUB_API_KEY`` and ``KAFKA_BOOTSTRAP_SERVERS``) and a ``.env`` file in the working directory.
+them, such as ``FINNHUB_API_KEY`` and ``KAFKA_BOOTSTRAP_SERVERS``) and a ``.env`` file in the working directory. A data
+dir knows on which ports its pipeline was started last, so that whoever names the one need not name the other.
 """
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from market_pipeline.layout import Paths, Ports, kept_port_base
 from market_pipeline.permitted import permitted
 
 Feed = Literal["finnhub", "simulator", "replay"]
@@ -27,106 +28,6 @@ EVERY_ADDRESS = "0.0.0.0"
 
 class SettingsError(Exception):
     """A setting is missing or wrong; the message is one line and names the cure."""
-
-
-@dataclass(frozen=True)
-class Ports:
-    """The TCP ports of one pipeline, all within 100 of ``base``, so that two pipelines live side by side."""
-
-    base: int
-
-    @property
-    def kafka(self) -> int:
-        return self.base + 92
-
-    @property
-    def kafka_controller(self) -> int:
-        return self.base + 93
-
-    @property
-    def cassandra(self) -> int:
-        return self.base + 42
-
-    @property
-    def cassandra_storage(self) -> int:
-        return self.base + 70
-
-    @property
-    def cassandra_jmx(self) -> int:
-        return self.base + 71
-
-    @property
-    def webserver(self) -> int:
-        return self.base + 30
-
-    @property
-    def dagster_code(self) -> int:
-        """Where the one process that holds our definitions answers the webserver and the daemon."""
-        return self.base + 31
-
-    @property
-    def feed(self) -> int:
-        """Where the simulator or the replayer listens."""
-        return self.base + 80
-
-
-@dataclass(frozen=True)
-class Paths:
-    """Where one pipeline keeps its things, all below its data dir."""
-
-    root: Path
-
-    @property
-    def version(self) -> Path:
-        return self.root / "VERSION"
-
-    @property
-    def config(self) -> Path:
-        return self.root / "config"
-
-    @property
-    def logs(self) -> Path:
-        return self.root / "logs"
-
-    @property
-    def run(self) -> Path:
-        """Locks, heartbeats, the supervisor's pid: things that mean nothing after a reboot."""
-        return self.root / "run"
-
-    @property
-    def journal(self) -> Path:
-        return self.root / "journal"
-
-    @property
-    def bronze(self) -> Path:
-        """The archive of ``trades_raw`` as Parquet."""
-        return self.root / "bronze"
-
-    @property
-    def checkpoints(self) -> Path:
-        return self.root / "checkpoints"
-
-    @property
-    def kafka(self) -> Path:
-        return self.root / "kafka"
-
-    @property
-    def cassandra(self) -> Path:
-        return self.root / "cassandra"
-
-    @property
-    def dagster(self) -> Path:
-        """``DAGSTER_HOME``."""
-        return self.root / "dagster"
-
-    def lock(self, program: str) -> Path:
-        return self.run / f"{program}.lock"
-
-    def heartbeat(self, program: str) -> Path:
-        return self.run / f"{program}.heartbeat.json"
-
-    def log(self, program: str) -> Path:
-        return self.logs / f"{program}.log"
 
 
 def _default_data_dir() -> Path:
@@ -240,7 +141,11 @@ class Settings(BaseSettings):
             SettingsError: a value is wrong; the message names the variable and what it may be.
         """
         try:
-            return cls(**{name: value for name, value in given.items() if value is not None})
+            values = {name: value for name, value in given.items() if value is not None}
+            settings = cls(**values)
+            if "port_base" not in settings.model_fields_set and (kept := kept_port_base(settings.paths)) is not None:
+                settings = cls(**values, port_base=kept)
+            return settings
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             raise SettingsError(_complaint(str(first["loc"][0]))) from None

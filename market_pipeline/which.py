@@ -2,6 +2,7 @@
 
 import shlex
 
+from market_pipeline.layout import kept_port_base
 from market_pipeline.settings import Settings
 
 
@@ -11,6 +12,6 @@ def where_flags(settings: Settings) -> str:
     flags = []
     if settings.data_dir != default.data_dir:
         flags.append(f"--data-dir {shlex.quote(str(settings.data_dir))}")
-    if settings.port_base != default.port_base:
+    if settings.port_base != (kept_port_base(settings.paths) or default.port_base):
         flags.append(f"--port-base {settings.port_base}")
     return "".join(f" {flag}" for flag in flags)

@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields
 
 import psutil
 
-from market_pipeline.settings import LOOPBACK, Ports, Settings
+from market_pipeline.layout import Ports
+from market_pipeline.settings import LOOPBACK, Settings
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from market_pipeline.broker.topics import ensure_topics
 from market_pipeline.local import cassandra, first_trades, jars, kafka, preflight, supervisord
 from market_pipeline.local.first_trades import Seen
 from market_pipeline.local.java import java_home
+from market_pipeline.local.jvm import write_if_changed
 from market_pipeline.local.logs import log_files, tail
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.programs import DAGSTER, FINAL_EXITS, names, programs
@@ -94,6 +95,7 @@ class Start:
 
     def _start_supervisor(self) -> None:
         settings = self._settings
+        write_if_changed(settings.paths.port_base, f"{settings.port_base}\n")
         supervisord.write_configuration(settings, programs(settings), os.environ)
         environment = supervisord.environment_for(settings, os.environ, java_home(settings))
         output = settings.paths.logs / "supervisord.out"

@@ -152,6 +152,7 @@ def test_down_leaves_nothing_and_a_warm_start_goes_on(pipeline: RunningPipeline)
     assert killed == []
     assert_nothing_left(pipeline, pids)
 
+    del pipeline.environment["MARKET_PIPELINE_PORT_BASE"]  # the data dir knows it
     pipeline.up()
     assert pipeline.count("trades_silver") > count
 

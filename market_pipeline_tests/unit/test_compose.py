@@ -14,7 +14,8 @@ import yaml
 from compose_spec import PyCompose
 
 from market_pipeline.deploy.kafka_tools import TOOLS
-from market_pipeline.settings import Paths, Ports, Settings, _variable
+from market_pipeline.layout import Paths, Ports
+from market_pipeline.settings import Settings, _variable
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "market_pipeline" / "deploy"

@@ -35,6 +35,24 @@ def test_arguments_win_over_variables_and_variables_over_the_env_file(
     assert Settings.load().rate == 7
 
 
+def test_a_data_dir_knows_its_ports_unless_others_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    kept = Settings.load(data_dir=tmp_path).paths.port_base
+    kept.parent.mkdir()
+    kept.write_text("41000\n")
+    assert Settings.load(data_dir=tmp_path).ports.webserver == 41030
+    assert Settings.load(data_dir=tmp_path, port_base=42000).port_base == 42000
+    assert Settings.load(data_dir=tmp_path / "another").port_base == 29000
+    monkeypatch.setenv("MARKET_PIPELINE_PORT_BASE", "43000")
+    assert Settings.load(data_dir=tmp_path).port_base == 43000
+
+
+def test_ports_that_a_data_dir_cannot_tell_are_the_usual_ones(tmp_path: Path) -> None:
+    kept = Settings.load(data_dir=tmp_path).paths.port_base
+    kept.parent.mkdir()
+    kept.write_bytes(b"\xff")
+    assert Settings.load(data_dir=tmp_path).port_base == 29000
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "may_be"),
     [

@@ -1,0 +1,117 @@
+"""Where one pipeline lives on its machine: its ports and its folders."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Ports:
+    """The TCP ports of one pipeline, all within 100 of ``base``, so that two pipelines live side by side."""
+
+    base: int
+
+    @property
+    def kafka(self) -> int:
+        return self.base + 92
+
+    @property
+    def kafka_controller(self) -> int:
+        return self.base + 93
+
+    @property
+    def cassandra(self) -> int:
+        return self.base + 42
+
+    @property
+    def cassandra_storage(self) -> int:
+        return self.base + 70
+
+    @property
+    def cassandra_jmx(self) -> int:
+        return self.base + 71
+
+    @property
+    def webserver(self) -> int:
+        return self.base + 30
+
+    @property
+    def dagster_code(self) -> int:
+        """Where the one process that holds our definitions answers the webserver and the daemon."""
+        return self.base + 31
+
+    @property
+    def feed(self) -> int:
+        """Where the simulator or the replayer listens."""
+        return self.base + 80
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where one pipeline keeps its things, all below its data dir."""
+
+    root: Path
+
+    @property
+    def version(self) -> Path:
+        return self.root / "VERSION"
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    @property
+    def port_base(self) -> Path:
+        """On which ports it was started last."""
+        return self.config / "port-base"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    @property
+    def run(self) -> Path:
+        """Locks, heartbeats, the supervisor's pid: things that mean nothing after a reboot."""
+        return self.root / "run"
+
+    @property
+    def journal(self) -> Path:
+        return self.root / "journal"
+
+    @property
+    def bronze(self) -> Path:
+        """The archive of ``trades_raw`` as Parquet."""
+        return self.root / "bronze"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.root / "checkpoints"
+
+    @property
+    def kafka(self) -> Path:
+        return self.root / "kafka"
+
+    @property
+    def cassandra(self) -> Path:
+        return self.root / "cassandra"
+
+    @property
+    def dagster(self) -> Path:
+        """``DAGSTER_HOME``."""
+        return self.root / "dagster"
+
+    def lock(self, program: str) -> Path:
+        return self.run / f"{program}.lock"
+
+    def heartbeat(self, program: str) -> Path:
+        return self.run / f"{program}.heartbeat.json"
+
+    def log(self, program: str) -> Path:
+        return self.logs / f"{program}.log"
+
+
+def kept_port_base(paths: Paths) -> int | None:
+    """The first of the ports on which the pipeline of this data dir was started last; None when it never was."""
+    try:
+        return int(paths.port_base.read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
