@@ -9,8 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,6 +17,7 @@ from market_pipeline.local.snapshot import gather
 from market_pipeline.settings import Settings
 from market_pipeline.store.cells import json_rows
 from market_pipeline.store.cluster import connect
+from market_pipeline_tests.waiting import wait_for
 
 T = TypeVar("T")
 STARTS_WITHIN_S = 420
@@ -121,14 +120,3 @@ class RunningPipeline:
 
     def stop(self) -> None:
         self.run("down", check=False, timeout_s=120)
-
-
-def wait_for(condition: Callable[[], T], what: str, *, within_s: float = 60) -> T:
-    """Ask again and again until the answer is true."""
-    deadline = time.monotonic() + within_s
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"waited {within_s:.0f} s for {what}"
-        time.sleep(0.1)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from weakref import WeakKeyDictionary
 
 from cassandra import DriverException
 from cassandra.cluster import (
@@ -14,6 +15,7 @@ from cassandra.cluster import (
 )
 from cassandra.connection import ConnectionException
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
+from cassandra.query import PreparedStatement
 
 from market_pipeline.settings import Settings
 from market_pipeline.which import where_flags
@@ -68,6 +70,17 @@ def connect(settings: Settings, *, timeout_s: float = 10.0) -> Iterator[Session]
         yield session
     finally:
         cluster.shutdown()
+
+
+def prepared(session: Session, cql: str) -> PreparedStatement:
+    """The statement, prepared the first time that the session asks for it: a trip to Cassandra and back."""
+    known = _PREPARED.setdefault(session, {})
+    if cql not in known:
+        known[cql] = session.prepare(cql)
+    return known[cql]
+
+
+_PREPARED: WeakKeyDictionary[Session, dict[str, PreparedStatement]] = WeakKeyDictionary()
 
 
 def wait_for_cql(settings: Settings, timeout_s: float) -> None:

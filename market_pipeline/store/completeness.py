@@ -19,6 +19,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 from market_pipeline.quality.minutes import MINUTE, DownTime, unheard_minutes, verdict
 from market_pipeline.sessions import open_spans, utc_day
 from market_pipeline.settings import Settings
+from market_pipeline.store.cluster import prepared
 
 CONCURRENT_STATEMENTS = 32
 
@@ -86,9 +87,10 @@ def _day_verdict(symbol: str, day: date, down_times: Sequence[DownTime], now: da
 def _minutes(
     session: Session, settings: Settings, symbol: str, day: date, first: datetime, last: datetime
 ) -> list[Any]:
-    ask = session.prepare(
+    ask = prepared(
+        session,
         f"SELECT ts, open, complete, TTL(open) AS ttl FROM {settings.keyspace}.ohlcv_1m "
-        "WHERE symbol = ? AND day = ? AND ts >= ? AND ts <= ?"
+        "WHERE symbol = ? AND day = ? AND ts >= ? AND ts <= ?",
     )
     return list(session.execute(ask, (symbol, day, first, last)))
 
@@ -101,12 +103,14 @@ def _judge(
     verdicts: Iterable[tuple[Any, bool]],
     as_of_us: int,
 ) -> None:
-    update = session.prepare(
+    update = prepared(
+        session,
         f"UPDATE {settings.keyspace}.ohlcv_1m USING TIMESTAMP ? AND TTL ? SET complete = ? "
-        "WHERE symbol = ? AND day = ? AND ts = ?"
+        "WHERE symbol = ? AND day = ? AND ts = ?",
     )
-    forget = session.prepare(
-        f"DELETE complete FROM {settings.keyspace}.ohlcv_1m USING TIMESTAMP ? WHERE symbol = ? AND day = ? AND ts = ?"
+    forget = prepared(
+        session,
+        f"DELETE complete FROM {settings.keyspace}.ohlcv_1m USING TIMESTAMP ? WHERE symbol = ? AND day = ? AND ts = ?",
     )
     changed = [(bar, complete) for bar, complete in verdicts if bar.complete is not complete]
     given = [(as_of_us, bar.ttl or 0, c, symbol, day, bar.ts) for bar, c in changed if bar.open is not None]
@@ -119,14 +123,14 @@ def _judge(
 
 
 def _judge_day(session: Session, settings: Settings, symbol: str, day: date, found: bool | None, as_of_us: int) -> None:
-    ask = session.prepare(f"SELECT open, complete FROM {settings.keyspace}.ohlcv_1d WHERE symbol = ? AND day = ?")
+    ask = prepared(session, f"SELECT open, complete FROM {settings.keyspace}.ohlcv_1d WHERE symbol = ? AND day = ?")
     bar = session.execute(ask, (symbol, day)).one()
     if bar is None or bar.complete is found:
         return
     # a bar without a price was deleted by a rebuild while its verdict was on the way
     written_us, given = (as_of_us, found) if bar.open is not None else (_now_us(), None)
-    update = session.prepare(
-        f"UPDATE {settings.keyspace}.ohlcv_1d USING TIMESTAMP ? SET complete = ? WHERE symbol = ? AND day = ?"
+    update = prepared(
+        session, f"UPDATE {settings.keyspace}.ohlcv_1d USING TIMESTAMP ? SET complete = ? WHERE symbol = ? AND day = ?"
     )
     session.execute(update, (written_us, given, symbol, day))
 

@@ -7,7 +7,7 @@ from cassandra.cluster import Session
 
 from market_pipeline.quality.minutes import DownTime
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import connect
+from market_pipeline.store.cluster import connect, prepared
 from market_pipeline.store.completeness import mark_incomplete
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 
@@ -41,8 +41,8 @@ def write_gaps(settings: Settings, rows: Iterable[GapOfDay]) -> None:
 
 def gap_spans(session: Session, settings: Settings, symbol: str, days: Sequence[date]) -> Iterator[DownTime]:
     """The down-times that began on the days."""
-    ask = session.prepare(
-        f"SELECT started_at, ended_at FROM {settings.keyspace}.feed_gaps WHERE symbol = ? AND day = ?"
+    ask = prepared(
+        session, f"SELECT started_at, ended_at FROM {settings.keyspace}.feed_gaps WHERE symbol = ? AND day = ?"
     )
     for day in days:
         for row in session.execute(ask, (symbol, day)):

@@ -18,7 +18,7 @@ from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import lacking
 from market_pipeline.bronze.layout import day_start
 from market_pipeline.bronze.trades import moment, trades_of_day
-from market_pipeline.model import COMPLETE, OHLCV_1D, SYMBOL_DAILY_STATS, Kind
+from market_pipeline.model import COMPLETE, OHLCV_1D, SYMBOL_DAILY_STATS, Column, Kind
 from market_pipeline.quality.minutes import (
     DownTime,
     MinuteState,
@@ -58,7 +58,7 @@ def build_day_bars(spark: SparkSession | None, settings: Settings, day: date) ->
     def bars(trades: DataFrame, _: Session) -> Rows:
         return [_typed(row.asDict()) for row in to_day_rows(to_bars(trades, "1 day")).toLocalIterator()]
 
-    return _build(spark, settings, day, "ohlcv_1d", bars)
+    return _build(spark, settings, day, "ohlcv_1d", OHLCV_1D, bars, _judge)
 
 
 def build_day_stats(spark: SparkSession | None, settings: Settings, day: date) -> BuiltDay:
@@ -75,7 +75,7 @@ def build_day_stats(spark: SparkSession | None, settings: Settings, day: date) -
         known = {row["symbol"]: down_times(session, settings, row["symbol"], day, still_down) for row in rows}
         return complete_stats(day, rows, closes, known, regular, now)
 
-    return _build(spark, settings, day, "symbol_daily_stats", stats)
+    return _build(spark, settings, day, "symbol_daily_stats", SYMBOL_DAILY_STATS, stats)
 
 
 def complete_stats(
@@ -128,18 +128,25 @@ def _judge(session: Session, settings: Settings, day: date, rows: Rows, as_of_us
 
 
 def _build(
-    spark: SparkSession | None, settings: Settings, day: date, table: str, compute: Callable[[DataFrame, Session], Rows]
+    spark: SparkSession | None,
+    settings: Settings,
+    day: date,
+    table: str,
+    columns: Sequence[Column],
+    compute: Callable[[DataFrame, Session], Rows],
+    judge: Callable[[Session, Settings, date, Rows, int], None] | None = None,
 ) -> BuiltDay:
+    """Compute the day's rows and put them in place of those in the table; then ``judge`` what is there."""
     began, as_of_us = time.monotonic(), time.time_ns() // 1000
-    columns = [c for c in (OHLCV_1D if table == "ohlcv_1d" else SYMBOL_DAILY_STATS) if c is not COMPLETE]
+    computed = [column for column in columns if column is not COMPLETE]
     with reading(settings), connect(settings) as session:
         trades = trades_of_day(spark, settings, day)
         rows: Rows = [] if trades is None else compute(trades, session)
         rows.sort(key=lambda row: str(row["symbol"]))
         may_lack = lacking(settings, day).minute(day_start(day))
-        replaced = replace_day(session, settings, table, columns, day, rows, as_of_us, may_lack=may_lack)
-        if table == "ohlcv_1d":
-            _judge(session, settings, day, rows, as_of_us)
+        replaced = replace_day(session, settings, table, computed, day, rows, as_of_us, may_lack=may_lack)
+        if judge is not None:
+            judge(session, settings, day, rows, as_of_us)
     return BuiltDay(day, rows, replaced, time.monotonic() - began)
 
 

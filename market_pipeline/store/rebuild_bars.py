@@ -24,7 +24,7 @@ from market_pipeline.bronze.lacking import Lacking, lacking
 from market_pipeline.bronze.trades import moment, trades_of_day, utc
 from market_pipeline.model import COMPLETE, OHLCV_1M
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import connect
+from market_pipeline.store.cluster import connect, prepared
 from market_pipeline.store.completeness import judge_minutes
 from market_pipeline.store.feed_gaps import down_times, lasting
 from market_pipeline.store.trades import symbols
@@ -98,7 +98,7 @@ def batch_bars(spark: SparkSession | None, settings: Settings, day: date) -> Ite
 def stored_bars(session: Session, settings: Settings, symbol: str, day: date) -> Bars:
     """A symbol's bars of one minute as the table has them."""
     names = ", ".join(FIGURES)
-    ask = session.prepare(f"SELECT ts, {names} FROM {settings.keyspace}.ohlcv_1m WHERE symbol = ? AND day = ?")
+    ask = prepared(session, f"SELECT ts, {names} FROM {settings.keyspace}.ohlcv_1m WHERE symbol = ? AND day = ?")
     return {utc(row.ts): {name: getattr(row, name) for name in FIGURES} for row in session.execute(ask, (symbol, day))}
 
 

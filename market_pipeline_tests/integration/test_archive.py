@@ -22,6 +22,7 @@ from market_pipeline.bronze import archive
 from market_pipeline.bronze.archive import OffsetsLost, archive_new, bronze_days, read_day
 from market_pipeline.model import Trade, encode, trade_id
 from market_pipeline.settings import Settings
+from market_pipeline_tests.waiting import wait_for
 
 pytestmark = pytest.mark.real_servers
 
@@ -33,17 +34,10 @@ def settings(servers: Settings, tmp_path: Path) -> Iterator[Settings]:
     topic = f"archive-{tmp_path.name}-{random.randrange(10**9)}"
     own = Settings.load(data_dir=tmp_path, port_base=servers.port_base, topic=topic)
     create_topic(own, TopicSpec(topic, 2, 1))
-    wait_until(lambda: topic in {each.name for each in list_topics(own)})
+    wait_for(lambda: topic in {each.name for each in list_topics(own)}, "the topic")
     yield own
     if topic in {each.name for each in list_topics(own)}:
         delete_topic(own, topic)
-
-
-def wait_until(condition, within_s: float = 30.0) -> None:  # type: ignore[no-untyped-def]
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.05)
 
 
 def trade(number: int) -> bytes:
@@ -105,9 +99,9 @@ def test_a_topic_that_was_deleted_and_created_again_is_noticed(settings: Setting
     produce(settings, [trade(number) for number in range(10)], partition=0)
     archive_new(settings)
     delete_topic(settings, settings.topic)
-    wait_until(lambda: settings.topic not in {each.name for each in list_topics(settings)})
+    wait_for(lambda: settings.topic not in {each.name for each in list_topics(settings)}, "the topic to be gone")
     create_topic(settings, TopicSpec(settings.topic, 2, 1))
-    wait_until(lambda: settings.topic in {each.name for each in list_topics(settings)})
+    wait_for(lambda: settings.topic in {each.name for each in list_topics(settings)}, "the topic to be back")
     produce(settings, [trade(number) for number in range(10, 30)], partition=0)
     with pytest.raises(OffsetsLost, match=r"partition 0 offsets 10 to its end \(the topic was deleted"):
         archive_new(settings)
@@ -121,7 +115,7 @@ def test_killed_in_the_middle_again_and_again_nothing_is_lost_or_doubled(setting
     for _ in range(4):
         process = subprocess.Popen(command(settings), env=environment(settings), stdout=-3, stderr=-3)
         staged = settings.paths.bronze / "_staging"
-        wait_until(lambda: staged.exists() or process.poll() is not None, 60)  # noqa: B023
+        wait_for(lambda: staged.exists() or process.poll() is not None, "a staged file")  # noqa: B023
         time.sleep(chance.random() * 0.3)
         process.send_signal(signal.SIGKILL)
         process.wait(30)

@@ -11,7 +11,8 @@ import pytest
 from market_pipeline.feed.players import SimulatorPlayer
 from market_pipeline.feed.server import FeedServer
 from market_pipeline.settings import LOOPBACK
-from market_pipeline_tests.running import RunningPipeline, wait_for
+from market_pipeline_tests.running import RunningPipeline
+from market_pipeline_tests.waiting import wait_for
 
 pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(600)]
 

@@ -20,7 +20,8 @@ from market_pipeline.local.webserver import daemon_works, serves_page
 from market_pipeline.settings import LOOPBACK
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.supervision.lock import holder
-from market_pipeline_tests.running import RunningPipeline, wait_for
+from market_pipeline_tests.running import RunningPipeline
+from market_pipeline_tests.waiting import wait_for
 
 pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(600)]
 
@@ -42,6 +43,7 @@ def test_up_returns_when_trades_can_be_queried(pipeline: RunningPipeline) -> Non
 
 def test_status_tells_of_every_part(pipeline: RunningPipeline) -> None:
     wait_for(lambda: set(pipeline.states().values()) == {"RUNNING"}, "every program to run", within_s=240)
+    wait_for(lambda: pipeline.status()["stream"]["newest_event_age_s"], "the stream to say how old its newest trade is")
     told = json.loads(pipeline.run("status", "--json").stdout)
     processes = told["processes"]
     assert set(processes) == set(names(pipeline.settings))

@@ -33,22 +33,13 @@ from market_pipeline.store.completeness import mark_incomplete
 from market_pipeline.stream.checkpoints import next_offsets
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline_tests.conftest import die_with_parent
+from market_pipeline_tests.waiting import wait_for
 
 pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(600)]
 
 STARTS_WITHIN_S = 240
 VISIBLE_WITHIN_S = 60
 MINUTE = 60_000
-
-
-def wait_until(condition: Callable[[], Any], what: str, within_s: float = VISIBLE_WITHIN_S) -> Any:
-    deadline = time.monotonic() + within_s
-    while True:
-        answer = condition()
-        if answer:
-            return answer
-        assert time.monotonic() < deadline, f"waited {within_s:.0f} s for {what}"
-        time.sleep(0.05)
 
 
 class Market:
@@ -122,7 +113,7 @@ class Stream:
 
     def running(self) -> None:
         self.start()
-        wait_until(lambda: self.detail().get("phase") == "running" or self._ended(), "the stream", STARTS_WITHIN_S)
+        wait_for(lambda: self.detail().get("phase") == "running" or self._ended(), "the stream", STARTS_WITHIN_S)
 
     def _ended(self) -> bool:
         assert self.process is not None
@@ -147,7 +138,7 @@ class Stream:
         jvm = self.jvm()
         self.process.kill()
         self.process.wait()
-        wait_until(lambda: not jvm.is_running() or jvm.status() == psutil.STATUS_ZOMBIE, "the JVM to die", 10)
+        wait_for(lambda: not jvm.is_running() or jvm.status() == psutil.STATUS_ZOMBIE, "the JVM to die", 10)
 
     def end(self) -> int:
         """SIGTERM; returns the exit status."""
@@ -272,7 +263,7 @@ def test_every_trade_is_queryable_once_with_its_own_digits(
         [("39432.48", "0.025"), ("0.000000000000000001", "100"), ("9999999999.5", "0"), ("1.10", "99999999999999")]
     )]  # fmt: skip
     market.send(*trades, *exact)
-    wait_until(all_there(cassandra, market), "400 trades")
+    wait_for(all_there(cassandra, market), "400 trades")
     for trade_id, row in silver(cassandra, market).items():
         sent = market.sent[trade_id]
         assert (row.price, row.volume, epoch_ms(row.ts)) == (sent.price, sent.volume, sent.ts)
@@ -286,12 +277,12 @@ def test_bars_and_latest_follow_event_time(stream: Stream, settings: Settings, c
     market = Market(settings, "BARS")
     trades = market.burst(300, random.Random(2))
     market.send(*trades, *trades[:50])
-    wait_until(lambda: bars_are_right(cassandra, market), "right bars")
-    wait_until(lambda: latest_is_right(cassandra, market), "the newest price")
+    wait_for(lambda: bars_are_right(cassandra, market), "right bars")
+    wait_for(lambda: latest_is_right(cassandra, market), "the newest price")
     older = market.trade(newest(market).ts - 1, "1.5")
     market.send(older)
-    wait_until(lambda: bars_are_right(cassandra, market), "a corrected bar")
-    wait_until(all_there(cassandra, market), "the older trade")
+    wait_for(lambda: bars_are_right(cassandra, market), "a corrected bar")
+    wait_for(all_there(cassandra, market), "the older trade")
     assert latest_is_right(cassandra, market)
     digits = bars(cassandra, market)[newest(market).ts // MINUTE * MINUTE]
     assert "E" not in str(digits.close)
@@ -302,7 +293,7 @@ def test_two_trades_of_one_millisecond_do_not_mix(stream: Stream, settings: Sett
     market = Market(settings, "TIES")
     now = time.time_ns() // 1_000_000
     market.send(market.trade(now, "2", "1", 0), market.trade(now, "1", "5", 1))
-    wait_until(lambda: latest_is_right(cassandra, market), "the second of the two")
+    wait_for(lambda: latest_is_right(cassandra, market), "the second of the two")
     row = latest(cassandra, market)
     assert (row.price, row.volume) == (Decimal(1), Decimal(5))
 
@@ -314,7 +305,7 @@ def test_a_rewrite_keeps_when_a_trade_was_first_received_and_renews_when_it_was_
     market = Market(settings, "REWRITE")
     trade = market.trade(time.time_ns() // 1_000_000, "5")
     market.send(trade)
-    wait_until(all_there(cassandra, market), "the trade")
+    wait_for(all_there(cassandra, market), "the trade")
     first = silver(cassandra, market)[trade.trade_id]
     market.send(trade)
 
@@ -322,7 +313,7 @@ def test_a_rewrite_keeps_when_a_trade_was_first_received_and_renews_when_it_was_
         (row,) = silver(cassandra, market).values()
         return row if row.ingested_at > first.ingested_at else None
 
-    row = wait_until(rewritten, "a later write")
+    row = wait_for(rewritten, "a later write")
     assert row.received_at == first.received_at
     assert epoch_ms(row.received_at) == trade.received_at // 1000
 
@@ -331,25 +322,25 @@ def test_a_rewrite_of_a_bar_leaves_its_verdict_alone(stream: Stream, settings: S
     market = Market(settings, "VERDICT")
     ts = time.time_ns() // 1_000_000
     market.send(market.trade(ts, "5"))
-    wait_until(lambda: bars_are_right(cassandra, market), "the bar")
+    wait_for(lambda: bars_are_right(cassandra, market), "the bar")
     (bar,) = bars(cassandra, market).values()
     assert bar.complete is None
     start = moment_of(ts // MINUTE * MINUTE)
     mark_incomplete(cassandra, settings, market.symbol, start.date(), [(start, moment_of(ts))])
     market.send(market.trade(ts, "7"))
-    wait_until(lambda: bars_are_right(cassandra, market), "the corrected bar")
+    wait_for(lambda: bars_are_right(cassandra, market), "the corrected bar")
     (bar,) = bars(cassandra, market).values()
     assert (bar.close, bar.complete) == (7, False)
 
 
 def test_a_quiet_symbols_only_trade_is_visible_at_once(stream: Stream, settings: Settings, cassandra: Session) -> None:
-    wait_until(lambda: stream.detail().get("lag") == 0, "a quiet stream")
+    wait_for(lambda: stream.detail().get("lag") == 0, "a quiet stream")
     took = []
     for number in range(5):
         market = Market(settings, f"QUIET{number}")
         began = time.monotonic()
         market.send(market.trade(time.time_ns() // 1_000_000, "5"))
-        wait_until(lambda market=market: latest(cassandra, market) is not None, "the trade")
+        wait_for(lambda market=market: latest(cassandra, market) is not None, "the trade")
         took.append(time.monotonic() - began)
     # not held back until the next commit, which comes every 5 s
     assert sorted(took)[2] < 2.0, took
@@ -359,14 +350,14 @@ def test_lag_is_told_to_kafka_and_in_the_heartbeat(stream: Stream, settings: Set
     market = Market(settings, "LAG")
     market.send(market.trade(time.time_ns() // 1_000_000, "5"))
     ends = end_offsets(settings, settings.topic)
-    wait_until(lambda: group_offsets(settings, settings.consumer_group, settings.topic) == ends, "lag 0 in Kafka", 30)
+    wait_for(lambda: group_offsets(settings, settings.consumer_group, settings.topic) == ends, "lag 0 in Kafka", 30)
 
     def told() -> dict[str, Any] | None:
         detail = stream.detail()
         seen = (detail.get("newest_event_ts") or 0) >= newest(market).ts
         return detail if seen and detail["lag"] == 0 else None
 
-    detail = wait_until(told, "lag 0 in the heartbeat", 30)
+    detail = wait_for(told, "lag 0 in the heartbeat", 30)
     assert 0 <= detail["newest_event_age_s"] < 120
     assert detail["offsets"] == {str(partition): offset for partition, offset in ends.items()}
 
@@ -384,7 +375,7 @@ def test_what_is_no_trade_becomes_a_dead_letter(stream: Stream, settings: Settin
     for value in bad:
         market.send_bytes(value)
     market.send(good)
-    wait_until(all_there(cassandra, market), "the good trade")
+    wait_for(all_there(cassandra, market), "the good trade")
     letters: dict[bytes, dict[str, str]] = {}
 
     def arrived() -> bool:
@@ -392,7 +383,7 @@ def test_what_is_no_trade_becomes_a_dead_letter(stream: Stream, settings: Settin
             letters[record.value] = {name: value.decode() for name, value in record.headers}
         return bad.keys() <= letters.keys()
 
-    wait_until(arrived, "the dead letters")
+    wait_for(arrived, "the dead letters")
     assert {value: letters[value]["reason"] for value in bad} == bad
     for value in bad:
         told = letters[value]
@@ -406,21 +397,21 @@ def test_what_is_no_trade_becomes_a_dead_letter(stream: Stream, settings: Settin
 
 def test_records_at_the_end_that_are_no_trades_are_no_lag(stream: Stream, settings: Settings) -> None:
     Market(settings, "RUBBISH").send_bytes(b"rubbish")
-    wait_until(lambda: stream.detail().get("lag") == 0, "lag 0", 30)
+    wait_for(lambda: stream.detail().get("lag") == 0, "lag 0", 30)
 
 
 def test_a_kill_loses_nothing_and_doubles_nothing(stream: Stream, settings: Settings, cassandra: Session) -> None:
     market = Market(settings, "KILLED")
     trades = market.burst(900, random.Random(3))
     market.send(*trades[:300])
-    wait_until(lambda: silver(cassandra, market), "the first of them")
+    wait_for(lambda: silver(cassandra, market), "the first of them")
     stream.kill()
     market.send(*trades[300:600])
     stream.running()
     market.send(*trades[600:])
-    wait_until(all_there(cassandra, market), "all trades")
-    wait_until(lambda: bars_are_right(cassandra, market), "right bars")
-    wait_until(lambda: latest_is_right(cassandra, market), "the newest price")
+    wait_for(all_there(cassandra, market), "all trades")
+    wait_for(lambda: bars_are_right(cassandra, market), "right bars")
+    wait_for(lambda: latest_is_right(cassandra, market), "the newest price")
 
 
 def test_the_program_ends_when_its_jvm_dies(stream: Stream, settings: Settings) -> None:
@@ -440,11 +431,11 @@ def test_a_backlog_is_eaten_in_batches_then_in_real_time(
     stream.settings = settings.model_copy(update={"catch_up_above": 1_000})
     stream.running()
     assert "catching up in batches" in stream.text()
-    wait_until(all_there(cassandra, market), "the backlog")
-    wait_until(lambda: latest_is_right(cassandra, market), "the newest price")
-    wait_until(lambda: bars_are_right(cassandra, market), "right bars")
+    wait_for(all_there(cassandra, market), "the backlog")
+    wait_for(lambda: latest_is_right(cassandra, market), "the newest price")
+    wait_for(lambda: bars_are_right(cassandra, market), "right bars")
     market.send(market.trade(time.time_ns() // 1_000_000, "5"))
-    wait_until(all_there(cassandra, market), "a trade in real time")
+    wait_for(all_there(cassandra, market), "a trade in real time")
 
 
 def test_a_running_stream_that_falls_behind_goes_over_to_batches(
@@ -457,14 +448,14 @@ def test_a_running_stream_that_falls_behind_goes_over_to_batches(
     jvm.suspend()
     try:
         market.send(*market.burst(2_000, random.Random(8)))
-        wait_until(lambda: "going over to batches" in stream.text(), "the program to notice")
+        wait_for(lambda: "going over to batches" in stream.text(), "the program to notice")
     finally:
         jvm.resume()
-    wait_until(lambda: stream.text().count("running in real-time mode") > begun, "real time again", STARTS_WITHIN_S)
-    wait_until(all_there(cassandra, market), "the backlog")
-    wait_until(lambda: bars_are_right(cassandra, market), "right bars")
+    wait_for(lambda: stream.text().count("running in real-time mode") > begun, "real time again", STARTS_WITHIN_S)
+    wait_for(all_there(cassandra, market), "the backlog")
+    wait_for(lambda: bars_are_right(cassandra, market), "right bars")
     market.send(market.trade(time.time_ns() // 1_000_000, "5"))
-    wait_until(all_there(cassandra, market), "a trade in real time")
+    wait_for(all_there(cassandra, market), "a trade in real time")
 
 
 def test_sigterm_ends_it_well(stream: Stream) -> None:
@@ -482,10 +473,10 @@ def test_micro_batches_give_the_same_rows_on_the_same_checkpoints(
     assert stream.detail()["mode"] == "micro-batch"
     market = Market(settings, "MICRO")
     market.send(*market.burst(300, random.Random(5)))
-    wait_until(all_there(cassandra, market), "all trades")
-    wait_until(lambda: bars_are_right(cassandra, market), "right bars")
-    wait_until(lambda: latest_is_right(cassandra, market), "the newest price")
-    wait_until(lambda: stream.detail().get("lag") == 0, "lag 0", 30)
+    wait_for(all_there(cassandra, market), "all trades")
+    wait_for(lambda: bars_are_right(cassandra, market), "right bars")
+    wait_for(lambda: latest_is_right(cassandra, market), "the newest price")
+    wait_for(lambda: stream.detail().get("lag") == 0, "lag 0", 30)
     assert stream.end() == 0
 
 
@@ -498,8 +489,8 @@ def test_real_time_goes_on_from_the_checkpoints_of_micro_batches(
     stream.running()
     assert stream.detail()["mode"] == "real-time"
     market.send(*market.burst(50, random.Random(7)))
-    wait_until(all_there(cassandra, market), "all trades")
-    wait_until(lambda: bars_are_right(cassandra, market), "right bars")
+    wait_for(all_there(cassandra, market), "all trades")
+    wait_for(lambda: bars_are_right(cassandra, market), "right bars")
 
 
 def age_out(settings: Settings) -> dict[int, int]:
@@ -533,8 +524,8 @@ def test_offsets_that_kafka_no_longer_has_are_named_and_can_be_accepted(
     stream.running()
     after = Market(settings, "AFTER")
     after.send(after.trade(time.time_ns() // 1_000_000, "5"))
-    wait_until(all_there(cassandra, after), "a trade after the gap")
-    wait_until(lambda: bars_are_right(cassandra, after), "its bar")
+    wait_for(all_there(cassandra, after), "a trade after the gap")
+    wait_for(lambda: bars_are_right(cassandra, after), "its bar")
     assert stream.end() == 0
 
 
@@ -551,12 +542,12 @@ def test_a_lost_checkpoint_leaves_complete_bars_alone(stream: Stream, settings: 
     shutil.rmtree(settings.paths.checkpoints)
     stream.settings = settings
     stream.running()
-    wait_until(lambda: minute + MINUTE in bars(cassandra, market), "the complete minute")
+    wait_for(lambda: minute + MINUTE in bars(cassandra, market), "the complete minute")
     stored = bars(cassandra, market)
     assert stored[minute].trades == 99
     assert stored[minute + MINUTE].trades == 1
     assert "starts at Kafka's oldest record" in stream.text()
-    wait_until(all_there(cassandra, market), "silver")
+    wait_for(all_there(cassandra, market), "silver")
     assert stream.end() == 0
 
 
@@ -569,11 +560,11 @@ def test_a_topic_that_was_made_anew_is_named_with_a_cure_that_works(
     before = Market(settings, "BEFORE")
     before.send(*(before.trade(time.time_ns() // 1_000_000, "5") for _ in range(20)))
     checkpoint = settings.paths.checkpoints / "trades_silver"
-    wait_until(lambda: any((next_offsets(checkpoint, settings.topic) or {}).values()), "a checkpoint")
+    wait_for(lambda: any((next_offsets(checkpoint, settings.topic) or {}).values()), "a checkpoint")
     stream.end()
     ends = end_offsets(settings, settings.topic)
     delete_topic(settings, settings.topic)
-    wait_until(lambda: settings.topic not in {each.name for each in list_topics(settings)}, "the topic to go")
+    wait_for(lambda: settings.topic not in {each.name for each in list_topics(settings)}, "the topic to go")
     ensure_topics(settings)
     after = Market(settings, "ANEW")
     after.outgrow(ends)
@@ -586,8 +577,8 @@ def test_a_topic_that_was_made_anew_is_named_with_a_cure_that_works(
     shutil.rmtree(settings.paths.checkpoints)
     after.send(*(after.trade(time.time_ns() // 1_000_000, "5") for _ in range(5)))
     stream.running()
-    wait_until(all_there(cassandra, after), "the new topic's trades")
-    wait_until(lambda: stream.detail().get("lag") == 0, "lag 0", 30)
+    wait_for(all_there(cassandra, after), "the new topic's trades")
+    wait_for(lambda: stream.detail().get("lag") == 0, "lag 0", 30)
     assert stream.end() == 0
 
 

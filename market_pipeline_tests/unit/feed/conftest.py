@@ -28,13 +28,6 @@ needs_sample = pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample i
 Script = Callable[["FakeFinnhub", ServerConnection], None]
 
 
-def wait_until(condition: Callable[[], Any], what: str, within_s: float = 10.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"waited {within_s} s for {what}"
-        time.sleep(0.005)
-
-
 def trade_message(*elements: dict[str, Any]) -> str:
     return json.dumps({"data": list(elements), "type": "trade"})
 

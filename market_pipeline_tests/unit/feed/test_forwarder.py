@@ -15,7 +15,8 @@ from market_pipeline.feed.journal.position import load_position
 from market_pipeline.feed.outbox import ORIGINAL_BYTES_KEPT, Outbox, producer_config
 from market_pipeline.model import Rejection, decode
 from market_pipeline.settings import Settings
-from market_pipeline_tests.unit.feed.conftest import element, trade_message, wait_until
+from market_pipeline_tests.unit.feed.conftest import element, trade_message
+from market_pipeline_tests.waiting import wait_for
 
 TRADES, DEAD = "trades_raw", "trades_dlq"
 
@@ -163,7 +164,7 @@ def test_pings_and_unknown_messages_are_confirmed_without_a_record(rig: Rig) -> 
     for payload in (b'{"type":"ping"}', b'{"type":"news"}', b'{"type":"trade","data":null}'):
         rig.journal.append(payload)
     rig.start()
-    wait_until(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
+    wait_for(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
     assert rig.broker.log == []
 
 
@@ -171,7 +172,7 @@ def test_dead_letters_bear_their_bytes_reason_and_origin(rig: Rig) -> None:
     frame = rig.journal.append(b"not json \xff")
     rig.journal.append(b'{"type":"trade","data":[{"s":"AAPL","p":NaN,"t":1763000000000,"v":1}]}')
     rig.start()
-    wait_until(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
+    wait_for(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
     whole, part = rig.broker.log
     assert (whole.name, whole.bytes_) == (DEAD, b"not json \xff")
     assert whole.headers | {"detail": ""} == {
@@ -191,7 +192,7 @@ def test_while_kafka_is_away_the_journal_is_the_spool_and_nothing_is_confirmed(r
     rig.broker.queue_limit = 10
     rig.start()
     append(rig.journal, 200)
-    wait_until(lambda: rig.forwarder.state.produced == 10, "a full queue")
+    wait_for(lambda: rig.forwarder.state.produced == 10, "a full queue")
     assert rig.journal.confirmed == 0
     assert rig.journal.unconfirmed_frames == 200
     rig.broker.away = False
@@ -205,7 +206,7 @@ def test_memory_is_bounded_while_kafka_is_away(rig: Rig, monkeypatch: pytest.Mon
     rig.broker.away = True
     append(rig.journal, 300)
     rig.start()
-    wait_until(lambda: rig.forwarder.state.produced >= 100, "the limit")
+    wait_for(lambda: rig.forwarder.state.produced >= 100, "the limit")
     assert rig.forwarder.state.produced <= 102
     rig.broker.away = False
     rig.finish()
@@ -223,7 +224,7 @@ def test_a_refused_record_means_start_again_from_the_confirmed_position_with_the
     rig.broker.refuse = refuse
     append(rig.journal, 30)
     rig.start()
-    wait_until(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
+    wait_for(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
     trades = [decode(value) for value in rig.broker.values(TRADES)]
     by_id: dict[tuple[str, str], set[Any]] = {}
     for trade in trades:
@@ -244,7 +245,7 @@ def test_a_record_too_large_for_kafka_is_a_dead_letter_and_costs_no_other(rig: R
         )
     append(rig.journal, 10)
     rig.start()
-    wait_until(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
+    wait_for(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
     assert prices(rig.broker) == [1, 2, 3, 4, 5, 6, 8, 9, 10]
     letters = [record for record in rig.broker.log if record.name == DEAD]
     assert [letter.headers["reason"] for letter in letters] == ["too_large"] * 2
@@ -257,7 +258,7 @@ def test_a_record_too_large_for_kafka_is_a_dead_letter_and_costs_no_other(rig: R
 def test_a_dead_letter_larger_than_a_record_is_cut_and_says_so(rig: Rig) -> None:
     rig.journal.append(b"x" * 2_000_000)
     rig.start()
-    wait_until(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
+    wait_for(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
     (letter,) = rig.broker.log
     assert (len(letter.bytes_), letter.headers["bytes"]) == (ORIGINAL_BYTES_KEPT, "2000000")
 
@@ -266,7 +267,7 @@ def test_after_a_crash_the_same_frames_make_the_same_records(rig: Rig, tmp_path:
     append(rig.journal, 25)
     rig.journal.append(trade_message(*[element(ts=1_763_000_000_000)] * 3).encode())
     rig.start()
-    wait_until(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
+    wait_for(lambda: rig.journal.unconfirmed_frames == 0, "the confirmation")
     first = rig.broker.values(TRADES)
     assert load_position(tmp_path) == 0  # as after a kill: confirmed in Kafka, not yet in the file
     again = Rig(Journal(tmp_path, "replay"), Broker()).start()
@@ -294,7 +295,7 @@ def test_what_kafka_says_is_logged_once_and_forgotten_when_it_takes_records(
     assert caplog.text.count("waits in the journal") == 1
     assert rig.forwarder.state.kafka_error
     append(rig.journal, 1)
-    wait_until(lambda: rig.forwarder.state.kafka_error is None, "the all-clear")
+    wait_for(lambda: rig.forwarder.state.kafka_error is None, "the all-clear")
 
 
 def test_the_producer_is_idempotent_in_order_and_never_gives_up() -> None:

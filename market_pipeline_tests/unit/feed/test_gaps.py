@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from market_pipeline.feed.gap_recorder import GapRecorder
 from market_pipeline.feed.gaps import Gap, GapBook, GapRow, rows_of
-from market_pipeline_tests.unit.feed.conftest import wait_until
+from market_pipeline_tests.waiting import wait_for
 
 NOON = int(datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp() * 1_000_000)
 HOUR = 3_600_000_000
@@ -122,8 +122,8 @@ def test_gaps_wait_for_the_database_and_reach_it_once_it_is_there(tmp_path: Path
     assert len(GapBook(path).closed) == 3
     away.clear()
     # once at once and, as they ended long ago, once more
-    wait_until(lambda: len(stored) == 6, "the gaps")
-    wait_until(lambda: GapBook(path).closed == [], "an empty file")
+    wait_for(lambda: len(stored) == 6, "the gaps")
+    wait_for(lambda: GapBook(path).closed == [], "an empty file")
     stopped.set()
     thread.join(5)
 

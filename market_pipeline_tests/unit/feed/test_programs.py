@@ -19,9 +19,10 @@ from market_pipeline.feed.program import EXIT_FAILED, EXIT_USAGE
 from market_pipeline.settings import DEFAULT_SYMBOLS, LOOPBACK, Settings
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING
-from market_pipeline_tests.unit.feed.conftest import FakeFinnhub, element, trade_message, wait_until
+from market_pipeline_tests.unit.feed.conftest import FakeFinnhub, element, trade_message
 from market_pipeline_tests.unit.feed.test_receiver import send_then_listen
 from market_pipeline_tests.unit.feed.test_transport import status
+from market_pipeline_tests.waiting import wait_for
 
 CANARY = "tweety/key"
 
@@ -95,12 +96,12 @@ def test_killed_in_mid_stream_the_journal_has_every_message_once_and_a_stop_is_c
 
     for enough in (40, 120):
         producer = programs.start("producer", **replay)
-        wait_until(lambda enough=enough: count() >= enough, f"{enough} messages", 30)  # type: ignore[misc]
+        wait_for(lambda enough=enough: count() >= enough, f"{enough} messages", 30)  # type: ignore[misc]
         producer.kill()
         producer.wait()
     producer = programs.start("producer", **replay)
-    wait_until(lambda: programs.detail("feed-server").get("finished"), "the end of the replay", 60)
-    wait_until(lambda: count() >= 400, "the last message")
+    wait_for(lambda: programs.detail("feed-server").get("finished"), "the end of the replay", 60)
+    wait_for(lambda: count() >= 400, "the last message")
     producer.send_signal(signal.SIGTERM)
     assert producer.wait(30) == 0
     got = [json.loads(f.payload)["data"][0]["p"] for f in read_frames(journal) if b"trade" in f.payload]
@@ -128,7 +129,7 @@ def test_the_key_is_in_no_log_heartbeat_file_or_command_line_while_the_feed_misb
 
     finnhub.script = script
     producer = programs.start("producer", FINNHUB_API_KEY=CANARY, FINNHUB_WS_URL=finnhub.url)
-    wait_until(lambda: programs.detail("producer").get("received") == 1, "a trade", 30)
+    wait_for(lambda: programs.detail("producer").get("received") == 1, "a trade", 30)
     command_line = Path(f"/proc/{producer.pid}/cmdline").read_bytes().decode()
     detail = programs.detail("producer")
     assert (detail["connected"], detail["seen"], detail["symbols"]) == (True, 1, 8)
@@ -165,7 +166,7 @@ def test_a_second_pipeline_with_the_same_key_ends_before_it_connects_and_says_wh
     finnhub.script = send_then_listen(trade_message(element()))
     with_key = {"FINNHUB_API_KEY": CANARY, "FINNHUB_WS_URL": finnhub.url}
     first = programs.start("producer", **with_key)
-    wait_until(lambda: programs.detail("producer").get("received") == 1, "a trade", 30)
+    wait_for(lambda: programs.detail("producer").get("received") == 1, "a trade", 30)
     second = programs.start("producer", MARKET_PIPELINE_DATA_DIR=str(tmp_path / "other"), **with_key)
     assert second.wait(30) == EXIT_KEY_REFUSED
     (line,) = programs.log(second).splitlines()
@@ -180,7 +181,7 @@ def test_a_place_for_the_keys_lock_that_can_not_be_had_does_not_stop_the_feed(
     (tmp_path / "state").write_text("")
     finnhub.script = send_then_listen(trade_message(element()))
     producer = programs.start("producer", FINNHUB_API_KEY=CANARY, FINNHUB_WS_URL=finnhub.url)
-    wait_until(lambda: programs.detail("producer").get("received") == 1, "a trade", 30)
+    wait_for(lambda: programs.detail("producer").get("received") == 1, "a trade", 30)
     assert "can't be known" in programs.log(producer)
 
 
@@ -205,7 +206,7 @@ def test_what_can_not_be_had_is_named_for_what_it_is(programs: Programs, taken: 
 
 def test_the_simulator_feeds_a_producer_and_a_second_copy_of_either_ends_at_once(programs: Programs) -> None:
     server, producer = programs.start("server"), programs.start("producer")
-    wait_until(lambda: int(str(programs.detail("producer").get("received", 0))) > 20, "trades", 30)
+    wait_for(lambda: int(str(programs.detail("producer").get("received", 0))) > 20, "trades", 30)
     for module in ("server", "producer"):
         second = programs.start(module)
         assert second.wait(30) == EXIT_ALREADY_RUNNING
@@ -250,7 +251,7 @@ def test_the_heartbeat_tells_how_many_symbols_are_subscribed_seen_and_beyond_the
     producer = programs.start(
         "producer", FINNHUB_API_KEY=CANARY, FINNHUB_WS_URL=finnhub.url, MARKET_PIPELINE_SYMBOLS=wanted
     )
-    wait_until(lambda: programs.detail("producer").get("received") == 2, "the trades", 30)
+    wait_for(lambda: programs.detail("producer").get("received") == 2, "the trades", 30)
     detail = programs.detail("producer")
     assert (detail["symbols"], detail["seen"], detail["left_out"]) == (50, 2, ["S50", "S51"])
     assert len(detail["unseen"]) == 48  # type: ignore[arg-type]
@@ -283,19 +284,17 @@ def test_500_reconnects_leave_memory_threads_and_files_as_they_were(programs: Pr
     process = psutil.Process(program.pid)
 
     def listens_after(reconnects: int) -> None:
-        wait_until(
-            lambda: programs.detail("producer").get("received") == 3 * reconnects, f"{reconnects} reconnects", 60
-        )
+        wait_for(lambda: programs.detail("producer").get("received") == 3 * reconnects, f"{reconnects} reconnects", 60)
 
     listens_after(100)
-    wait_until(lambda: "wait for Cassandra" in programs.log(program), "the end of a try to store the gaps")
+    wait_for(lambda: "wait for Cassandra" in programs.log(program), "the end of a try to store the gaps")
     memory, threads, files = process.memory_info().rss, process.num_threads(), process.num_fds()
     goes_on[0].set()
     listens_after(500)
     assert process.memory_info().rss <= memory * 1.1
     # such a try has some of its own for a moment
-    wait_until(lambda: process.num_threads() <= threads, "no more threads than before")
-    wait_until(lambda: process.num_fds() <= files, "no more open files than before")
+    wait_for(lambda: process.num_threads() <= threads, "no more threads than before")
+    wait_for(lambda: process.num_fds() <= files, "no more open files than before")
     goes_on[1].set()
     program.send_signal(signal.SIGTERM)
     assert program.wait(30) == 0

@@ -26,8 +26,9 @@ from market_pipeline.feed.journal.retention import has_forgotten
 from market_pipeline.feed.receiver import KeyRefused, Receiver
 from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.feed.transport import connect
-from market_pipeline_tests.unit.feed.conftest import FakeFinnhub, element, trade_message, wait_until
+from market_pipeline_tests.unit.feed.conftest import FakeFinnhub, element, trade_message
 from market_pipeline_tests.unit.feed.test_transport import status
+from market_pipeline_tests.waiting import wait_for
 
 SYMBOLS = ("AAPL", "BINANCE:BTCUSDT")
 
@@ -129,7 +130,7 @@ def test_every_message_is_in_the_journal_as_it_came(rig: Rig, finnhub: FakeFinnh
     messages = [trade_message(element(s)) for s in SYMBOLS] + ['{"type":"ping"}', "garbage", '{"type":"new"}']
     finnhub.script = send_then_listen(*messages)
     rig.start()
-    wait_until(lambda: rig.receiver.state.frames == 5, "five messages")
+    wait_for(lambda: rig.receiver.state.frames == 5, "five messages")
     assert [frame.payload.decode() for frame in read_frames(rig.journal.directory)] == messages
     assert (rig.protocol.seen, rig.protocol.received) == (set(SYMBOLS), 2)
     assert finnhub.paths == ["/?token=canary"]
@@ -145,7 +146,7 @@ def test_after_a_reconnect_everything_is_subscribed_again_and_proven_anew(rig: R
 
     finnhub.script = script
     rig.start()
-    wait_until(lambda: len(finnhub.subscribed) == 3 and rig.receiver.state.frames == 3, "three connections")
+    wait_for(lambda: len(finnhub.subscribed) == 3 and rig.receiver.state.frames == 3, "three connections")
     assert finnhub.subscribed == [list(SYMBOLS)] * 3
     assert rig.protocol.unseen == ["BINANCE:BTCUSDT"]
     assert finnhub.most_open == 1  # never two sockets at once
@@ -169,7 +170,7 @@ def test_a_refused_key_stops_with_one_clear_line(rig: Rig, finnhub: FakeFinnhub,
 def test_429_waits_as_long_as_the_server_says_and_no_storm(rig: Rig, finnhub: FakeFinnhub) -> None:
     finnhub.answer = status(429, Retry_After="120")  # type: ignore[assignment]
     rig.start()
-    wait_until(lambda: len(rig.waits) >= 3, "three tries")
+    wait_for(lambda: len(rig.waits) >= 3, "three tries")
     assert all(wait >= 120 for wait in rig.waits)
     assert rig.reasons == [str(Reason.RATE_LIMITED)]
 
@@ -179,7 +180,7 @@ def test_a_close_right_after_connecting_says_key_in_use_elsewhere_and_backs_off(
 ) -> None:
     finnhub.script = lambda server, connection: connection.close()
     rig.start()
-    wait_until(lambda: len(rig.waits) >= 5, "five tries")
+    wait_for(lambda: len(rig.waits) >= 5, "five tries")
     assert rig.waits[:5] == sorted(rig.waits[:5])
     assert rig.waits[4] > 10  # only data resets, not being accepted
     assert "key in use elsewhere" in caplog.text
@@ -213,7 +214,7 @@ def test_log_heartbeat_and_gap_name_the_same_cause_of_a_reconnect(
     finnhub.script = script or finnhub.script
     finnhub.answer = answer or finnhub.answer
     rig.start()
-    wait_until(lambda: len(rig.waits) >= 2, "two tries")
+    wait_for(lambda: len(rig.waits) >= 2, "two tries")
     assert rig.receiver.state.last_disconnect is not None
     assert rig.receiver.state.last_disconnect["reason"] == str(reason)
     assert rig.reasons[0] == str(reason)
@@ -225,7 +226,7 @@ def test_a_half_open_socket_is_noticed(rig: Rig, finnhub: FakeFinnhub, monkeypat
     monkeypatch.setattr(protocol_module, "DEAD_AFTER_S", 0.4)
     finnhub.script = send_then_listen(trade_message(element()))
     rig.start()
-    wait_until(lambda: len(finnhub.subscribed) >= 2, "a second connection")
+    wait_for(lambda: len(finnhub.subscribed) >= 2, "a second connection")
     gap = rig.gaps[0]
     assert gap.reason == str(Reason.DEAD)
     first = next(read_frames(rig.journal.directory))
@@ -240,7 +241,7 @@ def test_connected_but_mute_is_noticed_subscribed_again_and_reconnected(rig: Rig
     finnhub.script = script
     rig.mute_after_s = 0.5
     rig.start()
-    wait_until(lambda: len(finnhub.subscribed) >= 2, "a second connection")
+    wait_for(lambda: len(finnhub.subscribed) >= 2, "a second connection")
     assert finnhub.subscribed[0] == [*SYMBOLS, *SYMBOLS]
     gap = rig.gaps[0]
     assert gap.reason == str(Reason.MUTE)
@@ -251,9 +252,9 @@ def test_a_quiet_market_is_not_mistaken_for_a_mute_feed(rig: Rig, finnhub: FakeF
     rig.mute_after_s, rig.open_market = 0.2, False
     finnhub.script = send_then_listen('{"type":"ping"}')
     rig.start()
-    wait_until(lambda: rig.receiver.state.frames == 1, "the ping")
+    wait_for(lambda: rig.receiver.state.frames == 1, "the ping")
     quiet_until = time.monotonic() + 1.2
-    wait_until(lambda: time.monotonic() > quiet_until, "six times the limit")
+    wait_for(lambda: time.monotonic() > quiet_until, "six times the limit")
     assert (len(finnhub.subscribed), finnhub.subscribed[0]) == (1, list(SYMBOLS))
 
 
@@ -264,7 +265,7 @@ def test_a_rejected_symbol_does_not_end_the_others(
         '{"type":"error","msg":"Invalid symbol AAPL"}', trade_message(element("BINANCE:BTCUSDT"))
     )
     rig.start()
-    wait_until(lambda: rig.protocol.seen == {"BINANCE:BTCUSDT"}, "the other symbol")
+    wait_for(lambda: rig.protocol.seen == {"BINANCE:BTCUSDT"}, "the other symbol")
     assert "AAPL rejected" in caplog.text
     assert "asked for again in 30 s" in caplog.text
 
@@ -280,7 +281,7 @@ def test_a_burst_cut_in_the_middle_loses_nothing_that_was_sent(rig: Rig, finnhub
 
     finnhub.script = script
     rig.start()
-    wait_until(lambda: len(finnhub.subscribed) == 2, "the second connection")
+    wait_for(lambda: len(finnhub.subscribed) == 2, "the second connection")
     prices = [json.loads(frame.payload)["data"][0]["p"] for frame in read_frames(rig.journal.directory)]
     assert prices == list(range(1, 2001))
 
@@ -302,11 +303,11 @@ def test_a_full_disk_stops_reading_with_one_line_and_goes_on_when_there_is_room(
     full.set()
     caplog.set_level(logging.INFO)
     rig.start()
-    wait_until(lambda: rig.receiver.state.journal_error, "the full disk")
+    wait_for(lambda: rig.receiver.state.journal_error, "the full disk")
     tries = time.monotonic() + 0.3
-    wait_until(lambda: time.monotonic() > tries, "some tries")
+    wait_for(lambda: time.monotonic() > tries, "some tries")
     full.clear()
-    wait_until(lambda: rig.receiver.state.frames == 50, "all messages")
+    wait_for(lambda: rig.receiver.state.frames == 50, "all messages")
     assert [frame.payload.decode() for frame in read_frames(rig.journal.directory)] == messages
     assert caplog.text.count("free disk space") == 1
     assert caplog.text.count("reading goes on") == 1
@@ -340,7 +341,7 @@ def test_on_a_full_disk_the_oldest_confirmed_frames_make_room_and_no_other(
     messages = [trade_message(element(price=n + 1)) for n in range(50)]
     finnhub.script = send_then_listen(*messages)
     rig.start()
-    wait_until(lambda: rig.receiver.state.frames == 50, "all messages")
+    wait_for(lambda: rig.receiver.state.frames == 50, "all messages")
     kept = list(read_frames(directory))
     assert [frame.payload.decode() for frame in kept[-50:]] == messages
     assert kept[-100:-50] == old[150:]
@@ -354,7 +355,7 @@ def test_on_a_full_disk_the_oldest_confirmed_frames_make_room_and_no_other(
 def test_a_clean_stop_keeps_what_was_on_its_way_and_opens_a_gap(rig: Rig, finnhub: FakeFinnhub) -> None:
     finnhub.script = send_then_listen(trade_message(element()))
     rig.start()
-    wait_until(lambda: rig.receiver.state.frames == 1, "a message")
+    wait_for(lambda: rig.receiver.state.frames == 1, "a message")
     rig.stop()
     (gap,) = rig.gaps
     assert (gap.reason, gap.ended_at) == (str(Reason.STOPPED), None)
@@ -370,7 +371,7 @@ def test_a_server_that_closes_as_we_stop_is_no_failure(
 
     finnhub.script = close_with_us
     rig.start()
-    wait_until(lambda: not rig.thread.is_alive(), "the end")
+    wait_for(lambda: not rig.thread.is_alive(), "the end")
     assert rig.reasons == [str(Reason.STOPPED)]
     assert rig.waits == []
     assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
@@ -380,7 +381,7 @@ def test_the_time_a_killed_producer_was_down_is_a_gap(rig: Rig, finnhub: FakeFin
     rig.directory.mkdir(exist_ok=True)
     left = Journal(rig.directory / "journal", "finnhub", clock=lambda: 1_700_000_000_000_000).append(b"{}")
     rig.start()
-    wait_until(lambda: all(gap.ended_at for gap in rig.gaps) and rig.receiver.state.connected_since, "the connection")
+    wait_for(lambda: all(gap.ended_at for gap in rig.gaps) and rig.receiver.state.connected_since, "the connection")
     (gap,) = rig.gaps
     assert (gap.reason, gap.started_at) == ("producer down", left.received_at)
 
@@ -389,7 +390,7 @@ def test_a_first_start_in_the_middle_of_a_minute_makes_its_bar_incomplete(rig: R
     """No down-time came before it, but nobody listened since midnight either."""
     before = time.time_ns() // 1000
     rig.start()
-    wait_until(lambda: rig.start_gaps, "the gap before the start")
+    wait_for(lambda: rig.start_gaps, "the gap before the start")
     (gap,) = rig.start_gaps
     assert (gap.symbols, gap.started_at % 86_400_000_000) == (SYMBOLS, 0)
     assert gap.ended_at is not None
@@ -399,7 +400,7 @@ def test_a_first_start_in_the_middle_of_a_minute_makes_its_bar_incomplete(rig: R
 
 def test_500_reconnects_leave_nothing_behind(rig: Rig, finnhub: FakeFinnhub) -> None:
     rig.start()
-    wait_until(lambda: rig.receiver.state.connected_since, "the first connection")
+    wait_for(lambda: rig.receiver.state.connected_since, "the first connection")
     rig.stop()
     threads, files = threading.active_count(), open_files()
 

@@ -19,7 +19,8 @@ from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.feed.server import cannot_serve
 from market_pipeline.feed.transport import connect
 from market_pipeline.settings import LOOPBACK, Settings
-from market_pipeline_tests.unit.feed.conftest import element, trade_message, wait_until
+from market_pipeline_tests.unit.feed.conftest import element, trade_message
+from market_pipeline_tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -134,7 +135,7 @@ def test_replay_serves_in_the_foreground_until_interrupted(tmp_path: Path, free_
             got.extend([payload] if payload else [])
             return len(got) == 5
 
-        wait_until(all_came, "five messages", 20)
+        wait_for(all_came, "five messages", 20)
         for line in process.stdout:
             if "5 messages, 5 trades sent; all is played" in line.decode():
                 break

@@ -15,7 +15,8 @@ from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.feed.server import FeedServer
 from market_pipeline.feed.transport import Connection, connect
 from market_pipeline.settings import LOOPBACK
-from market_pipeline_tests.unit.feed.conftest import element, end_of, trade_message, wait_until
+from market_pipeline_tests.unit.feed.conftest import element, end_of, trade_message
+from market_pipeline_tests.waiting import wait_for
 
 T0 = 1_763_000_000_000
 Serve = Callable[[Player], "Served"]
@@ -78,7 +79,7 @@ def test_the_simulator_sends_only_what_was_subscribed(served: Serve) -> None:
     symbols = {e["s"] for message in received(connection, 50) for e in json.loads(message)["data"]}
     assert symbols == {"AAPL", "OANDA:EUR_USD"}
     connection.send('{"type":"unsubscribe","symbol":"AAPL"}')
-    wait_until(lambda: b"AAPL" not in b"".join(received(connection, 20)), "no more AAPL")
+    wait_for(lambda: b"AAPL" not in b"".join(received(connection, 20)), "no more AAPL")
     connection.close()
 
 
@@ -107,7 +108,7 @@ def test_a_second_connection_closes_the_first_as_the_vendor_does(served: Serve) 
     received(second, 3)
     assert feed.feed.clients == 1
     second.close()
-    wait_until(lambda: feed.feed.clients == 0, "the end of the second")
+    wait_for(lambda: feed.feed.clients == 0, "the end of the second")
 
 
 def test_a_replay_waits_for_the_subscriptions_and_sends_every_message_once(served: Serve, tmp_path: Path) -> None:
@@ -117,7 +118,7 @@ def test_a_replay_waits_for_the_subscriptions_and_sends_every_message_once(serve
     assert player.played.messages == 0
     connection.send('{"type":"subscribe","symbol":"MSFT"}')
     assert prices(received(connection, 500)) == list(range(1, 501))
-    wait_until(lambda: player.played.finished, "the end")
+    wait_for(lambda: player.played.finished, "the end")
     assert connection.receive() is None  # and then it stays, quietly
     connection.close()
 
@@ -181,7 +182,7 @@ def test_a_replay_at_full_speed_sends_everything(served: Serve, tmp_path: Path) 
     feed = served(ReplayPlayer(recording(tmp_path / "r.jsonl", 2000, symbols), 0.0, once=True))
     connection = feed.client(*symbols)
     received(connection, 2000, within_s=60)
-    wait_until(lambda: feed.feed.player.played.trades == 40_000, "the count")
+    wait_for(lambda: feed.feed.player.played.trades == 40_000, "the count")
     connection.close()
 
 

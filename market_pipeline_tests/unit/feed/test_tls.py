@@ -13,8 +13,9 @@ from market_pipeline.feed.disconnect import Disconnected, Reason
 from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.feed.transport import connect
 from market_pipeline.settings import LOOPBACK
-from market_pipeline_tests.unit.feed.conftest import FakeFinnhub, element, trade_message, wait_until
+from market_pipeline_tests.unit.feed.conftest import FakeFinnhub, element, trade_message
 from market_pipeline_tests.unit.feed.test_transport import next_message
+from market_pipeline_tests.waiting import wait_for
 
 KEY = "k3y-of-a-test"
 
@@ -59,7 +60,7 @@ def test_messages_of_every_size_arrive_over_tls(secure: FakeFinnhub) -> None:
     pause.set()
     assert len(next_message(connection)) == 1_100_000
     connection.send('{"type":"subscribe","symbol":"AAPL"}')
-    wait_until(lambda: secure.subscribed == [["AAPL"]], "the subscription")
+    wait_for(lambda: secure.subscribed == [["AAPL"]], "the subscription")
     connection.close()
     assert secure.paths == [f"/?token={KEY}"]
 

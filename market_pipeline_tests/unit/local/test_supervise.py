@@ -11,7 +11,7 @@ import pytest
 from supervisor.loggers import getLogger
 
 from market_pipeline.local.supervise import ForgivingLog
-from market_pipeline_tests.running import wait_for
+from market_pipeline_tests.waiting import wait_for
 
 FULL = Path("/dev/full")
 TALKS = "import pathlib, sys; print('x' * 300_000, flush=True); pathlib.Path(sys.argv[1]).touch(); sys.exit(1)"
