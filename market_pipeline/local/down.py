@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import os
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -62,6 +63,7 @@ def bring_down(settings: Settings, told: Told = lambda _: None) -> list[Stopped]
         _end_supervisor(settings, supervisor, tell)
     for stage in _stages(settings):
         _stop_leftovers(settings, stage, tell)
+    _stop_beginners(settings, tell)
     socket_path(settings).unlink(missing_ok=True)
     forget_key(settings)
     return done
@@ -130,10 +132,31 @@ def _stop_leftover(settings: Settings, program: Program, pid: int) -> Stopped:
     ended = _wait_for(lambda: holder(lock) is None, program.stop_within_s)
     # children of one that was killed, or that didn't take them along, are ended too: nothing may write on
     for process in family:
-        if _alive(process):
+        if not _dead(process):
             _quietly(process.kill)
-    _wait_for(lambda: holder(lock) is None and not any(map(_alive, family)), KILLED_WITHIN_S)
+    _wait_for(lambda: holder(lock) is None and all(map(_dead, family)), KILLED_WITHIN_S)
     return Stopped(program.name, pid, time.monotonic() - began, killed=not ended)
+
+
+def _stop_beginners(settings: Settings, tell: Told) -> None:
+    """Stop what a supervisor that died had only just started: a program holds no lock until it is loaded."""
+    ours = f"unix://{socket_path(settings)}"
+    spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
+    for process in psutil.process_iter():
+        variables = _variables(process)
+        if variables.get("SUPERVISOR_SERVER_URL") == ours and process.pid not in spared:
+            began = time.monotonic()
+            _quietly(process.kill)
+            _wait_for(functools.partial(_dead, process), KILLED_WITHIN_S)
+            name = variables.get("SUPERVISOR_PROCESS_NAME", "a program")
+            tell(Stopped(name, process.pid, time.monotonic() - began, killed=True))
+
+
+def _variables(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except (psutil.Error, OSError):  # another user's, or gone
+        return {}
 
 
 def _family(pid: int) -> list[psutil.Process]:
@@ -144,12 +167,12 @@ def _family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _alive(process: psutil.Process) -> bool:
-    """Gone, or a zombie that its new parent hasn't collected yet: both are dead."""
+def _dead(process: psutil.Process) -> bool:
+    """Gone, or a zombie that its new parent hasn't collected yet."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
     except psutil.Error:
-        return False
+        return True
 
 
 def _kill(pid: int) -> None:

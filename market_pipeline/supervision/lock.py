@@ -5,10 +5,14 @@ The kernel frees it on any death, ``kill -9`` included: *alive* means that the l
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 EXIT_ALREADY_RUNNING = 75
 """EX_TEMPFAIL of sysexits.h: another copy holds the lock."""
+
+LOOKED_AT_FOR_S = 0.2
+"""Who asks for the holder has the lock for an instant, which must not be taken for another copy."""
 
 
 class AlreadyRunning(Exception):
@@ -34,12 +38,10 @@ class ProcessLock:
         """
         self.path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(descriptor):
             pid = _pid_in(descriptor)
             os.close(descriptor)
-            raise AlreadyRunning(self.path, pid) from None
+            raise AlreadyRunning(self.path, pid)
         os.ftruncate(descriptor, 0)
         os.write(descriptor, str(os.getpid()).encode())
         self._descriptor = descriptor
@@ -85,6 +87,19 @@ def holder(path: Path) -> int | None:
         return None
     finally:
         os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    deadline = time.monotonic() + LOOKED_AT_FOR_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(LOOKED_AT_FOR_S / 20)
+        else:
+            return True
 
 
 def _pid_in(descriptor: int) -> int:

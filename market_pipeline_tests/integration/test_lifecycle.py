@@ -43,7 +43,9 @@ def test_up_returns_when_trades_can_be_queried(pipeline: RunningPipeline) -> Non
 
 def test_status_tells_of_every_part(pipeline: RunningPipeline) -> None:
     wait_for(lambda: set(pipeline.states().values()) == {"RUNNING"}, "every program to run", within_s=240)
-    wait_for(lambda: pipeline.status()["stream"]["newest_event_age_s"], "the stream to say how old its newest trade is")
+    wait_for(
+        lambda: (pipeline.status()["stream"]["newest_event_age_s"] or 99) < 10, "new trades to be told", within_s=60
+    )
     told = json.loads(pipeline.run("status", "--json").stdout)
     processes = told["processes"]
     assert set(processes) == set(names(pipeline.settings))
@@ -51,7 +53,7 @@ def test_status_tells_of_every_part(pipeline: RunningPipeline) -> None:
     assert told["feed"]["connected"] is True
     assert told["feed"]["received"] > 0
     assert told["feed"]["last_received_age_s"] < 5
-    assert told["stream"]["newest_event_age_s"] < 10
+    assert 0 <= told["stream"]["newest_event_age_s"] < 30
     assert told["kafka"]["rate"] > 0
     assert told["cassandra"]["live"] is True
 

@@ -1,9 +1,11 @@
 """A lock outlives nothing but its holder; a heartbeat is whole or absent."""
 
+import fcntl
 import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -40,6 +42,15 @@ def test_a_second_copy_is_told_the_pid_and_kill_9_frees_the_lock(tmp_path: Path)
     with ProcessLock(path):
         assert holder(path) is not None
     assert holder(path) is None
+
+
+def test_who_only_looks_is_no_second_copy(tmp_path: Path) -> None:
+    path = tmp_path / "producer.lock"
+    looking = path.open("a")
+    fcntl.flock(looking, fcntl.LOCK_EX)
+    threading.Timer(0.05, looking.close).start()
+    with ProcessLock(path):
+        assert looking.closed
 
 
 def test_no_lock_file_means_nobody(tmp_path: Path) -> None:
