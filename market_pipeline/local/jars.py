@@ -117,7 +117,7 @@ def repository() -> Path:
 
 
 def missing(jars: list[Jar]) -> list[Jar]:
-    """Those that are not in the local repository with the size they should have."""
+    """Those that are not in the local repository with the size they should have, each file once: sets share some."""
     root = repository()
 
     def present(jar: Jar) -> bool:
@@ -126,7 +126,8 @@ def missing(jars: list[Jar]) -> list[Jar]:
         except OSError:
             return False
 
-    return [jar for jar in jars if not present(jar)]
+    files = {jar.relative_path: jar for jar in jars}
+    return [jar for jar in files.values() if not present(jar)]
 
 
 def classpath(name: str, progress: Progress | None = None) -> list[Path]:

@@ -1,6 +1,7 @@
 """The lock of the jars, and what is done with it."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +112,14 @@ def test_what_is_missing_is_downloaded_once_and_told(repository: Path, maven: di
     assert [done for done, _ in told] == sorted(done for done, _ in told)
     maven.clear()
     fetch(wanted)  # nothing to ask for: an empty Maven would raise
+
+
+def test_a_file_of_two_sets_is_downloaded_once(repository: Path, maven: dict[str, bytes | Exception]) -> None:
+    maven["one"] = b"first"
+    shared = a_jar("one", b"first")
+    told: list[tuple[int, int]] = []
+    fetch([shared, replace(shared, set_name="cassandra")], lambda done, total: told.append((done, total)))
+    assert told == [(5, 5)]
 
 
 def test_a_changed_file_is_refused_and_not_kept(repository: Path, maven: dict[str, bytes | Exception]) -> None:
