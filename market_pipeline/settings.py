@@ -174,6 +174,10 @@ class Settings(BaseSettings):
         return not self.cassandra_contact_points
 
     @property
+    def local_spark(self) -> bool:
+        return self.spark_master.startswith("local")
+
+    @property
     def bootstrap_servers(self) -> str:
         return self.kafka_bootstrap_servers or f"{LOOPBACK}:{self.ports.kafka}"
 

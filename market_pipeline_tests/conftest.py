@@ -101,7 +101,19 @@ def _first_ephemeral_port() -> int:
 
 
 @pytest.fixture(scope="session")
-def servers(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]) -> Iterator[Settings]:
+def class_archive() -> Iterator[None]:
+    """Streams are started by the dozen: what makes a start cheaper is made first, while other tests run."""
+    making = subprocess.Popen(
+        [sys.executable, "-m", "market_pipeline.stream.class_archive"], preexec_fn=die_with_parent
+    )
+    yield
+    _end(making)
+
+
+@pytest.fixture(scope="session")
+def servers(
+    tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int], class_archive: None
+) -> Iterator[Settings]:
     """The settings of a running Kafka and Cassandra, with the pipeline's topics and tables in them.
 
     One for the whole session: a test keeps to symbols of its own.

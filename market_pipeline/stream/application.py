@@ -25,7 +25,7 @@ from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
-from market_pipeline.stream import bars, dead_letters, position, queries
+from market_pipeline.stream import bars, class_archive, dead_letters, position, queries
 from market_pipeline.stream.failure import StreamError, one_line
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.parsing import valid
@@ -94,6 +94,8 @@ class Application:
                     others = others or self._start_others(spark)
                     self._phase = "running"
                     logger.info("running in %s mode", settings.stream_mode)
+                    if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
+                        class_archive.make_in_background(settings)
                     watch.until_over([*tables, *others], passing=[])
                     if not self._wish.to_stop:
                         for query in tables:

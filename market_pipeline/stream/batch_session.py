@@ -19,7 +19,7 @@ def batch_configuration(settings: Settings) -> dict[str, str]:
     Raises:
         JarError: a jar is missing and can't be had.
     """
-    local = settings.spark_master.startswith("local")
+    local = settings.local_spark
     jars = [str(path) for path in classpath("spark")]
     return configuration(settings) | {
         "spark.app.name": "market-pipeline batch",

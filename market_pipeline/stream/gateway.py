@@ -74,14 +74,23 @@ class Jvm:
         self.process.wait()
 
 
+def spark_jars() -> list[Path]:
+    """The jars that PySpark ships."""
+    return sorted((Path(pyspark.__file__).parent / "jars").glob("*.jar"))
+
+
+def class_path(jars: list[Path]) -> str:
+    """Spark's own jars, then these."""
+    return ":".join([str(Path(pyspark.__file__).parent / "jars" / "*"), *map(str, jars)])
+
+
 def start_jvm(java_home: Path, options: list[str], classpath: list[Path], configuration: Mapping[str, str]) -> Jvm:
     """Start the JVM and connect to it. Call it from the main thread: the kernel's promise is bound to the thread.
 
     Raises:
         GatewayError: it ended, or did not answer within ``START_TIMEOUT_S``.
     """
-    jars = [str(Path(pyspark.__file__).parent / "jars" / "*"), *map(str, classpath)]
-    command = [str(java_home / "bin" / "java"), *options, *MODULE_OPTIONS, "-cp", ":".join(jars)]
+    command = [str(java_home / "bin" / "java"), *options, *MODULE_OPTIONS, "-cp", class_path(classpath)]
     command.append("org.apache.spark.deploy.SparkSubmit")
     for name, value in configuration.items():
         command += ["--conf", f"{name}={value}"]
@@ -93,7 +102,7 @@ def start_jvm(java_home: Path, options: list[str], classpath: list[Path], config
             [*command, "pyspark-shell"],
             stdin=subprocess.PIPE,
             env=os.environ | extra,
-            preexec_fn=_die_with(os.getpid()),
+            preexec_fn=die_with(os.getpid()),
         )
         _wait_for(told, process)
         with told.open("rb") as info:
@@ -125,7 +134,8 @@ def _wait_for(told: Path, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.05)
 
 
-def _die_with(parent: int) -> Callable[[], None]:
+def die_with(parent: int) -> Callable[[], None]:
+    """For ``preexec_fn``: the child is killed when the thread of ``parent`` that started it ends (Linux)."""
     libc = ctypes.CDLL(None, use_errno=True)
 
     def in_child() -> None:

@@ -13,6 +13,7 @@ from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
 from market_pipeline.local.jvm import LATE_OPTIMISATION
 from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
+from market_pipeline.stream import class_archive
 from market_pipeline.stream.gateway import Jvm, start_jvm
 
 logger = logging.getLogger(__name__)
@@ -61,9 +62,11 @@ def open_session(settings: Settings, scratch: Path) -> Session:
     """
     jars = classpath("spark")
     given = configuration(settings)
-    if not settings.spark_master.startswith("local"):
+    if not settings.local_spark:
         given["spark.jars"] = ",".join(map(str, jars))
-    jvm = start_jvm(java_home(settings), _java_options(settings, scratch), jars, given)
+    java = java_home(settings)
+    options = [*_java_options(settings, scratch), *class_archive.options(java, jars)]
+    jvm = start_jvm(java, options, jars, given)
     context = SparkContext(gateway=jvm.gateway, conf=SparkConf(_jvm=jvm.gateway.jvm).setAll(list(given.items())))
     return Session(SparkSession(context), jvm)
 

@@ -35,7 +35,7 @@ def _python_elsewhere() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+def spark(tmp_path_factory: pytest.TempPathFactory, class_archive: None) -> Iterator[SparkSession]:
     settings = Settings.load(data_dir=tmp_path_factory.mktemp("spark"), spark_master="local[2]")
     use_java_of(settings)
     builder = SparkSession.builder.config("spark.driver.memory", "768m")
