@@ -3,16 +3,15 @@
 import logging
 import sys
 import threading
-import time
 from collections.abc import Callable
 
 from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.settings import Settings, SettingsError
+from market_pipeline.supervision.log_lines import start_logging
 
 EXIT_FAILED = 70
 """EX_SOFTWARE of sysexits.h."""
 EXIT_USAGE = 2
-_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
 def settings_or_exit() -> Settings:
@@ -26,12 +25,7 @@ def settings_or_exit() -> Settings:
 
 def log_to_stderr(secrecy: Secrecy) -> None:
     """Log in UTC to stderr, with the key taken out of every record, whoever logged it."""
-    handler = logging.StreamHandler()
-    formatter = logging.Formatter(_FORMAT, "%Y-%m-%dT%H:%M:%SZ")
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
-    handler.addFilter(secrecy)
-    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    start_logging(secrecy)
     for noisy in (
         "cassandra",
         "websockets",

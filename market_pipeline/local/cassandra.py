@@ -80,6 +80,7 @@ def _client_addresses(settings: Settings) -> dict[str, object]:
 
 LOGBACK = """\
 <configuration scan="false">
+  <property name="line" value="%date{yyyy-MM-dd'T'HH:mm:ss.SSS'Z', UTC} %-5level [%thread] %logger{0}:%line - %msg%n"/>
   <appender name="F" class="ch.qos.logback.core.rolling.RollingFileAppender">
     <file>${cassandra.logdir}/cassandra-server.log</file>
     <rollingPolicy class="ch.qos.logback.core.rolling.FixedWindowRollingPolicy">
@@ -89,7 +90,7 @@ LOGBACK = """\
     <triggeringPolicy class="ch.qos.logback.core.rolling.SizeBasedTriggeringPolicy">
       <maxFileSize>10MB</maxFileSize>
     </triggeringPolicy>
-    <encoder><pattern>%date{ISO8601} %-5level [%thread] %logger{0}:%line - %msg%n</pattern></encoder>
+    <encoder><pattern>${line}</pattern></encoder>
   </appender>
   <root level="INFO"><appender-ref ref="F"/></root>
 </configuration>
@@ -97,8 +98,9 @@ LOGBACK = """\
 
 LOGBACK_CONSOLE = """\
 <configuration scan="false">
+  <property name="line" value="%date{yyyy-MM-dd'T'HH:mm:ss.SSS'Z', UTC} %-5level [%thread] %logger{0}:%line - %msg%n"/>
   <appender name="C" class="ch.qos.logback.core.ConsoleAppender">
-    <encoder><pattern>%date{ISO8601} %-5level [%thread] %logger{0}:%line - %msg%n</pattern></encoder>
+    <encoder><pattern>${line}</pattern></encoder>
   </appender>
   <root level="INFO"><appender-ref ref="C"/></root>
 </configuration>

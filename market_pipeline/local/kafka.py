@@ -66,7 +66,7 @@ appender.f.name=F
 appender.f.fileName=${sys:kafka.logs.dir}/kafka-server.log
 appender.f.filePattern=${sys:kafka.logs.dir}/kafka-server.log.%i
 appender.f.layout.type=PatternLayout
-appender.f.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
+appender.f.layout.pattern=%d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} %p %c{1}: %m%n
 appender.f.policies.type=Policies
 appender.f.policies.size.type=SizeBasedTriggeringPolicy
 appender.f.policies.size.size=10MB
@@ -81,7 +81,7 @@ status=warn
 appender.c.type=Console
 appender.c.name=C
 appender.c.layout.type=PatternLayout
-appender.c.layout.pattern=%d{ISO8601} %p %c{1}: %m%n
+appender.c.layout.pattern=%d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC} %p %c{1}: %m%n
 rootLogger.level=info
 rootLogger.appenderRef.c.ref=C
 """

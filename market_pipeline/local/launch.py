@@ -19,8 +19,9 @@ from market_pipeline.local.jvm import UnusablePath
 from market_pipeline.local.programs import DAGSTER, dagster_command
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
+from market_pipeline.supervision.log_lines import start_logging
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("launch")
 
 SERVERS: dict[str, ModuleType] = {"kafka": kafka, "cassandra": cassandra}
 
@@ -65,7 +66,7 @@ LAUNCHABLE = (*SERVERS, *DAGSTER, supervisord.NAME)
 
 
 def main(arguments: list[str]) -> int:
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    start_logging()
     if len(arguments) != 1 or arguments[0] not in LAUNCHABLE:
         sys.stderr.write(f"usage: python -m market_pipeline.local.launch {'|'.join(LAUNCHABLE)}\n")
         return 2

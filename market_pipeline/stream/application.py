@@ -36,6 +36,7 @@ from market_pipeline.stream.visibility import Visibility
 from market_pipeline.stream.watch import Watch, Wish
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
+from market_pipeline.supervision.log_lines import start_logging
 
 NAME = "stream"
 SERVERS_TIMEOUT_S = 120.0
@@ -163,7 +164,7 @@ class Application:
 
 
 def main() -> NoReturn:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    start_logging()
     for quiet in ("py4j", "cassandra", "market_pipeline.broker.librdkafka", "market_pipeline.stream.librdkafka"):
         logging.getLogger(quiet).setLevel(logging.CRITICAL)
     faulthandler.enable()

@@ -24,6 +24,7 @@ from market_pipeline.local.jars import JarError, classpath
 from market_pipeline.local.java import NoJava, java_home
 from market_pipeline.settings import Settings
 from market_pipeline.stream.gateway import class_path, die_with, spark_jars
+from market_pipeline.supervision.log_lines import start_logging
 
 CLASSES = "classes.list.gz"
 """What a stream loads that writes into each table, as `-XX:DumpLoadedClassList` tells it."""
@@ -127,7 +128,7 @@ def make_in_background(settings: Settings) -> None:
 
 
 def main() -> int:
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    start_logging()
     os.nice(LOWEST_PRIORITY)
     try:
         made = make(java_home(Settings.load()), classpath("spark"))
