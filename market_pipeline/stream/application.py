@@ -81,7 +81,7 @@ class Application:
         threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
         position.check(settings)
         spark = self._session.spark
-        spark.streams.addListener(ProgressListener(self._progress, self._wish.look))
+        ProgressListener(self._progress, self._wish.look).listen(spark)
         with connect(settings) as cassandra:
             committed = lambda: self._progress.offsets(queries.SILVER)  # noqa: E731
             with Visibility(settings, cassandra, committed) as self._visibility:
