@@ -164,7 +164,8 @@ class Application:
 
 
 def main() -> NoReturn:
-    start_logging()
+    # py4j tells of a connection that it opens anew, with a stack trace, through the root logger
+    start_logging(lambda record: record.name != "root" or record.levelno > logging.INFO)
     for quiet in ("py4j", "cassandra", "market_pipeline.broker.librdkafka", "market_pipeline.stream.librdkafka"):
         logging.getLogger(quiet).setLevel(logging.CRITICAL)
     faulthandler.enable()

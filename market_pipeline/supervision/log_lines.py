@@ -2,12 +2,13 @@
 
 import logging
 import time
+from collections.abc import Callable
 
 FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"
 TIME = "%Y-%m-%dT%H:%M:%S"
 
 
-def start_logging(*filters: logging.Filter) -> None:
+def start_logging(*filters: logging.Filter | Callable[[logging.LogRecord], bool]) -> None:
     """Send what is INFO and above through the filters to standard error, where the supervisor picks it up."""
     handler = logging.StreamHandler()
     formatter = logging.Formatter(FORMAT, TIME)
