@@ -21,10 +21,24 @@ from market_pipeline.store.failure import one_line
 NAMED = 5
 
 
+class Day(click.ParamType[date]):
+    """A UTC day."""
+
+    name = "day"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> date:
+        if isinstance(value, date):
+            return value
+        try:
+            return date.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a day: write it as 2026-11-24", param, ctx)
+
+
 @click.command()
-@click.option("--day", type=click.DateTime(["%Y-%m-%d"]), default=None, help="UTC day by event time (default: today).")
+@click.option("--day", type=Day(), default=None, help="UTC day by event time (default: today).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def reconcile(day: datetime | None, as_json: bool) -> None:
+def reconcile(day: date | None, as_json: bool) -> None:
     """Compare received = produced = bronze = silver = bars for a UTC day.
 
     Exit 0 only when nothing is missing and nothing is doubled; else 1, and what differs is named.
@@ -35,7 +49,7 @@ def reconcile(day: datetime | None, as_json: bool) -> None:
       market-pipeline reconcile --day 2025-11-10 --json
     """
     settings = load_settings()
-    which = day.date() if day else datetime.now(UTC).date()
+    which = day or datetime.now(UTC).date()
     console = Console(stderr=True)
     try:
         with console.status(f"comparing {which} (UTC)") as spinner:

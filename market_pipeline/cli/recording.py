@@ -64,7 +64,8 @@ def record(out: Path | None, since: int, until: int | None) -> None:
             count = _write(frames, file)
     except OSError as error:
         raise PipelineError(f"{out} can't be written: {error.strerror}") from None
-    click.echo(f"{count:,} messages written to {out}; play them with `market-pipeline replay {out}`", err=True)
+    flags = where_flags(settings)
+    click.echo(f"{count:,} messages written to {out}; play them with `market-pipeline replay {out}{flags}`", err=True)
 
 
 @click.command()

@@ -27,6 +27,7 @@ def restart(service: str) -> None:
         known = SupervisorClient(settings).processes()
         if service not in known:
             raise PipelineError(f"there is no service {service!r}; there are {', '.join(known)}")
+        click.echo(f"restarting {service}", err=True)
         done = restart_program(settings, service)
     except SupervisorAway as error:
         raise PipelineError(away(settings, error)) from None
@@ -43,5 +44,6 @@ def away(settings: Settings, error: SupervisorAway) -> str:
     if pid is None:
         return f"nothing runs on {settings.data_dir}: start it with `market-pipeline up{where_flags(settings)}`"
     return (
-        f"the supervisor (pid {pid}) did not do it ({error}): try again, or stop everything with `market-pipeline down`"
+        f"the supervisor (pid {pid}) did not do it ({error}): try again, or stop everything with "
+        f"`market-pipeline down{where_flags(settings)}`"
     )

@@ -1,6 +1,7 @@
 """``status``: the whole pipeline on one screen, or as JSON."""
 
 import json
+import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -11,14 +12,18 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from market_pipeline.cli import load_settings
+from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.layout import kept_port_base
 from market_pipeline.local.snapshot import Snapshot, gather
+from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
+from market_pipeline.supervision.lock import holder
 from market_pipeline.which import where_flags
 
 EXIT_NOTHING_RUNS = 3
 WATCH_EVERY_S = 1.0
 NONE = "–"
+PIPED_WIDTH = 160
 
 
 @click.command(short_help="one screen of everything")
@@ -34,6 +39,7 @@ def status(as_json: bool, watch: bool) -> None:
       market-pipeline status --json | jq .stream.newest_event_age_s
     """
     settings = load_settings()
+    _right_ports(settings)
     if watch and not as_json:
         _watch(settings)
         return
@@ -42,12 +48,23 @@ def status(as_json: bool, watch: bool) -> None:
         if as_json:
             click.echo(json.dumps(snapshot.as_json(), default=str))
         else:
-            Console().print(screen(snapshot, where_flags(settings)), crop=False)
+            width = None if sys.stdout.isatty() else PIPED_WIDTH
+            Console(width=width).print(screen(snapshot, where_flags(settings)), crop=False)
         if not watch:
             break
         time.sleep(WATCH_EVERY_S)
     if not snapshot.anything_runs:
         raise SystemExit(EXIT_NOTHING_RUNS)
+
+
+def _right_ports(settings: Settings) -> None:
+    """Other ports than those of the pipeline that runs would make its servers look dead."""
+    kept = kept_port_base(settings.paths)
+    if kept not in (None, settings.port_base) and holder(settings.paths.lock(SUPERVISOR)) is not None:
+        raise PipelineError(
+            f"the pipeline on {settings.data_dir} runs at port base {kept}, not {settings.port_base}: leave out "
+            "--port-base and MARKET_PIPELINE_PORT_BASE"
+        )
 
 
 def _watch(settings: Settings) -> None:
@@ -113,7 +130,7 @@ def feed_line(snapshot: Snapshot) -> str:
     parts = [
         f"{feed.name} {'connected' if feed.connected else 'NOT connected'}",
         f"{number(feed.seen)} of {number(feed.symbols)} symbols seen",
-        f"{number(feed.received)} trades received",
+        f"{number(feed.received)} trades received since the producer's start",
         f"last {age(feed.last_received_age_s)} ago",
     ]
     if feed.rejected:
@@ -166,16 +183,14 @@ def kafka_line(snapshot: Snapshot) -> str:
 def stream_line(snapshot: Snapshot) -> str:
     stream = snapshot.stream
     if stream.silent_s is not None:
-        return (
-            f"no answer since {duration(stream.silent_s)} · newest queryable trade {age(stream.newest_event_age_s)} old"
-        )
+        return f"no answer since {duration(stream.silent_s)} · {newest_trade(stream.newest_event_age_s)}"
     if stream.phase is None:
         return "has not said anything yet"
     parts = [
         f"{stream.phase} ({stream.mode})",
         f"lag {number(stream.lag)}",
         f"{stream.input_rate:,.1f}/s" if stream.input_rate is not None else f"{NONE}/s",
-        f"newest queryable trade {age(stream.newest_event_age_s)} old",
+        newest_trade(stream.newest_event_age_s),
         f"last progress {age(stream.last_progress_age_s)} ago",
     ]
     if stream.late_dropped:
@@ -183,6 +198,10 @@ def stream_line(snapshot: Snapshot) -> str:
     if stream.rejected:
         parts.append(f"rejected {stream.rejected:,}")
     return " · ".join(parts)
+
+
+def newest_trade(age_s: float | None) -> str:
+    return f"newest queryable trade {age(age_s)} old" if age_s is not None else "newest queryable trade not known yet"
 
 
 def cassandra_line(snapshot: Snapshot) -> str:

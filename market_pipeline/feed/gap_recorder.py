@@ -14,6 +14,8 @@ from market_pipeline.feed.gaps import Gap, GapBook, GapRow, rows_of
 
 logger = logging.getLogger(__name__)
 RETRY_EVERY_S = 10.0
+QUIET_FOR_S = 120.0
+"""A first start makes the table only after the feed is up: until then nothing is wrong."""
 SETTLED_AFTER_S = 90.0
 """By then the minute in which a gap ended is over, and the stream has written its bar."""
 FILE_NAME = "gaps.json"
@@ -46,6 +48,7 @@ class GapRecorder:
         self._lock = threading.Lock()
         self._due = threading.Event()
         self._last_error = ""
+        self._quiet_until = time.monotonic() + QUIET_FOR_S
         if self._book.closed:
             self._due.set()
 
@@ -111,9 +114,17 @@ class GapRecorder:
         except Exception as error:  # whatever the driver raises: the gaps are safe in their file
             text = f"{type(error).__name__}: {error}"
             if text != self._last_error:
-                logger.warning("%d gaps of the feed wait for Cassandra: %s", len(gaps), text)
+                early = time.monotonic() < self._quiet_until
+                logger.log(
+                    logging.INFO if early else logging.WARNING,
+                    "%d gaps of the feed wait for Cassandra%s",
+                    len(gaps),
+                    "" if early else f": {text}",
+                )
             self._last_error = text
             return False
+        if self._last_error:
+            logger.info("the gaps of the feed are stored")
         self._last_error = ""
         return True
 

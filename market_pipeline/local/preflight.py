@@ -14,6 +14,7 @@ from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import holder
+from market_pipeline.which import where_flags
 
 LAYOUT = 1
 """How the data dir is laid out; ``VERSION`` holds the number that it was made with."""
@@ -135,16 +136,18 @@ def claim(settings: Settings) -> None:
 
 def check_nothing_runs(settings: Settings) -> None:
     """No pipeline on this data dir, whole or in parts."""
-    pid = holder(settings.paths.lock(SUPERVISOR))
+    pid, flags = holder(settings.paths.lock(SUPERVISOR)), where_flags(settings)
     if pid is not None:
         raise StartError(
-            f"already running on {settings.data_dir} (supervisor pid {pid}): see `market-pipeline status`, stop it "
-            "with `market-pipeline down`"
+            f"already running on {settings.data_dir} (supervisor pid {pid}): see `market-pipeline status{flags}`, stop "
+            f"it with `market-pipeline down{flags}`"
         )
     left = {name: held for name in EVERY_NAME if (held := holder(settings.paths.lock(name))) is not None}
     if left:
         told = ", ".join(f"{name} (pid {held})" for name, held in left.items())
-        raise StartError(f"still running on {settings.data_dir}: {told}. End them with `market-pipeline down` first")
+        raise StartError(
+            f"still running on {settings.data_dir}: {told}. End them with `market-pipeline down{flags}` first"
+        )
 
 
 def free_bytes(path: Path) -> int:

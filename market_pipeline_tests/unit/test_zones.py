@@ -80,8 +80,8 @@ def test_the_log_of_the_feed_is_in_utc_and_says_so(capsys: pytest.CaptureFixture
         log_to_stderr(Secrecy(None))
         (handler,) = root.handlers
         record = logging.LogRecord("a", logging.INFO, "", 0, "text", None, None)
-        record.created = datetime(2026, 3, 8, 7, 30, tzinfo=UTC).timestamp()
-        assert handler.format(record).startswith("2026-03-08T07:30:00Z ")
+        record.created, record.msecs = datetime(2026, 3, 8, 7, 30, tzinfo=UTC).timestamp(), 42.0
+        assert handler.format(record) == "2026-03-08T07:30:00.042Z INFO a: text"
     finally:
         root.handlers[:], root.level = before
 

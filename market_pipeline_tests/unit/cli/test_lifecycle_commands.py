@@ -19,6 +19,7 @@ from market_pipeline.local.supervisor_client import ProcessState
 from market_pipeline.local.supervisor_log import History
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat
+from market_pipeline.supervision.lock import ProcessLock
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
 from market_pipeline.which import where_flags
 
@@ -83,6 +84,10 @@ def test_a_mistake_is_one_line_with_its_cure(run: object, arguments: tuple[str, 
             "invalid value for '--rate': 0.0 is not in the range x>0: see `market-pipeline up --help`",
         ),
         (("logs", "-n", "-1"), "invalid value for '-n' / '--lines'"),
+        (
+            ("reconcile", "--day", "2026-13-45"),
+            "invalid value for '--day': '2026-13-45' is not a day: write it as 2026-11-24",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_one_line_with_its_own_exit_code(arguments: tuple[str, ...], says: str) -> None:
@@ -109,6 +114,17 @@ def test_status_of_nothing_has_its_own_exit_code(run: object) -> None:
     assert json.loads(result.output)["running"] is False
     screen = run("status", "--data-dir", f"/tmp/{'long' * 30}", "--port-base", "31000")  # type: ignore[operator]
     assert f"`market-pipeline up --data-dir /tmp/{'long' * 30} --port-base 31000`\n" in screen.output
+
+
+def test_status_refuses_other_ports_than_those_of_the_pipeline_that_runs(run: object, tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path / "data")
+    settings.paths.config.mkdir(parents=True)
+    settings.paths.port_base.write_text("31000\n")
+    assert run("status", "--port-base", "32000").exit_code == 3  # type: ignore[operator]
+    with ProcessLock(settings.paths.lock("supervisord")):
+        result = run("status", "--port-base", "32000")  # type: ignore[operator]
+    assert result.exit_code == 1
+    assert "runs at port base 31000, not 32000: leave out --port-base" in result.output
 
 
 def test_down_of_nothing_says_so(run: object) -> None:
@@ -197,6 +213,7 @@ def test_the_screen_tells_what_is_wrong() -> None:
     assert all(fault in feed_line(sick) for fault in feed_faults(sick))
     assert kafka_line(sick) == "answers, but there is no topic trades_raw"
     assert stream_line(sick) == "no answer since 30 s · newest queryable trade 30 s old"
+    assert "newest queryable trade not known yet" in stream_line(replace(sick, stream=StreamStatus(phase="running")))
 
 
 @pytest.mark.parametrize(

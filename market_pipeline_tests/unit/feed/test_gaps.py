@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from market_pipeline.feed import gap_recorder
 from market_pipeline.feed.gap_recorder import GapRecorder
 from market_pipeline.feed.gaps import Gap, GapBook, GapRow, rows_of
 from market_pipeline_tests.waiting import wait_for
@@ -168,6 +169,31 @@ def test_storing_once_more_is_tried_again_while_the_database_is_away(tmp_path: P
     assert not recorder.store_settled(NOON + HOUR)
     assert recorder.store_settled(NOON + HOUR)
     assert answers == [answers[0], None, answers[0]]
+
+
+@pytest.mark.parametrize(("quiet_for_s", "level"), [(120.0, "INFO"), (0.0, "WARNING")])
+def test_a_store_that_is_not_up_yet_is_no_fault_at_first(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, quiet_for_s: float, level: str
+) -> None:
+    monkeypatch.setattr(gap_recorder, "QUIET_FOR_S", quiet_for_s)
+    up: list[bool] = []
+
+    def store(rows: list[GapRow]) -> None:
+        if not up:
+            raise ConnectionError("no database")
+
+    listening(tmp_path / "gaps.json")
+    recorder = GapRecorder(tmp_path / "gaps.json", store)
+    recorder.down(Gap(NOON, "x", ("A",)))
+    recorder.up(NOON + 5, ("A",))
+    caplog.set_level("INFO")
+    assert not recorder.store_due()
+    up.append(True)
+    assert recorder.store_due()
+    assert [(told.levelname, "no database" in told.message) for told in caplog.records] == [
+        (level, level == "WARNING"),
+        ("INFO", False),
+    ]
 
 
 def test_a_gap_is_told_while_it_lasts(tmp_path: Path) -> None:
