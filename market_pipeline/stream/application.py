@@ -79,6 +79,7 @@ class Application:
             self._session = open_session(settings, settings.paths.run / "spark-stream")
             servers.result()
         threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
+        position.forget_half_written(settings)
         position.check(settings)
         spark = self._session.spark
         ProgressListener(self._progress, self._wish.look).listen(spark)

@@ -78,6 +78,17 @@ def of_another_topic(checkpoint: Path, topic_id: str) -> str | None:
     return f"Kafka's topic was made anew: the checkpoint is of the one with the id {kept}, Kafka's has {topic_id}"
 
 
+def forget_half_written(checkpoint: Path) -> None:
+    """Remove files that a killed process had begun to write; only while no query runs on the checkpoint.
+
+    Spark renames a file to its number when it is whole. One that was left before batch 0 keeps a query from ever
+    starting again: Spark takes the folder for one in use (STATE_STORE_CHECKPOINT_LOCATION_NOT_EMPTY).
+    """
+    for log in ("offsets", "commits"):
+        for left in (*(checkpoint / log).glob(".*.tmp"), *(checkpoint / log).glob(".*.tmp.crc")):
+            left.unlink(missing_ok=True)
+
+
 def keep_topic_id(checkpoint: Path, topic_id: str) -> None:
     """Keep beside the checkpoint which topic its offsets are of, so that it goes when the checkpoint is deleted."""
     if _kept_id(checkpoint) != topic_id:

@@ -34,6 +34,12 @@ def out_of_reach(settings: Settings) -> list[tuple[str, OutOfReach]]:
     return found
 
 
+def forget_half_written(settings: Settings) -> None:
+    """Remove what a killed stream had begun to write, before any query starts."""
+    for query in ALL_QUERIES:
+        checkpoints.forget_half_written(_checkpoint(settings, query))
+
+
 def check(settings: Settings) -> None:
     """See that Kafka's topic is the one that the queries have read, and has what they want next; what not is logged.
 

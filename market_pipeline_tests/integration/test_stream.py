@@ -31,6 +31,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.completeness import mark_incomplete
 from market_pipeline.stream.checkpoints import next_offsets
+from market_pipeline.stream.position import ALL_QUERIES
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline_tests.conftest import die_with_parent
 from market_pipeline_tests.waiting import wait_for
@@ -530,7 +531,10 @@ def test_offsets_that_kafka_no_longer_has_are_named_and_can_be_accepted(
 
 
 def test_a_lost_checkpoint_leaves_complete_bars_alone(stream: Stream, settings: Settings, cassandra: Session) -> None:
-    """Kafka has lost the beginning, the checkpoints are lost as well: bars that would be partial are not written."""
+    """Kafka has lost the beginning, the checkpoints are lost as well: bars that would be partial are not written.
+
+    And the stream that began new ones was killed at once: half-written files don't keep the next one from starting.
+    """
     stream.end()
     age_out(settings)
     market = Market(settings, "PARTIAL")
@@ -540,6 +544,10 @@ def test_a_lost_checkpoint_leaves_complete_bars_alone(stream: Stream, settings: 
     cassandra.execute(whole, (market.symbol, day, minute))
     market.send(*(market.trade(minute + 30_000 + i, "5") for i in range(5)), market.trade(minute + 61_000, "7"))
     shutil.rmtree(settings.paths.checkpoints)
+    for query in ALL_QUERIES:
+        offsets = settings.paths.checkpoints / query / "offsets"
+        offsets.mkdir(parents=True)
+        (offsets / ".0.1262953d-91c1-421c-be83-4ec837faf54a.tmp").touch()
     stream.settings = settings
     stream.running()
     wait_for(lambda: minute + MINUTE in bars(cassandra, market), "the complete minute")

@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from market_pipeline.stream.checkpoints import OutOfReach, next_offsets, out_of_reach
+from market_pipeline.stream.checkpoints import OutOfReach, forget_half_written, next_offsets, out_of_reach
 
 TOPIC = "trades_raw"
 
@@ -37,6 +37,18 @@ def test_files_that_are_torn_or_foreign_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "offsets" / "1").write_text("v1\n{}\n{", encoding="utf-8")
     (tmp_path / "commits" / ".2.crc").write_text("", encoding="utf-8")
     assert next_offsets(tmp_path, TOPIC) == {0: 5}
+
+
+def test_what_a_killed_stream_had_begun_to_write_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    batch(tmp_path, 0, {"0": 5})
+    (tmp_path / "offsets" / ".0.crc").touch()
+    whole = sorted(tmp_path.rglob("*"))
+    for log in ("offsets", "commits"):
+        (tmp_path / log / ".1.1262953d-91c1-421c-be83-4ec837faf54a.tmp").touch()
+        (tmp_path / log / "..1.1262953d-91c1-421c-be83-4ec837faf54a.tmp.crc").touch()
+    forget_half_written(tmp_path)
+    assert sorted(tmp_path.rglob("*")) == whole
+    forget_half_written(tmp_path / "absent")
 
 
 def test_a_source_without_offsets_is_no_position(tmp_path: Path) -> None:
