@@ -1,21 +1,21 @@
 """``query`` and ``cqlsh``: CQL on the terminal, as a table or as exact JSON."""
 
-import sys
 from collections.abc import Iterable
 
 import click
 from cassandra import InvalidRequest, OperationTimedOut
 from cassandra.cluster import NoHostAvailable, Session
 from cassandra.protocol import ErrorMessage
-from rich.console import Console
 from rich.table import Table
 
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.terminal import console
 from market_pipeline.store.cells import json_rows, text_cell
 from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError, connect
 from market_pipeline.store.failure import one_line
 
 MAX_TABLE_ROWS = 10_000
+PIPED_WIDTH = 200
 
 
 @click.command()
@@ -107,7 +107,7 @@ def _print_table(columns: Iterable[str], rows: Iterable[tuple[object, ...]], lim
             break
         table.add_row(*(text_cell(cell) for cell in row))
         shown += 1
-    Console(width=None if sys.stdout.isatty() else 200).print(table)
+    console(PIPED_WIDTH).print(table)
     click.echo(f"({shown} row{'' if shown == 1 else 's'}{', and more: see --limit' if more else ''})")
 
 

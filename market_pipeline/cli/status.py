@@ -1,18 +1,18 @@
 """``status``: the whole pipeline on one screen, or as JSON."""
 
 import json
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
 
 import click
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.terminal import console
 from market_pipeline.layout import kept_port_base
 from market_pipeline.local.snapshot import Snapshot, gather
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
@@ -48,8 +48,7 @@ def status(as_json: bool, watch: bool) -> None:
         if as_json:
             click.echo(json.dumps(snapshot.as_json(), default=str))
         else:
-            width = None if sys.stdout.isatty() else PIPED_WIDTH
-            Console(width=width).print(screen(snapshot, where_flags(settings)), crop=False)
+            console(PIPED_WIDTH).print(screen(snapshot, where_flags(settings)), crop=False)
         if not watch:
             break
         time.sleep(WATCH_EVERY_S)

@@ -114,13 +114,10 @@ class GapRecorder:
         except Exception as error:  # whatever the driver raises: the gaps are safe in their file
             text = f"{type(error).__name__}: {error}"
             if text != self._last_error:
-                early = time.monotonic() < self._quiet_until
-                logger.log(
-                    logging.INFO if early else logging.WARNING,
-                    "%d gaps of the feed wait for Cassandra%s",
-                    len(gaps),
-                    "" if early else f": {text}",
-                )
+                if time.monotonic() < self._quiet_until:
+                    logger.info("%d gaps of the feed wait for Cassandra", len(gaps))
+                else:
+                    logger.warning("%d gaps of the feed wait for Cassandra: %s", len(gaps), text)
             self._last_error = text
             return False
         if self._last_error:

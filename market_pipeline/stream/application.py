@@ -97,7 +97,7 @@ class Application:
                     self._phase = "running"
                     logger.info("running in %s mode", settings.stream_mode)
                     if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
-                        class_archive.make_in_background(settings)
+                        class_archive.make_in_background(self._session.java)
                     watch.until_over([*tables, *others], passing=[])
                     if not self._wish.to_stop:
                         for query in tables:

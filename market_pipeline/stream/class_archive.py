@@ -9,7 +9,6 @@ archive that does not fit as if it were not there.)
 """
 
 import contextlib
-import fcntl
 import gzip
 import hashlib
 import logging
@@ -24,6 +23,7 @@ from market_pipeline.local.jars import JarError, classpath
 from market_pipeline.local.java import NoJava, java_home
 from market_pipeline.settings import Settings
 from market_pipeline.stream.gateway import class_path, die_with, spark_jars
+from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
 from market_pipeline.supervision.log_lines import start_logging
 
 CLASSES = "classes.list.gz"
@@ -66,16 +66,14 @@ def make(java: Path, jars: list[Path]) -> Path | None:
         OSError: the folder can't be written.
     """
     wanted = archive(java, jars)
-    wanted.parent.mkdir(parents=True, exist_ok=True)
-    with (wanted.parent / "making.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return None
-        if not wanted.exists():
-            with tempfile.TemporaryDirectory(prefix=".making-", dir=wanted.parent) as scratch:
-                _dump(java, jars, Path(scratch)).rename(wanted)
-            _forget_older(wanted.parent)
+    try:
+        with ProcessLock(wanted.parent / "making.lock"):
+            if not wanted.exists():
+                with tempfile.TemporaryDirectory(prefix=".making-", dir=wanted.parent) as scratch:
+                    _dump(java, jars, Path(scratch)).rename(wanted)
+                _forget_older(wanted.parent)
+    except AlreadyRunning:
+        return None
     return wanted
 
 
@@ -117,9 +115,9 @@ def _forget_older(where: Path) -> None:
             old.unlink()
 
 
-def make_in_background(settings: Settings) -> None:
+def make_in_background(java: Path) -> None:
     """Make the archive where it is missing, while this process lives. Call it from the main thread."""
-    if not archive(java_home(settings), classpath("spark")).exists():
+    if not archive(java, classpath("spark")).exists():
         subprocess.Popen(
             [sys.executable, "-m", "market_pipeline.stream.class_archive"],
             stdin=subprocess.DEVNULL,

@@ -19,6 +19,9 @@ from typing import Any
 import pyspark
 from pyspark.java_gateway import launch_gateway
 
+from market_pipeline.local.jvm import joined
+
+SPARK_JARS = Path(pyspark.__file__).parent / "jars"
 START_TIMEOUT_S = 120.0
 PR_SET_PDEATHSIG = 1
 
@@ -76,12 +79,12 @@ class Jvm:
 
 def spark_jars() -> list[Path]:
     """The jars that PySpark ships."""
-    return sorted((Path(pyspark.__file__).parent / "jars").glob("*.jar"))
+    return sorted(SPARK_JARS.glob("*.jar"))
 
 
 def class_path(jars: list[Path]) -> str:
     """Spark's own jars, then these."""
-    return ":".join([str(Path(pyspark.__file__).parent / "jars" / "*"), *map(str, jars)])
+    return joined([SPARK_JARS / "*", *jars])
 
 
 def start_jvm(java_home: Path, options: list[str], classpath: list[Path], configuration: Mapping[str, str]) -> Jvm:

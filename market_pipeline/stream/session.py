@@ -21,10 +21,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Session:
-    """A Spark session and the JVM that it runs in."""
+    """A Spark session, the JVM that it runs in, and the Java that this is."""
 
     spark: SparkSession
     jvm: Jvm
+    java: Path
 
 
 def configuration(settings: Settings) -> dict[str, str]:
@@ -72,7 +73,7 @@ def open_session(settings: Settings, scratch: Path) -> Session:
     options = [*_java_options(settings, scratch), *class_archive.options(java, jars)]
     jvm = start_jvm(java, options, jars, given)
     context = SparkContext(gateway=jvm.gateway, conf=SparkConf(_jvm=jvm.gateway.jvm).setAll(list(given.items())))
-    return Session(SparkSession(context), jvm)
+    return Session(SparkSession(context), jvm, java)
 
 
 def _java_options(settings: Settings, scratch: Path) -> list[str]:
