@@ -57,13 +57,17 @@ def kind_of(symbol: str) -> MarketKind:
     return MarketKind.FOREX if venue.upper() in FOREX_VENUES else MarketKind.CRYPTO
 
 
-def is_open(symbol: str, at: datetime) -> bool:
-    """Whether the symbol can trade at ``at``; a stock's extended hours count as open.
+BUSY = (Session.REGULAR, Session.CONTINUOUS)
+"""Outside the regular session few stocks trade, and those seldom: silence there is no fault."""
+
+
+def is_busy(symbol: str, at: datetime) -> bool:
+    """Whether the symbol's market is in a session in which trades are to be expected.
 
     Raises:
         ValueError: ``at`` has no zone.
     """
-    return session_of(symbol, at) is not Session.CLOSED
+    return session_of(symbol, at) in BUSY
 
 
 def session_of(symbol: str, at: datetime) -> Session:

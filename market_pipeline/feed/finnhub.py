@@ -59,6 +59,8 @@ class Liveness(Enum):
     """What to do about the connection."""
 
     FINE = auto()
+    UNTRADED = auto()
+    """Fine: no market is busy, so that silence is what it should be."""
     RESUBSCRIBE = auto()
     MUTE = auto()
     DEAD = auto()
@@ -81,8 +83,8 @@ class Protocol:
     Args:
         symbols: those wanted, in order of importance.
         limit: how many of them the plan allows.
-        mute_after_s: no trade of any symbol for so long, while a market is open, is a fault.
-        market_open: whether a symbol can trade now.
+        mute_after_s: no trade of any symbol for so long, while a market is busy, is a fault.
+        market_busy: whether trades of a symbol are to be expected now.
 
     Attributes:
         symbols: what is subscribed.
@@ -94,7 +96,7 @@ class Protocol:
     """
 
     def __init__(
-        self, symbols: Sequence[str], limit: int, mute_after_s: float, market_open: Callable[[str], bool]
+        self, symbols: Sequence[str], limit: int, mute_after_s: float, market_busy: Callable[[str], bool]
     ) -> None:
         self.symbols, self.left_out = tuple(symbols[:limit]), tuple(symbols[limit:])
         self.kinds: Counter[str] = Counter()
@@ -102,7 +104,7 @@ class Protocol:
         self.received = 0
         self.mark: Mark | None = None
         self._mute_after_s = mute_after_s
-        self._market_open = market_open
+        self._market_busy = market_busy
         self._subscriptions: dict[str, _Subscription] = {}
         self._due: deque[str] = deque()
         self._next_send_at = 0.0
@@ -158,16 +160,16 @@ class Protocol:
         return [self._error(message, now)] if kind == "error" else []
 
     def liveness(self, now: float) -> Liveness:
-        """What the silence means. One symbol's silence means nothing, nor any while all markets are closed."""
+        """What the silence means. One symbol's silence means nothing, nor any while no market is busy."""
         if now - self._last_message_at > DEAD_AFTER_S:
             return Liveness.DEAD
         quiet_s = now - self._quiet_since
         limit = min(MUTE_CAP_S, self._mute_after_s * 2.0 ** min(self._mute_reconnects, _MOST_DOUBLINGS))
         if quiet_s < min(limit, self._mute_after_s) / 10:
             return Liveness.FINE
-        if not any(self._market_open(symbol) for symbol in self.symbols):
+        if not any(self._market_busy(symbol) for symbol in self.symbols):
             self._quiet_since = now
-            return Liveness.FINE
+            return Liveness.UNTRADED
         if quiet_s < limit:
             return Liveness.FINE
         if not self._resubscribed:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 
 from confluent_kafka import KafkaError, KafkaException, Message
 
@@ -74,9 +75,7 @@ class Forwarder:
             OSError: the journal can't be read.
         """
         while not self.out_of_time:
-            confirmed = self._journal.confirmed
-            before = read_frames(self._journal.directory, confirmed - WARM_UP_US)
-            self.normaliser.remember(frame for frame in before if frame.received_at <= confirmed)
+            self._warm_up(self._journal.confirmed)
             try:
                 Passage(self, self._journal, self._open_outbox(self.note_error)).run()
             except (StartAgain, KafkaException) as error:
@@ -84,6 +83,10 @@ class Forwarder:
                 time.sleep(_START_AGAIN_S)
             else:
                 return
+
+    def _warm_up(self, confirmed: int) -> None:
+        frames = read_frames(self._journal.directory, confirmed - WARM_UP_US)
+        self.normaliser.remember(takewhile(lambda frame: frame.received_at <= confirmed, frames))
 
     @property
     def finishing(self) -> bool:

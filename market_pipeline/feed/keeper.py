@@ -23,7 +23,6 @@ def limits(settings: Settings) -> Limits:
 
 def keep(journal: Journal, what: Limits, stopped: threading.Event) -> None:
     """Sync about once a second, save the position more often, and tidy up now and then, until stopped."""
-    journal.count_backlog()
     next_sync = next_tidy = 0.0
     trouble = ""
     while not stopped.wait(SAVE_EVERY_S):

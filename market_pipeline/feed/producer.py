@@ -27,7 +27,7 @@ from market_pipeline.feed.recorded import REPLAY, last_mark
 from market_pipeline.feed.recording import RecordingError, symbols_in
 from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.feed.transport import connect
-from market_pipeline.sessions import is_open
+from market_pipeline.sessions import is_busy
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
@@ -59,7 +59,7 @@ class Producer:
         limit = settings.symbol_limit if feed == "finnhub" else len(symbols)
         self.journal = Journal(settings.paths.journal, feed, settings.journal_segment_mb << 20)
         self.gaps = GapRecorder(settings.paths.journal / FILE_NAME, partial(_store_gaps, settings))
-        self.protocol = Protocol(symbols, limit, settings.mute_after_s, _open_now)
+        self.protocol = Protocol(symbols, limit, settings.mute_after_s, _never if feed == REPLAY else _busy_now)
         if feed == REPLAY:
             self.protocol.mark = last_mark(read_backwards(settings.paths.journal))
         self.receiver = Receiver(
@@ -85,6 +85,7 @@ class Producer:
         threads = Threads(stopped)
         threads.start("receiver", lambda: self.receiver.run(stopped))
         threads.start("forwarder", self.forwarder.run)
+        threads.start("backlog", self.journal.count_backlog)
         threads.start("journal", lambda: keep(self.journal, self._limits, background))
         threads.start("gaps", lambda: self.gaps.run(background))
         stopped.wait()
@@ -145,8 +146,13 @@ def _store_gaps(settings: Settings, rows: list[GapRow]) -> None:
     write_gaps(settings, rows)
 
 
-def _open_now(symbol: str) -> bool:
-    return is_open(symbol, datetime.now(UTC))
+def _busy_now(symbol: str) -> bool:
+    return is_busy(symbol, datetime.now(UTC))
+
+
+def _never(symbol: str) -> bool:
+    """A recording that has been played is silent for good, whatever its market does today."""
+    return False
 
 
 def _wanted_symbols(settings: Settings) -> tuple[str, ...]:

@@ -79,7 +79,10 @@ class Receiver:
         self._backoff = backoff
         self._replaying = replaying
         self._had_trade = False
-        self._last_trade_us: int | None = None
+        self._heard_us: int | None = None
+        """When this connection was opened, or last brought a message; None before the first one."""
+        self._silent_since_us = 0
+        """Since when it brings no trade although a market is busy, as far as is known."""
 
     def run(self, stopped: threading.Event) -> None:
         """Connect, read, and connect again, until stopped.
@@ -132,7 +135,8 @@ class Receiver:
         for message in self.protocol.outgoing(now):
             socket.send(message)
         self.state.connected_since = time.time()
-        self._gaps.up(time.time_ns() // 1000, self.protocol.symbols)
+        self._heard_us = self._silent_since_us = time.time_ns() // 1000
+        self._gaps.up(self._heard_us, self.protocol.symbols)
         logger.info("feed: connected, subscribing to %d symbols", len(self.protocol.symbols))
 
     def _read(self, socket: Socket, stopped: threading.Event) -> None:
@@ -162,7 +166,7 @@ class Receiver:
             return
 
     def _take(self, payload: bytes, now: float, stopped: threading.Event) -> None:
-        received_at = self._append(payload, stopped)
+        received_at = self._heard_us = self._append(payload, stopped)
         self.state.frames += 1
         self.state.last_received_at = received_at / 1e6
         for event in self.protocol.message(payload, now):
@@ -196,7 +200,7 @@ class Receiver:
         match event:
             case TradesSeen(first_of=symbols):
                 self._had_trade = True
-                self._last_trade_us = received_at
+                self._silent_since_us = received_at
                 self._backoff.reset()
                 if symbols:
                     logger.info("feed: first trade of %s", ", ".join(symbols))
@@ -209,6 +213,8 @@ class Receiver:
 
     def _check(self, liveness: Liveness) -> None:
         match liveness:
+            case Liveness.UNTRADED:
+                self._silent_since_us = time.time_ns() // 1000
             case Liveness.RESUBSCRIBE:
                 logger.warning("feed: no trade though a market is open: subscribing again")
             case Liveness.MUTE:
@@ -220,10 +226,8 @@ class Receiver:
         now = time.time()
         self.state.reconnects += 1
         self.state.last_disconnect = {"reason": str(failure.reason), "detail": failure.detail, "at": now}
-        heard = {
-            Reason.MUTE: self._last_trade_us,
-            Reason.DEAD: self._journal.last or None,
-        }.get(failure.reason)
+        # however a connection ends: since when nothing came over it, only its last message tells
+        heard = self._silent_since_us if failure.reason is Reason.MUTE else self._heard_us
         self._down(heard or int(now * 1e6), failure.reason)
 
     def _closed(self, stopped: threading.Event) -> None:

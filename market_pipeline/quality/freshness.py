@@ -8,12 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from market_pipeline.sessions import MarketKind, Session, kind_of, session_of
+from market_pipeline.sessions import BUSY, MarketKind, Session, kind_of, session_of
 
 QUIET_LIMIT = timedelta(minutes=10)
 """The runbook's: zero trades for ten minutes."""
-BUSY = (Session.REGULAR, Session.CONTINUOUS)
-"""Outside the regular session few stocks trade, and those seldom: silence there is no fault."""
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from market_pipeline.sessions import (
     NEW_YORK,
     MarketKind,
     Session,
-    is_open,
+    is_busy,
     kind_of,
     open_minutes,
     open_spans,
@@ -72,7 +72,7 @@ def test_the_kind_comes_from_the_venue(symbol: str, kind: MarketKind) -> None:
 )
 def test_sessions_of_a_stock(at: str, session: Session) -> None:
     assert session_of("AAPL", new_york(at)) is session
-    assert is_open("AAPL", new_york(at)) is (session is not Session.CLOSED)
+    assert is_busy("AAPL", new_york(at)) is (session is Session.REGULAR)
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_no_regular_hours_without_a_session(day: date) -> None:
     ],
 )
 def test_forex_trades_from_sunday_to_friday(at: str, expected: bool) -> None:
-    assert is_open("OANDA:EUR_USD", new_york(at)) is expected
+    assert is_busy("OANDA:EUR_USD", new_york(at)) is expected
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_open_minutes_of_a_utc_day(symbol: str, day: date, minutes: int) -> None
 
 def test_a_time_without_a_zone_is_refused() -> None:
     with pytest.raises(ValueError, match="no time zone"):
-        is_open("AAPL", datetime(2026, 11, 24, 12))  # noqa: DTZ001
+        is_busy("AAPL", datetime(2026, 11, 24, 12))  # noqa: DTZ001
 
 
 def test_the_zone_of_the_time_does_not_matter() -> None:
@@ -150,14 +150,14 @@ def test_the_zone_of_the_time_does_not_matter() -> None:
 )
 def test_spans_agree_with_the_moment(symbol: str, at: datetime) -> None:
     spans = open_spans(symbol, at - timedelta(days=3), at + timedelta(days=3))
-    assert is_open(symbol, at) == any(start <= at < end for start, end in spans)
+    assert (session_of(symbol, at) is not Session.CLOSED) == any(start <= at < end for start, end in spans)
     assert spans == sorted(spans)
 
 
 def test_the_calendar_is_not_loaded_for_crypto() -> None:
     code = (
-        "import sys; from datetime import datetime, UTC; from market_pipeline.sessions import is_open;"
-        "assert is_open('BINANCE:BTCUSDT', datetime.now(UTC));"
+        "import sys; from datetime import datetime, UTC; from market_pipeline.sessions import is_busy;"
+        "assert is_busy('BINANCE:BTCUSDT', datetime.now(UTC));"
         "assert not {'pandas', 'exchange_calendars'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -35,7 +35,7 @@ def read_frames(where: Path, since: int = 0, damaged: Damaged = unheeded) -> Ite
         OSError: a segment can't be read.
     """
     for segment in from_time_on(_segments(where), since):
-        parsed = _parsed(segment)
+        parsed = read_listed(segment)
         if parsed.torn:
             damaged(segment.path, parsed.torn)
         for frame in parsed.frames:
@@ -50,7 +50,7 @@ def read_backwards(directory: Path) -> Iterator[Frame]:
         OSError: a segment can't be read.
     """
     for segment in reversed(list_segments(directory)):
-        yield from reversed(_parsed(segment).frames)
+        yield from reversed(read_listed(segment).frames)
 
 
 def _segments(where: Path) -> list[Segment]:
@@ -60,7 +60,12 @@ def _segments(where: Path) -> list[Segment]:
     return [segment] if segment else []
 
 
-def _parsed(segment: Segment) -> Parsed:
+def read_listed(segment: Segment) -> Parsed:
+    """A segment that was there when it was listed: compressed since, it is read all the same; deleted, it is empty.
+
+    Raises:
+        OSError: it can't be read.
+    """
     try:
         return read_segment(segment.path)
     except FileNotFoundError:

@@ -1,6 +1,7 @@
 """The segment files of a journal: how they are named, listed and read."""
 
 import gzip
+import zlib
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -69,7 +70,7 @@ def read_segment(path: Path) -> Parsed:
     """
     try:
         buffer = _contents(path)
-    except (EOFError, gzip.BadGzipFile):  # not ours, or damaged: nothing of it can be trusted
+    except (EOFError, gzip.BadGzipFile, zlib.error):  # not ours, or damaged: nothing of it can be trusted
         return Parsed([], 0, 1)
     if len(buffer) < SEGMENT_HEADER_BYTES:
         return Parsed([], 0, 1 if buffer else 0)

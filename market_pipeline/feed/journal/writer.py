@@ -12,6 +12,7 @@ from typing import Any
 
 from market_pipeline.feed.journal.frame import SEGMENT_HEADER_BYTES, Frame, encode_frame, segment_header
 from market_pipeline.feed.journal.position import load_position, save_position
+from market_pipeline.feed.journal.reader import read_listed
 from market_pipeline.feed.journal.segment import from_time_on, list_segments, read_segment, segment_path
 from market_pipeline.feed.journal.tail import Head, Tail
 
@@ -130,17 +131,16 @@ class Journal:
         with self._grown:
             return Head(self._first, self._path, self._end)
 
-    def count_backlog(self) -> int:
-        """Count what an earlier process left unconfirmed; slow when much is, so not done at the start."""
+    def count_backlog(self) -> None:
+        """Count what an earlier process left unconfirmed; slow when much is, so it has a thread of its own."""
         since = self._confirmed_at_start + 1
         left = [s for s in from_time_on(list_segments(self.directory), since) if not s.compressed]
         self._backlog = sum(
             since <= frame.received_at <= self._last_at_start
             for segment in left
             if segment.first <= self._last_at_start
-            for frame in read_segment(segment.path).frames
+            for frame in read_listed(segment).frames
         )
-        return self._backlog
 
     def sync(self) -> None:
         """Bring what was appended to the disk itself.

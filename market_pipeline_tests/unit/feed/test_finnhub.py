@@ -129,7 +129,7 @@ def test_quiet_is_not_mute_while_all_markets_are_closed() -> None:
     made = protocol(market=market)
     for hour in range(60):
         pinged(3600 * (hour + 1), made, 3600 * hour)
-        assert made.liveness(3600 * (hour + 1)) is Liveness.FINE
+        assert made.liveness(3600 * (hour + 1)) is Liveness.UNTRADED
     market.open = True
     opened = 3600 * 60
     assert made.liveness(opened + 10) is Liveness.FINE

@@ -10,7 +10,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from market_pipeline.feed.forwarder import Forwarder
-from market_pipeline.feed.journal import Journal
+from market_pipeline.feed.journal import Frame, Journal, read_frames
 from market_pipeline.feed.journal.position import load_position
 from market_pipeline.feed.outbox import ORIGINAL_BYTES_KEPT, Outbox, producer_config
 from market_pipeline.model import Rejection, decode
@@ -199,6 +199,24 @@ def test_while_kafka_is_away_the_journal_is_the_spool_and_nothing_is_confirmed(r
     rig.finish()
     assert prices(rig.broker) == list(range(1, 201))
     assert rig.broker.clients == 1
+
+
+def test_a_start_reads_no_more_of_a_spool_than_the_minute_before_it(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(rig.journal, 40)
+    first, *spool = read_frames(rig.journal.directory)
+    rig.journal.confirm(first.received_at, 1, spool[0].received_at)
+    looked_at: list[Frame] = []
+
+    def looking(where: Path, since: int) -> Iterator[Frame]:
+        for frame in read_frames(where, since):
+            looked_at.append(frame)
+            yield frame
+
+    monkeypatch.setattr("market_pipeline.feed.forwarder.read_frames", looking)
+    rig.start()
+    rig.finish()
+    assert looked_at == [first, spool[0]]
+    assert len(rig.broker.values(TRADES)) == 2 * len(spool)
 
 
 def test_memory_is_bounded_while_kafka_is_away(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,8 @@ import errno
 import json
 import logging
 import os
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -245,6 +247,52 @@ def test_connected_but_mute_is_noticed_subscribed_again_and_reconnected(rig: Rig
     assert finnhub.subscribed[0] == [*SYMBOLS, *SYMBOLS]
     gap = rig.gaps[0]
     assert gap.reason == str(Reason.MUTE)
+    assert gap.started_at == next(read_frames(rig.journal.directory)).received_at
+
+
+def test_a_feed_that_is_mute_from_the_first_connection_on_is_down_since_then(rig: Rig, finnhub: FakeFinnhub) -> None:
+    rig.mute_after_s = 0.5
+    rig.start()
+    wait_for(lambda: len(finnhub.subscribed) >= 3, "a third connection")
+    first, second = rig.gaps[:2]
+    (start,) = rig.start_gaps
+    assert first.reason == second.reason == str(Reason.MUTE)
+    assert first.started_at == start.ended_at  # when it was first subscribed
+    assert second.started_at == first.ended_at
+
+
+def test_a_mute_feed_is_down_since_its_market_is_busy_not_since_its_last_trade(rig: Rig, finnhub: FakeFinnhub) -> None:
+    finnhub.script = send_then_listen(trade_message(element()))
+    rig.mute_after_s, rig.open_market = 0.5, False
+    rig.start()
+    wait_for(lambda: rig.receiver.state.frames == 1, "the trade")
+    closed_until = time.monotonic() + 0.5
+    wait_for(lambda: time.monotonic() > closed_until, "a closed market")
+    opened_us = time.time_ns() // 1000
+    rig.open_market = True
+    wait_for(lambda: len(finnhub.subscribed) >= 2, "a second connection")
+    gap = rig.gaps[0]
+    assert gap.reason == str(Reason.MUTE)
+    assert gap.started_at > next(read_frames(rig.journal.directory)).received_at + 100_000
+    assert gap.started_at <= opened_us
+
+
+def test_a_broken_connection_was_down_since_its_last_message(rig: Rig, finnhub: FakeFinnhub) -> None:
+    """As after a cut cable or a suspended machine: the error comes long after the last message."""
+
+    def script(server: FakeFinnhub, connection: ServerConnection) -> None:
+        server.listen_to(connection, subscribed(server))
+        connection.send(trade_message(element()))
+        silent_until = time.monotonic() + 0.5
+        server.listen_to(connection, lambda: time.monotonic() > silent_until)
+        connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        connection.socket.close()
+
+    finnhub.script = script
+    rig.start()
+    wait_for(lambda: rig.gaps, "a down-time")
+    gap = rig.gaps[0]
+    assert gap.reason in {str(Reason.ERROR), str(Reason.CLOSED)}
     assert gap.started_at == next(read_frames(rig.journal.directory)).received_at
 
 

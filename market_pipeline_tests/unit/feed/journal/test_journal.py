@@ -1,7 +1,9 @@
 """The journal as its writer, its tail and its readers see it."""
 
 import errno
+import gzip
 import os
+import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from market_pipeline.feed.journal import Frame, Journal, JournalFull, read_backwards, read_frames
+from market_pipeline.feed.journal.frame import encode_frame, segment_header
 from market_pipeline.feed.journal.position import FILE_NAME, load_position
 from market_pipeline.feed.journal.retention import Limits, tidy
-from market_pipeline.feed.journal.segment import list_segments
+from market_pipeline.feed.journal.segment import list_segments, read_segment, segment_path
 
 NO_LIMITS = Limits(10**18, 10**18)
 
@@ -172,6 +175,20 @@ def test_unconfirmed_frames_of_an_earlier_process_are_counted_and_read(tmp_path:
     again.append(b"new")
     assert again.unconfirmed_frames == 19
     assert again.figures(written[12].received_at)["unconfirmed_frames"] == 19
+
+
+@given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255))
+def test_a_damaged_compressed_segment_is_told_and_never_ends_the_reader(place: float, value: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        plain = segment_path(Path(folder), 1)
+        plain.write_bytes(segment_header("finnhub") + b"".join(encode_frame(n, b"%d" % n * 9) for n in range(1, 30)))
+        whole = read_segment(plain).frames
+        compressed = bytearray(gzip.compress(plain.read_bytes(), mtime=0))
+        compressed[int(place * len(compressed))] = value
+        damaged = plain.with_name(plain.name + ".gz")
+        damaged.write_bytes(compressed)
+        parsed = read_segment(damaged)
+    assert parsed.torn or parsed.frames == whole
 
 
 def test_a_damaged_position_means_deliver_again_never_lose(tmp_path: Path) -> None:
