@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -22,6 +22,9 @@ from market_pipeline.bronze.manifest import sync_folder
 from market_pipeline.bronze.writer import ROW_GROUP_ROWS, EventTimes, open_writer
 
 logger = logging.getLogger(__name__)
+
+SETTLED = timedelta(hours=2)
+"""How long an hour has been over before its files are compacted: late trades still come for a while."""
 
 Exclusive = Callable[[], AbstractContextManager[None]]
 """Keeps readers away while it is held; raises BlockingIOError when there are some."""

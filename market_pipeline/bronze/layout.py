@@ -137,7 +137,6 @@ def day_start(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
 
-def day_span_ms(day: date) -> tuple[int, int]:
-    """A UTC day as epoch milliseconds, [start, end)."""
-    start = day_start(day)
-    return int(start.timestamp() * 1000), int((start + timedelta(days=1)).timestamp() * 1000)
+def day_hours(day: date) -> list[datetime]:
+    """The starts of a UTC day's hours."""
+    return [day_start(day) + timedelta(hours=hour) for hour in range(24)]

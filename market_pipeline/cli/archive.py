@@ -2,19 +2,16 @@
 
 import json
 import logging
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import click
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.bronze import archive as bronze
-from market_pipeline.bronze.compaction import CompactionResult
+from market_pipeline.bronze.compaction import SETTLED, CompactionResult
 from market_pipeline.bronze.manifest import ArchiveError
 from market_pipeline.cli import PipelineError, load_settings
-
-OPEN_HOURS = timedelta(hours=1)
-"""An hour is compacted when it has been over for so long: late trades still come for a while."""
 
 
 @click.command(name="archive")
@@ -43,7 +40,7 @@ def archive(compacting: bool, as_json: bool) -> None:
         raise PipelineError(str(error)) from None
     if compacting:
         try:
-            compacted = bronze.compact(settings, datetime.now(UTC) - OPEN_HOURS)
+            compacted = bronze.compact(settings, datetime.now(UTC) - SETTLED)
         except ArchiveError as error:
             raise PipelineError(str(error)) from None
     click.echo(_as_json(result, compacted) if as_json else _as_text(result, compacted))

@@ -10,8 +10,6 @@ from market_pipeline.defs.resources import PipelineResource
 MAX_RUNTIME = "dagster/max_runtime"
 """Seconds after which the run is ended: one that hangs must not hold its pool."""
 PARTITION = "dagster/partition"
-SETTLED = timedelta(hours=2)
-"""How long an hour has been over before its files are compacted."""
 
 archive = dg.define_asset_job(
     "archive",
@@ -77,6 +75,7 @@ def daily_gold_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRe
 @dg.op(pool="bronze_archive", description="One Parquet file for each UTC hour that is over.")
 def compact_hours(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
     from market_pipeline.bronze.archive import compact
+    from market_pipeline.bronze.compaction import SETTLED
 
     with told_in_one_line():
         done = compact(pipeline.settings(), datetime.now(UTC) - SETTLED)

@@ -21,6 +21,8 @@ from market_pipeline.settings import Settings
 from market_pipeline.which import where_flags
 
 CONNECT_TIMEOUT_S = 5.0
+CONCURRENT_STATEMENTS = 32
+"""How many of a list of statements are on their way at once."""
 
 
 class StoreUnreachableError(Exception):

@@ -19,9 +19,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 from market_pipeline.quality.minutes import MINUTE, DownTime, unheard_minutes, verdict
 from market_pipeline.sessions import open_spans, utc_day
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import prepared
-
-CONCURRENT_STATEMENTS = 32
+from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, prepared
 
 
 def mark_incomplete(

@@ -14,8 +14,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 
 from market_pipeline.model import Column
 from market_pipeline.settings import Settings
-
-CONCURRENT_STATEMENTS = 32
+from market_pipeline.store.cluster import CONCURRENT_STATEMENTS
 
 
 class Replaced(NamedTuple):

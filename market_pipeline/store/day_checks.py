@@ -10,12 +10,11 @@ from itertools import islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from cassandra.cluster import Session
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from market_pipeline.bronze.archive import reading
-from market_pipeline.bronze.layout import day_start
+from market_pipeline.bronze.layout import day_hours, day_start
 from market_pipeline.bronze.trades import moment, records_of_day, utc
 from market_pipeline.quality.bars import (
     BarDifference,
@@ -32,14 +31,13 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.daily_tables import trades_of_rows
 from market_pipeline.store.rebuild_bars import FIGURES, batch_bars, stored_bars
-from market_pipeline.store.trades import places_day, symbols
+from market_pipeline.store.trades import COUNT_TIMEOUT_S, places_day, silver_counts, symbols
 from market_pipeline.stream.parsing import parse
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 
 SETTLED_AFTER = timedelta(minutes=15)
 NAMED_DOUBLES = 10_000
 """Trades that are named when they are there twice: more would only fill the memory."""
-AGGREGATE_TIMEOUT_S = 300.0
 
 
 def settled_until(settings: Settings, now: datetime) -> datetime:
@@ -49,8 +47,7 @@ def settled_until(settings: Settings, now: datetime) -> datetime:
 
 def settled_hours(settings: Settings, day: date, now: datetime) -> list[datetime]:
     """The starts of the day's hours that do not change any more."""
-    hours = [day_start(day) + timedelta(hours=hour) for hour in range(24)]
-    return [hour for hour in hours if hour + timedelta(hours=1) <= settled_until(settings, now)]
+    return [hour for hour in day_hours(day) if hour + timedelta(hours=1) <= settled_until(settings, now)]
 
 
 def bar_faults(settings: Settings, day: date) -> tuple[int, list[BarFault]]:
@@ -77,7 +74,7 @@ def bar_volume_faults(settings: Settings, day: date, now: datetime) -> tuple[int
             bars = stored_bars(session, settings, symbol, day)
             in_bars |= {key: v for key, v in hourly_volume(symbol, bars).items() if key[1] in hours}
             for hour in hours:
-                summed = session.execute(add, (symbol, hour), timeout=AGGREGATE_TIMEOUT_S).one().volume
+                summed = session.execute(add, (symbol, hour), timeout=COUNT_TIMEOUT_S).one().volume
                 in_silver[symbol, hour] = summed or Decimal(0)
     return len(in_silver), differing_volumes(in_bars, in_silver)
 
@@ -118,7 +115,8 @@ def accounts(spark: SparkSession | None, settings: Settings, day: date, now: dat
                 elif (hour := moment(row.hour)) in hours:
                     total, trades = total + row.records, trades + row.trades
                     wanted[row.symbol, hour] = row.trades
-        silver = _silver_rows(session, settings, hours, {symbol for symbol, _ in wanted})
+        counts = silver_counts(session, settings, hours, {symbol for symbol, _ in wanted})
+        silver = sum(rows for _, rows in counts)
     return Accounts(total, rejected, total - rejected - trades, silver)
 
 
@@ -175,14 +173,3 @@ def subscribed(settings: Settings, beat: Beat | None, now: datetime) -> list[str
     """
     names = beat.detail.get("symbol_names") if beat and not beat.is_stale(now.timestamp()) else None
     return [str(name) for name in names] if isinstance(names, list) else list(settings.symbols)
-
-
-def _silver_rows(session: Session, settings: Settings, hours: list[datetime], more: set[str]) -> int:
-    count = session.prepare(
-        f"SELECT count(*) AS n FROM {settings.keyspace}.trades_silver WHERE symbol = ? AND bucket = ?"
-    )
-    return sum(
-        session.execute(count, (symbol, hour), timeout=AGGREGATE_TIMEOUT_S).one().n
-        for symbol in sorted(more | set(symbols(session, settings)))
-        for hour in hours
-    )

@@ -24,13 +24,12 @@ from market_pipeline.bronze.lacking import Lacking, lacking
 from market_pipeline.bronze.trades import moment, trades_of_day, utc
 from market_pipeline.model import COMPLETE, OHLCV_1M
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import connect, prepared
+from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect, prepared
 from market_pipeline.store.completeness import judge_minutes
 from market_pipeline.store.feed_gaps import down_times, lasting
 from market_pipeline.store.trades import symbols
 from market_pipeline.stream.transforms import to_bars, to_minute_rows
 
-CONCURRENT_STATEMENTS = 32
 FIGURES = tuple(c.name for c in OHLCV_1M if c.name not in ("symbol", "day", "ts", COMPLETE.name))
 Bars = Mapping[datetime, Mapping[str, Any]]
 """A symbol's bars by their start (UTC): ``FIGURES`` by name."""

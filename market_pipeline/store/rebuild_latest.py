@@ -22,10 +22,8 @@ from market_pipeline.bronze.archive import bronze_days, reading
 from market_pipeline.bronze.lacking import Lacking, lacking
 from market_pipeline.bronze.trades import moment, trades_of_day, utc
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import connect
+from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect
 from market_pipeline.stream.transforms import WRITETIME, to_latest
-
-CONCURRENT_STATEMENTS = 32
 
 
 @dataclass(frozen=True)

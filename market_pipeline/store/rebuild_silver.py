@@ -9,7 +9,7 @@ trades.
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple
 
 from cassandra.cluster import Session
@@ -18,19 +18,13 @@ from pyspark.sql import functions as F
 
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import Lacking, lacking
-from market_pipeline.bronze.layout import day_start
+from market_pipeline.bronze.layout import day_hours
 from market_pipeline.bronze.trades import moment, trades_of_day
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.trades import epoch_ms, symbols
+from market_pipeline.store.trades import COUNT_TIMEOUT_S, Partition, epoch_ms, silver_counts
 from market_pipeline.stream.sinks import write_batch
 from market_pipeline.stream.transforms import to_silver
-
-COUNT_TIMEOUT_S = 300.0
-"""A partition may hold millions of rows, and Cassandra counts them one by one."""
-
-Partition = tuple[str, datetime]
-"""Symbol and bucket, the UTC hour."""
 
 
 class _Key(NamedTuple):
@@ -66,7 +60,7 @@ def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us:
         may_lack = lacking(settings, day)
         trades = trades_of_day(spark, settings, day)
         counts = {} if trades is None else _write(trades, settings, done)
-        for partition, held in stored_counts(session, settings, day, {symbol for symbol, _ in counts}):
+        for partition, held in silver_counts(session, settings, day_hours(day), {symbol for symbol, _ in counts}):
             if held > counts.get(partition, 0):
                 removed, kept = delete_extra(session, settings, trades, partition, as_of_us, may_lack)
                 done.removed += removed
@@ -76,19 +70,6 @@ def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us:
     done.rows = sum(counts.values())
     done.seconds = time.monotonic() - began
     return done
-
-
-def stored_counts(
-    session: Session, settings: Settings, day: date, more: set[str]
-) -> Iterator[tuple[Partition, int]]:  # fmt: skip
-    """How many rows each partition of the day has, over the symbols that ever had a price and ``more``."""
-    count = session.prepare(
-        f"SELECT count(*) AS n FROM {settings.keyspace}.trades_silver WHERE symbol = ? AND bucket = ?"
-    )
-    for symbol in sorted(more | set(symbols(session, settings))):
-        for hour in range(24):
-            bucket = day_start(day) + timedelta(hours=hour)
-            yield (symbol, bucket), session.execute(count, (symbol, bucket), timeout=COUNT_TIMEOUT_S).one().n
 
 
 def _write(trades: DataFrame, settings: Settings, done: SilverDay) -> dict[Partition, int]:

@@ -1,22 +1,40 @@
 """What silver and the bars hold of a day, read partition by partition."""
 
-from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime
 
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
+from market_pipeline.bronze.layout import day_hours
 from market_pipeline.quality.doubles import Placed
 from market_pipeline.quality.ledger import BarSum, Sighting
 from market_pipeline.settings import Settings
 
 CONCURRENT_READS = 16
 PAGE_ROWS = 5_000
+COUNT_TIMEOUT_S = 300.0
+"""A partition may hold millions of rows, and Cassandra counts and adds them one by one."""
+
+Partition = tuple[str, datetime]
+"""Of ``trades_silver``: symbol and bucket, the UTC hour."""
 
 
 def symbols(session: Session, settings: Settings) -> list[str]:
     """Every symbol that ever had a price: one row each in ``latest_prices``."""
     return sorted(row.symbol for row in session.execute(f"SELECT symbol FROM {settings.keyspace}.latest_prices"))
+
+
+def silver_counts(
+    session: Session, settings: Settings, hours: Sequence[datetime], more: set[str]
+) -> Iterator[tuple[Partition, int]]:
+    """How many rows ``trades_silver`` has in each of the hours, over ``symbols`` and ``more``."""
+    count = session.prepare(
+        f"SELECT count(*) AS n FROM {settings.keyspace}.trades_silver WHERE symbol = ? AND bucket = ?"
+    )
+    for symbol in sorted(more | set(symbols(session, settings))):
+        for hour in hours:
+            yield (symbol, hour), session.execute(count, (symbol, hour), timeout=COUNT_TIMEOUT_S).one().n
 
 
 def silver_day(session: Session, settings: Settings, day: date) -> Iterator[Sighting]:
@@ -26,10 +44,9 @@ def silver_day(session: Session, settings: Settings, day: date) -> Iterator[Sigh
         "WHERE symbol = ? AND bucket = ?"
     )
     prepared.fetch_size = PAGE_ROWS
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     for symbol in symbols(session, settings):
-        for hour in range(24):
-            for row in session.execute(prepared, (symbol, start + timedelta(hours=hour))):
+        for hour in day_hours(day):
+            for row in session.execute(prepared, (symbol, hour)):
                 yield Sighting(row.symbol, epoch_ms(row.ts), row.trade_id, row.price, row.volume)
 
 
@@ -39,10 +56,9 @@ def places_day(session: Session, settings: Settings, day: date) -> Iterator[Plac
         f"SELECT ts, trade_id FROM {settings.keyspace}.trades_silver WHERE symbol = ? AND bucket = ?"
     )
     prepared.fetch_size = PAGE_ROWS
-    start = datetime(day.year, day.month, day.day, tzinfo=UTC)
     for symbol in symbols(session, settings):
-        for hour in range(24):
-            for row in session.execute(prepared, (symbol, start + timedelta(hours=hour))):
+        for hour in day_hours(day):
+            for row in session.execute(prepared, (symbol, hour)):
                 yield Placed(row.trade_id, symbol, epoch_ms(row.ts))
 
 

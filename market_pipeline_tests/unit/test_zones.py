@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from market_pipeline.bronze.layout import day_span_ms, hour_folder, hour_of
+from market_pipeline.bronze.layout import day_hours, hour_folder, hour_of
 from market_pipeline.bronze.trades import moment, utc
 from market_pipeline.defs.partitions import DAILY
 from market_pipeline.feed.gaps import Gap, rows_of
@@ -32,28 +32,23 @@ def _host_zone(request: pytest.FixtureRequest) -> Iterator[None]:
     time.tzset()
 
 
-def hours_of(day: date) -> list[datetime]:
-    return [datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(hours=hour) for hour in range(24)]
-
-
 @pytest.mark.parametrize("day", CHANGES)
 def test_the_archive_has_24_folders_of_a_day_and_finds_each_again(day: date) -> None:
-    start, end = day_span_ms(day)
-    hours = range(start // 3_600_000, end // 3_600_000)
+    hours = [int(at.timestamp()) // 3600 for at in day_hours(day)]
     assert [str(hour_folder(hour)) for hour in hours] == [f"date={day}/hour={hour:02d}" for hour in range(24)]
     assert [hour_of(hour_folder(hour)) for hour in hours] == list(hours)
 
 
 @pytest.mark.parametrize("day", CHANGES)
 def test_a_moment_survives_the_way_to_cassandra_and_back(day: date) -> None:
-    for at in hours_of(day):
+    for at in day_hours(day):
         of_the_driver = at.replace(tzinfo=None)
         assert utc(of_the_driver) == at == moment(epoch_ms(of_the_driver))
 
 
 @pytest.mark.parametrize("day", CHANGES)
 def test_a_gap_is_cut_at_midnight_utc(day: date) -> None:
-    noon = hours_of(day)[12]
+    noon = day_hours(day)[12]
     start, end = (int(at.timestamp()) * 1_000_000 for at in (noon, noon + timedelta(days=1)))
     rows = list(rows_of(Gap(start, "x", ("A",), end)))
     assert [(row.day, row.started_at) for row in rows] == [
@@ -63,7 +58,7 @@ def test_a_gap_is_cut_at_midnight_utc(day: date) -> None:
 
 @pytest.mark.parametrize("day", CHANGES)
 def test_a_day_has_1440_minutes(day: date) -> None:
-    midnight = hours_of(day)[0]
+    midnight = day_hours(day)[0]
     spans = open_spans("BINANCE:BTCUSDT", midnight, midnight + timedelta(days=1))
     assert len(set(minutes_of(spans, midnight + timedelta(days=2)))) == 1440
 
