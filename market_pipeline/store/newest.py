@@ -3,18 +3,18 @@
 from datetime import UTC, datetime
 
 from cassandra.cluster import Session
+from cassandra.concurrent import execute_concurrent_with_args
 
 from market_pipeline.settings import Settings
-
-CANDIDATES = 5
-"""``latest_prices`` may have a trade some milliseconds before ``trades_silver`` has it."""
+from market_pipeline.store.cluster import CONCURRENT_STATEMENTS
 
 
 def newest_received_at(session: Session, settings: Settings) -> datetime | None:
     """When the newest queryable trade was received; None when there is none.
 
-    It is the trade of ``latest_prices`` that arrived last, as ``trades_silver`` has it: its ``trade_id`` can't tell,
-    for a trade that is replayed keeps that of its recording.
+    Each symbol's trade of ``latest_prices`` is looked up in ``trades_silver``, which alone has the time of receipt:
+    ``trade_id`` can't tell, for a trade that is replayed keeps that of its recording. One that ``trades_silver`` does
+    not have, because it comes some milliseconds later or its time to live is over, is passed over.
 
     Raises:
         any of ``STORE_ERRORS``: Cassandra fails, or the tables are not there yet.
@@ -24,9 +24,10 @@ def newest_received_at(session: Session, settings: Settings) -> datetime | None:
         f"SELECT received_at FROM {settings.keyspace}.trades_silver "
         "WHERE symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
     )
-    for price in sorted(prices, key=lambda row: row.trade_id, reverse=True)[:CANDIDATES]:
-        hour = price.ts.replace(minute=0, second=0, microsecond=0)
-        trade = session.execute(query, (price.symbol, hour, price.ts, price.trade_id)).one()
-        if trade is not None:
-            return trade.received_at.replace(tzinfo=UTC)  # type: ignore[no-any-return]
-    return None
+    places = [
+        (price.symbol, price.ts.replace(minute=0, second=0, microsecond=0), price.ts, price.trade_id)
+        for price in prices
+    ]
+    answers = execute_concurrent_with_args(session, query, places, concurrency=CONCURRENT_STATEMENTS)
+    found = (trade for _, rows in answers if (trade := rows.one()) is not None)
+    return max((trade.received_at.replace(tzinfo=UTC) for trade in found), default=None)

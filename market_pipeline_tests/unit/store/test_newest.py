@@ -1,43 +1,67 @@
 """The newest queryable trade: of the one that arrived last, when it was received."""
 
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from market_pipeline.settings import Settings
+from market_pipeline.store import newest
 from market_pipeline.store.newest import newest_received_at
 
 TS = datetime(2021, 1, 8, 10, 17, 3)  # noqa: DTZ001 - the driver gives UTC without a zone
-RECEIVED = datetime(2021, 1, 8, 10, 17, 4)  # noqa: DTZ001
+
+
+def received(minute: int) -> datetime:
+    return TS + timedelta(minutes=minute)
 
 
 class Tables:
-    """Answers as a session does: ``latest_prices`` has a row for each id, ``trades_silver`` those of ``silver``."""
+    """Answers as a session does: ``latest_prices`` has a row for each id; ``silver`` tells the minute in which the
+    trade of an id that ``trades_silver`` has was received."""
 
-    def __init__(self, latest: list[str], silver: set[str]) -> None:
+    def __init__(self, latest: Iterable[str], silver: Mapping[str, int]) -> None:
         self._latest = latest
         self._silver = silver
 
     def prepare(self, query: str) -> str:
         return query
 
-    def execute(self, query: str, key: tuple[Any, ...] = ()) -> Any:
-        if not key:
-            return [SimpleNamespace(symbol="A", ts=TS, trade_id=trade_id) for trade_id in self._latest]
-        assert key[:3] == ("A", TS.replace(minute=0, second=0), TS)
-        found = SimpleNamespace(received_at=RECEIVED) if key[3] in self._silver else None
+    def execute(self, query: str) -> Any:
+        return [SimpleNamespace(symbol=f"S{trade_id}", ts=TS, trade_id=trade_id) for trade_id in self._latest]
+
+    def look_up(self, key: tuple[Any, ...]) -> Any:
+        trade_id = key[3]
+        assert key[:3] == (f"S{trade_id}", TS.replace(minute=0, second=0), TS)
+        there = trade_id in self._silver
+        found = SimpleNamespace(received_at=received(self._silver[trade_id])) if there else None
         return SimpleNamespace(one=lambda: found)
 
 
-def newest(latest: list[str], silver: set[str]) -> datetime | None:
+@pytest.fixture(autouse=True)
+def _one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    def execute(session: Tables, _: str, keys: Iterable[tuple[Any, ...]], **__: Any) -> list[tuple[bool, Any]]:
+        return [(True, session.look_up(key)) for key in keys]
+
+    monkeypatch.setattr(newest, "execute_concurrent_with_args", execute)
+
+
+def newest_of(latest: Iterable[str], silver: Mapping[str, int]) -> datetime | None:
     session: Any = Tables(latest, silver)
     return newest_received_at(session, Settings.load())
 
 
+def test_a_trade_that_is_replayed_is_the_newest_although_its_id_is_old() -> None:
+    live = {f"09{number}": number for number in range(10)}
+    assert newest_of(["01", *live], {"01": 30, **live}) == received(30).replace(tzinfo=UTC)
+
+
 def test_a_price_that_comes_before_its_trade_is_passed_over() -> None:
-    assert newest(["0001", "0003", "0002"], {"0001", "0002"}) == RECEIVED.replace(tzinfo=UTC)
+    assert newest_of(["0001", "0003", "0002"], {"0001": 1, "0002": 2}) == received(2).replace(tzinfo=UTC)
 
 
 def test_there_is_none_before_the_first() -> None:
-    assert newest([], set()) is None
-    assert newest(["0001"], set()) is None
+    assert newest_of([], {}) is None
+    assert newest_of(["0001"], {}) is None
