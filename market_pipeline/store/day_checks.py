@@ -157,12 +157,16 @@ def daily_bar_faults(settings: Settings, day: date, now: datetime) -> tuple[int,
 
 
 def newest_prices(settings: Settings, now: datetime) -> dict[str, datetime | None]:
-    """Event time of each symbol's newest price; a subscribed symbol that never had one has None."""
+    """Event time of each subscribed symbol's newest price, None for one that never had any.
+
+    Prices of symbols that nobody subscribes any more stay in the table for good; they can't get newer.
+    """
     beat = read_heartbeat(settings.paths.heartbeat("producer"))
     newest: dict[str, datetime | None] = dict.fromkeys(subscribed(settings, beat, now))
     with connect(settings) as session:
         for row in session.execute(f"SELECT symbol, ts FROM {settings.keyspace}.latest_prices"):
-            newest[row.symbol] = utc(row.ts) if row.ts else None
+            if row.symbol in newest:
+                newest[row.symbol] = utc(row.ts) if row.ts else None
     return newest
 
 

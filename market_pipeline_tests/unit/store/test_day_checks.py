@@ -3,6 +3,7 @@
 from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from market_pipeline.model import trade_id
 from market_pipeline.quality.doubles import Placed
 from market_pipeline.settings import Settings
 from market_pipeline.store import day_checks
-from market_pipeline.store.day_checks import silver_doubles, subscribed
+from market_pipeline.store.day_checks import newest_prices, silver_doubles, subscribed
 from market_pipeline.supervision.heartbeat import Beat
 
 NOW = datetime(2025, 11, 28, 15, tzinfo=UTC)
@@ -38,6 +39,17 @@ def test_the_symbols_are_those_of_the_producer_while_it_runs(
 ) -> None:
     settings = Settings.load(data_dir=tmp_path, symbols=("AAPL", "MSFT"))
     assert subscribed(settings, told, NOW) == expected
+
+
+def test_a_price_whose_symbol_nobody_subscribes_any_more_is_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = datetime(2025, 11, 28, 14, 59)  # noqa: DTZ001 - the driver gives UTC without a zone
+    rows = [SimpleNamespace(symbol=symbol, ts=at) for symbol in ("AAPL", "BINANCE:BTCUSDT")]
+    session = SimpleNamespace(execute=lambda _: rows)
+    monkeypatch.setattr(day_checks, "connect", lambda _: nullcontext(session))
+    settings = Settings.load(data_dir=tmp_path, symbols=("BINANCE:BTCUSDT", "BINANCE:ETHUSDT"))
+    assert newest_prices(settings, NOW) == {"BINANCE:BTCUSDT": at.replace(tzinfo=UTC), "BINANCE:ETHUSDT": None}
 
 
 def test_a_trade_under_another_symbol_is_found_however_far_down_it_stands(
