@@ -60,7 +60,7 @@ def trades_raw(context: dg.AssetExecutionContext, pipeline: PipelineResource) ->
             context.add_asset_metadata(metadata, partition_key=day.isoformat())
 
 
-def archive_and_tell(context: dg.AssetExecutionContext, settings: Any) -> Any:
+def archive_and_tell(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, settings: Any) -> Any:
     """Bring bronze up to date; lost offsets are logged as an error and don't stop the run: the rest is archived."""
     from market_pipeline.bronze import archive
 

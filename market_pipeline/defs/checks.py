@@ -6,6 +6,7 @@ from typing import Any
 
 import dagster as dg
 
+from market_pipeline.defs.bronze import archive_and_tell
 from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.partitions import DAILY, days_of
 from market_pipeline.defs.resources import BatchSpark, PipelineResource
@@ -46,12 +47,12 @@ def no_doubled_trade_id(context: dg.AssetCheckExecutionContext, pipeline: Pipeli
 def bronze_is_silver_plus_rejected(
     context: dg.AssetCheckExecutionContext, pipeline: PipelineResource, spark: BatchSpark
 ) -> dg.AssetCheckResult:
-    from market_pipeline.bronze.archive import archive_new, summarise_day
+    from market_pipeline.bronze.archive import summarise_day
     from market_pipeline.store.day_checks import accounts
 
     with told_in_one_line():
         settings, now = pipeline.settings(), datetime.now(UTC)
-        archive_new(settings)
+        archive_and_tell(context, settings)
         told, totals = [], []
         for day in days_of(context):
             held = summarise_day(settings, day)
@@ -112,12 +113,12 @@ def bar_volume_is_silver_volume(
 def stream_bars_are_batch_bars(
     context: dg.AssetCheckExecutionContext, pipeline: PipelineResource, spark: BatchSpark
 ) -> dg.AssetCheckResult:
-    from market_pipeline.bronze.archive import archive_new, summarise_day
+    from market_pipeline.bronze.archive import summarise_day
     from market_pipeline.store.day_checks import bar_differences
 
     with told_in_one_line():
         settings, now = pipeline.settings(), datetime.now(UTC)
-        archive_new(settings)
+        archive_and_tell(context, settings)
 
     def look(day: date) -> Looked:
         rows = summarise_day(settings, day).rows

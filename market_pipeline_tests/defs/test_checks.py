@@ -11,6 +11,7 @@ import pytest
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.bronze import archive
+from market_pipeline.bronze.archive import ArchiveResult, OffsetsLost
 from market_pipeline.bronze.manifest import OffsetGap
 from market_pipeline.defs import checks
 from market_pipeline.defs.resources import BatchSpark, PipelineResource
@@ -82,7 +83,7 @@ def test_a_doubled_id_fails(pipeline: PipelineResource, monkeypatch: pytest.Monk
 def test_bronze_must_be_accounted_for(
     pipeline: PipelineResource, monkeypatch: pytest.MonkeyPatch, silver: int, passed: bool
 ) -> None:
-    monkeypatch.setattr(archive, "archive_new", lambda _: None)
+    monkeypatch.setattr(archive, "archive_new", lambda _: ArchiveResult())
     told(monkeypatch, "accounts", Accounts(10, 2, 1, silver))
     result = judge(checks.bronze_is_silver_plus_rejected, pipeline=pipeline, spark=BatchSpark())
     assert result.passed is passed
@@ -90,7 +91,7 @@ def test_bronze_must_be_accounted_for(
 
 
 def test_late_trades_warn(pipeline: PipelineResource, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(archive, "archive_new", lambda _: None)
+    monkeypatch.setattr(archive, "archive_new", lambda _: ArchiveResult())
     told(monkeypatch, "bar_differences", (1, [BarDifference("AAPL", AT, "volume", Decimal(3), Decimal(4))]))
     result = judge(checks.stream_bars_are_batch_bars, pipeline=pipeline, spark=BatchSpark())
     assert not result.passed
@@ -104,6 +105,24 @@ def test_lost_offsets_warn_by_name(pipeline: PipelineResource, monkeypatch: pyte
     result = judge_now(checks.no_offsets_lost, pipeline)
     assert not result.passed
     assert result.metadata["first faults"].value == "- partition 1 offsets 5 to 8 (aged out)"
+
+
+@pytest.mark.parametrize(
+    ("check", "asked", "answer"),
+    [
+        (checks.bronze_is_silver_plus_rejected, "accounts", Accounts(10, 2, 1, 7)),
+        (checks.stream_bars_are_batch_bars, "bar_differences", (1, [])),
+    ],
+)
+def test_lost_offsets_keep_no_check_from_judging(
+    pipeline: PipelineResource, monkeypatch: pytest.MonkeyPatch, check: Any, asked: str, answer: Any
+) -> None:
+    def lost(_: object) -> None:
+        raise OffsetsLost(ArchiveResult(gaps=[OffsetGap(1, 5, 9, "aged out", "2025-01-01T00:00:00+00:00")]))
+
+    monkeypatch.setattr(archive, "archive_new", lost)
+    told(monkeypatch, asked, answer)
+    assert judge(check, pipeline=pipeline, spark=BatchSpark()).passed
 
 
 def test_a_crypto_price_of_yesterday_is_stale(pipeline: PipelineResource, monkeypatch: pytest.MonkeyPatch) -> None:
