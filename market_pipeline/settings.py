@@ -46,6 +46,7 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default_factory=_default_data_dir, description="Everything the pipeline keeps")
     port_base: int = Field(29000, ge=1024, le=65400, description="First of the 100 ports the pipeline may use")
     java_home: Path | None = Field(None, description="A Java 17 to use instead of the one that is found")
+    dagster: bool = Field(True, description="Run Dagster's webserver and daemon too: off where they run elsewhere")
 
     feed: Feed | None = Field(None, description="Where trades come from; unset: finnhub with a key, else simulator")
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(DEFAULT_SYMBOLS, description="Comma-separated symbols")
@@ -82,7 +83,9 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str | None = Field(
         None, validation_alias=AliasChoices("kafka_bootstrap_servers", "KAFKA_BOOTSTRAP_SERVERS")
     )
-    kafka_partitions: int = Field(2, ge=1, description="Partitions of trades_raw (a real-time task slot each)")
+    kafka_partitions: int = Field(
+        2, ge=1, description="Partitions of a new trades_raw; each takes two of Spark's task slots"
+    )
     kafka_replication: int = Field(1, ge=1)
     kafka_retention_hours: int = Field(72, ge=1)
     topic: str = "trades_raw"
@@ -103,7 +106,11 @@ class Settings(BaseSettings):
     )
     server_log: ServerLog = Field("file", description="Where Kafka and Cassandra log: their own file or the console")
 
-    spark_master: str = Field("local[8,4]", validation_alias=AliasChoices("spark_master", "SPARK_MASTER"))
+    spark_master: str | None = Field(
+        None,
+        validation_alias=AliasChoices("spark_master", "SPARK_MASTER"),
+        description="Unset: Spark runs in the stream's own process, with slots for every partition",
+    )
     spark_driver_host: str = Field(LOOPBACK, description="Name under which a cluster's executors reach the driver")
     spark_driver_memory_mb: int = Field(768, ge=512)
     stream_mode: StreamMode = Field("real-time", description="micro-batch: no start-up check of Spark is switched off")
@@ -174,8 +181,14 @@ class Settings(BaseSettings):
         return not self.cassandra_contact_points
 
     @property
+    def master(self) -> str:
+        """Spark's master. A slot is not a processor: a real-time task that waits costs next to nothing. (The 4 is how
+        often a task may fail, which is once where it isn't said.)"""
+        return self.spark_master or f"local[{2 * self.kafka_partitions + 4},4]"
+
+    @property
     def local_spark(self) -> bool:
-        return self.spark_master.startswith("local")
+        return self.master.startswith("local")
 
     @property
     def bootstrap_servers(self) -> str:

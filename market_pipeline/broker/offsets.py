@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, client_config, reason
+from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, client_config, is_silence, reason
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.settings import Settings
 
@@ -89,6 +89,15 @@ def group_offsets(settings: Settings, group: str, topic: str) -> dict[int, int |
                 time.sleep(0.05)
 
 
+class OffsetsRefused(Exception):
+    """Kafka does not set a group's offsets: it has members, for one, who would lose their place."""
+
+    def __init__(self, group: str, error: KafkaError) -> None:
+        super().__init__(
+            f"Kafka does not set the offsets of group {group} ({error.str()}): does anybody consume with it?"
+        )
+
+
 @contextmanager
 def _member_of_nothing(settings: Settings, group: str) -> Iterator[Consumer]:
     """A consumer that never subscribes: it may ask for a group's offsets without joining the group.
@@ -104,16 +113,22 @@ def _member_of_nothing(settings: Settings, group: str) -> Iterator[Consumer]:
 
 
 def commit_group_offsets(settings: Settings, group: str, topic: str, offsets: dict[int, int]) -> None:
-    """Set the group's next offsets. Kafka refuses while the group has members: nobody may subscribe with it.
+    """Set the group's next offsets.
 
     Raises:
-        BrokerUnreachableError: Kafka does not answer or refuses.
+        BrokerUnreachableError: Kafka does not answer.
+        OffsetsRefused: it answers, and does not take them.
     """
     request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p, o) for p, o in offsets.items()])
     try:
-        admin(settings).alter_consumer_group_offsets([request], request_timeout=TIMEOUT_S)[group].result()
+        answer = admin(settings).alter_consumer_group_offsets([request], request_timeout=TIMEOUT_S)[group].result()
     except KafkaException as error:
-        raise BrokerUnreachableError(settings, error) from None
+        if is_silence(error):
+            raise BrokerUnreachableError(settings, error) from None
+        raise OffsetsRefused(group, error.args[0]) from None
+    for part in answer.topic_partitions:
+        if part.error is not None:
+            raise OffsetsRefused(group, part.error)
 
 
 def partition_lags(settings: Settings, group: str, topic: str) -> list[PartitionLag]:
@@ -126,18 +141,6 @@ def partition_lags(settings: Settings, group: str, topic: str) -> list[Partition
     committed = group_offsets(settings, group, topic)
     begin, end = begin_offsets(settings, topic), end_offsets(settings, topic)
     return [PartitionLag(p, begin[p], end[p], committed.get(p)) for p in sorted(end)]
-
-
-def lag(settings: Settings) -> int | None:
-    """Records of ``trades_raw`` that the stream has not made queryable; None when that is unknown.
-
-    Raises:
-        BrokerUnreachableError: Kafka does not answer.
-        TopicError: there is no such topic.
-    """
-    parts = [part.lag for part in partition_lags(settings, settings.consumer_group, settings.topic)]
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
 
 
 def list_groups(settings: Settings) -> list[tuple[str, str]]:

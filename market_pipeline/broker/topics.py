@@ -74,13 +74,20 @@ def ensure_topics(settings: Settings) -> list[str]:
         BrokerUnreachableError: Kafka does not answer.
         TopicError: Kafka refuses (more replicas than brokers, say).
     """
-    present = {topic.name for topic in list_topics(settings)}
+    present = {topic.name: topic for topic in list_topics(settings)}
     missing = [spec for spec in pipeline_topics(settings) if spec.name not in present]
     for spec in missing:
         create_topic(settings, spec)
     for spec in pipeline_topics(settings):
-        if spec.name in present:
+        if (found := present.get(spec.name)) is not None:
             _configure(settings, spec)
+            if (
+                found.partitions != spec.partitions
+            ):  # adding some would move symbols between them, and break their order
+                logger.warning(
+                    "topic %s keeps its %d partitions (%d are set, which a new topic would get)",
+                    *(spec.name, found.partitions, spec.partitions),
+                )
     return [spec.name for spec in missing]
 
 

@@ -20,12 +20,13 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 
 from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.broker.offsets import end_offsets
 from market_pipeline.broker.topics import TopicError, wait_for_kafka
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
-from market_pipeline.stream import bars, class_archive, dead_letters, position, queries
+from market_pipeline.stream import bars, class_archive, dead_letters, position, queries, slots
 from market_pipeline.stream.failure import StreamError, one_line
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.parsing import valid
@@ -81,6 +82,7 @@ class Application:
         threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
         position.forget_half_written(settings)
         position.check(settings)
+        slots.check(settings, len(end_offsets(settings, settings.topic)))
         spark = self._session.spark
         ProgressListener(self._progress, self._wish.look).listen(spark)
         with connect(settings) as cassandra:

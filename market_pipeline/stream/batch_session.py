@@ -23,7 +23,7 @@ def batch_configuration(settings: Settings) -> dict[str, str]:
     jars = [str(path) for path in classpath("spark")]
     return configuration(settings) | {
         "spark.app.name": "market-pipeline batch",
-        "spark.master": LOCAL_MASTER if local else settings.spark_master,
+        "spark.master": LOCAL_MASTER if local else settings.master,
         "spark.driver.memory": f"{settings.spark_driver_memory_mb}m",
         "spark.driver.extraClassPath": os.pathsep.join(jars),
         **({} if local else {"spark.jars": ",".join(jars)}),

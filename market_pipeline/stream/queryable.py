@@ -100,11 +100,14 @@ class Queryable:
             self._newest = trade
 
     def reached(self, offsets: Mapping[int, int]) -> None:
-        """Everything below these offsets is queryable."""
+        """Everything below these offsets is queryable, or was rejected."""
         for partition, offset in offsets.items():
             if offset > self.visible.get(partition, -1):
                 self.visible[partition] = offset
                 self.advanced_at = self._clock()
+            awaited = self._awaited.get(partition)
+            if awaited is not None and awaited.end <= offset:
+                del self._awaited[partition]  # Spark is past it: it will not be found any more if it wasn't by now
 
     def view(self) -> View:
         known = bool(self._ends) and self._ends.keys() <= self.visible.keys()

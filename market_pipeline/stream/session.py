@@ -31,7 +31,7 @@ class Session:
 def configuration(settings: Settings) -> dict[str, str]:
     """Spark's configuration, for the stream and for batches alike; memory and class path are the JVM's arguments."""
     return {
-        "spark.master": settings.spark_master,
+        "spark.master": settings.master,
         "spark.app.name": "market-pipeline",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",

@@ -18,7 +18,13 @@ from cassandra.cluster import Session
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from market_pipeline.broker.client import BrokerUnreachableError, client_config
-from market_pipeline.broker.offsets import begin_offsets, commit_group_offsets, end_offsets, group_offsets
+from market_pipeline.broker.offsets import (
+    OffsetsRefused,
+    begin_offsets,
+    commit_group_offsets,
+    end_offsets,
+    group_offsets,
+)
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.model import Trade
 from market_pipeline.settings import Settings
@@ -42,6 +48,7 @@ class Visibility:
         self._committed = committed
         self._queryable = Queryable(settings.topic)
         self._mirrored: dict[int, int] = {}
+        self._refused = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="visibility", daemon=True)
         self._consumer = Consumer(
@@ -90,8 +97,8 @@ class Visibility:
             BrokerUnreachableError, TopicError, KafkaException: Kafka does not answer.
             any of ``STORE_ERRORS``: Cassandra does not answer.
         """
+        committed = self._committed()  # asked for first: what is in it and not found below was rejected
         wanted = self._queryable.ends(end_offsets(self._settings, self._settings.topic))
-        self._queryable.reached(self._committed())
         for partition in wanted:
             awaited = self._newest_trade(partition, self._queryable.end(partition))
             if awaited is not None:
@@ -99,14 +106,15 @@ class Visibility:
         for partition, awaited in self._queryable.awaited.items():
             if awaited.trade is None or self._is_queryable(awaited.trade):
                 self._queryable.found(partition)
+        self._queryable.reached(committed)
         self.view = self._queryable.view()
-        self._mirror()
 
     def _run(self) -> None:
         self._start_from_group()
         while not self._stopped.wait(LOOK_EVERY_S):
             try:
                 self.look()
+                self._mirror()
             except (BrokerUnreachableError, TopicError, KafkaException, *STORE_ERRORS) as error:
                 # both have watchers of their own; here it only means that lag is not known
                 logger.debug("lag is unknown: %s", error)
@@ -162,5 +170,12 @@ class Visibility:
     def _mirror(self) -> None:
         changed = {p: offset for p, offset in self._queryable.visible.items() if self._mirrored.get(p) != offset}
         if changed:
-            commit_group_offsets(self._settings, self._settings.consumer_group, self._settings.topic, changed)
-            self._mirrored |= changed
+            try:
+                commit_group_offsets(self._settings, self._settings.consumer_group, self._settings.topic, changed)
+            except OffsetsRefused as error:
+                if not self._refused:
+                    logger.warning("Kafka's own tools show an old lag from now on: %s", error)
+                self._refused = True
+            else:
+                self._mirrored |= changed
+                self._refused = False

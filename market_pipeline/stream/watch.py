@@ -75,6 +75,8 @@ class Watch:
                 if name not in heard:
                     self._check_ended(query, name, may_end=query in passing)
             if passing and not any(query.isActive for query in passing):
+                for query in passing:  # one that failed just now may not have been heard of yet
+                    self._check_ended(query, names[query], may_end=True)
                 return
             lag = self.visibility.view.lag
             lasts = backlog.lasts(time.monotonic(), lag)

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from click.testing import CliRunner, Result
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import ConfigResource
 
 from market_pipeline.broker.client import BrokerUnreachableError, admin, client_config
 from market_pipeline.broker.offsets import (
+    OffsetsRefused,
     begin_offsets,
     commit_group_offsets,
     end_offsets,
@@ -31,6 +32,7 @@ from market_pipeline.broker.topics import (
 )
 from market_pipeline.cli import main
 from market_pipeline.settings import Settings
+from market_pipeline_tests.waiting import wait_for
 
 pytestmark = pytest.mark.real_servers
 
@@ -112,6 +114,24 @@ def test_lag_is_what_is_not_yet_committed(servers: Settings, topic: str) -> None
     assert group in dict(list_groups(servers))
     described = json.loads(run(servers, "groups", "describe", group, "--topic", topic, "--json").stdout)
     assert [row["lag"] for row in described] == [1, 0, 0]
+
+
+def test_offsets_of_a_group_with_members_are_refused_by_name(servers: Settings, topic: str) -> None:
+    group = f"group-{topic}"
+    consumer = Consumer(client_config(servers) | {"group.id": group})
+    try:
+        consumer.subscribe([topic])
+        wait_for(lambda: (consumer.poll(0.1), consumer.assignment())[1], "a place in the group", within_s=60)
+        with pytest.raises(OffsetsRefused, match=f"{group} .*does anybody consume with it"):
+            commit_group_offsets(servers, group, topic, {0: 0})
+    finally:
+        consumer.close()
+    commit_group_offsets(servers, group, topic, {0: 0})
+
+
+def test_a_topic_keeps_its_partitions_and_says_so(servers: Settings, caplog: pytest.LogCaptureFixture) -> None:
+    assert ensure_topics(servers.model_copy(update={"kafka_partitions": servers.kafka_partitions + 3})) == []
+    assert f"topic {servers.topic} keeps its {servers.kafka_partitions} partitions" in caplog.text
 
 
 def test_the_runbooks_topic_commands(servers: Settings) -> None:

@@ -49,6 +49,17 @@ def test_what_is_awaited_stays_until_it_is_found_while_the_end_moves() -> None:
     assert reckoning.ends({0: 25}) == [0]
 
 
+def test_what_spark_has_passed_and_did_not_write_is_awaited_no_longer() -> None:
+    reckoning = Queryable(TOPIC)
+    reckoning.ends({0: 10})
+    reckoning.wait_for(0, Awaited(10, trade(1_000_000)))
+    reckoning.reached({0: 9})
+    assert 0 in reckoning.awaited
+    reckoning.reached({0: 12})
+    assert reckoning.awaited == {}
+    assert reckoning.ends({0: 15}) == [0]
+
+
 def test_offsets_never_go_back() -> None:
     reckoning = Queryable(TOPIC)
     reckoning.ends({0: 30})

@@ -69,6 +69,14 @@ def test_a_query_that_fails_is_told_by_its_cause(monkeypatch: pytest.MonkeyPatch
         run(watch(), [failed], [])
 
 
+def test_a_batch_that_failed_and_is_still_heard_of_did_not_end_well(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(position, "check", lambda settings: None)
+    looks = watch()
+    looks.progress.hear("trades_silver")  # Spark tells of a query's end a little after it
+    with pytest.raises(StreamError, match=r"query trades_silver failed: .*no room"):
+        run(looks, [], [Query("trades_silver", RuntimeError("no room"))])
+
+
 def test_a_query_that_ends_without_a_reason_is_an_error() -> None:
     with pytest.raises(StreamError, match="query ohlcv_1m ended"):
         run(watch(), [Query("ohlcv_1m")], [])
