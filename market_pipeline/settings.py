@@ -83,9 +83,7 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str | None = Field(
         None, validation_alias=AliasChoices("kafka_bootstrap_servers", "KAFKA_BOOTSTRAP_SERVERS")
     )
-    kafka_partitions: int = Field(
-        2, ge=1, description="Partitions of a new trades_raw; each takes two of Spark's task slots"
-    )
+    kafka_partitions: int = Field(2, ge=1, description="Partitions of a new trades_raw; each holds two task slots")
     kafka_replication: int = Field(1, ge=1)
     kafka_retention_hours: int = Field(72, ge=1)
     topic: str = "trades_raw"

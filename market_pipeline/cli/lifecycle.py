@@ -49,6 +49,7 @@ START_FAILURES = (
 @click.option("--replay-file", type=click.Path(path_type=Path), metavar="F", help="What the replayer plays.")
 @click.option("--replay-speed", metavar="X|max", help="Replay: times real time, or as fast as it is taken.")
 @click.option("--replay-once", is_flag=True, default=None, help="Replay: stop after the last message.")
+@click.option("--dagster/--no-dagster", default=None, help="Run Dagster too, or leave it to one that runs elsewhere.")
 def up(
     detach: bool,
     feed: str | None,
@@ -57,6 +58,7 @@ def up(
     replay_file: Path | None,
     replay_speed: str | None,
     replay_once: bool | None,
+    dagster: bool | None,
 ) -> None:
     """Start Kafka, Cassandra, the feed, the stream and Dagster, and show the first trades.
 
@@ -78,6 +80,7 @@ def up(
         replay_file=replay_file.expanduser().resolve() if replay_file else None,
         replay_speed=replay_speed,
         replay_once=replay_once,
+        dagster=dagster,
     )
     console = Console()
     with _interruptible():
@@ -88,7 +91,7 @@ def up(
             console.print(_headline(settings), highlight=False, soft_wrap=True)
             with display:
                 start.run()
-                without_dagster = _dagster(start, wait=not detach)
+                without_dagster = _dagster(start, wait=not detach) if settings.dagster else None
             what_next(settings, console, detached=detach)
             if detach:
                 if without_dagster:

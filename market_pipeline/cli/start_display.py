@@ -93,9 +93,10 @@ def what_next(settings: Settings, console: Console, *, detached: bool) -> None:
     """The addresses, and what to type next."""
     flags = where_flags(settings)
     keyspace = settings.keyspace
-    dagster_too = "   (starting: its page takes up to a minute)" if detached else ""
+    starting = "   (starting: its page takes up to a minute)" if detached else ""
+    dagster = f"  Dagster    http://{LOOPBACK}:{settings.ports.webserver}{starting}\n" if settings.dagster else ""
     console.print(
-        f"\n  Dagster    http://{LOOPBACK}:{settings.ports.webserver}{dagster_too}\n"
+        f"\n{dagster}"
         f"  Kafka      {settings.bootstrap_servers}\n"
         f"  Cassandra  {settings.contact_points[0]}:{settings.cql_port}\n"
         f"  data       {settings.data_dir}\n\n"

@@ -24,7 +24,9 @@ class TakenPort:
 def needed(settings: Settings) -> dict[str, int]:
     """The ports that this pipeline's own servers will listen on, by what they are for."""
     ports = settings.ports
-    wanted = {"dagster-webserver": ports.webserver, "dagster-code-server": ports.dagster_code}
+    wanted: dict[str, int] = {}
+    if settings.dagster:
+        wanted |= {"dagster-webserver": ports.webserver, "dagster-code-server": ports.dagster_code}
     if settings.embedded_kafka:
         wanted |= {"kafka": ports.kafka, "kafka controller": ports.kafka_controller}
     if settings.embedded_cassandra:

@@ -75,6 +75,7 @@ def _wanted(name: str, settings: Settings) -> bool:
         "kafka": settings.embedded_kafka,
         "cassandra": settings.embedded_cassandra,
         "feed-server": settings.active_feed != "finnhub",
+        **dict.fromkeys(DAGSTER, settings.dagster),
     }.get(name, True)
 
 

@@ -38,7 +38,9 @@ def pipeline(tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[Runn
 
 
 def replay(pipeline: RunningPipeline, file: Path, *, speed: str = "max") -> None:
-    pipeline.up("--feed", "replay", "--replay-file", str(file), "--replay-speed", speed, "--replay-once")
+    pipeline.up(
+        "--feed", "replay", "--replay-file", str(file), "--replay-speed", speed, "--replay-once", "--no-dagster"
+    )
 
 
 def is_whole(pipeline: RunningPipeline) -> bool:

@@ -94,6 +94,18 @@ def test_a_supervisor_that_fails_at_dagster_is_a_warning(monkeypatch: pytest.Mon
     assert stopped == []
 
 
+def test_dagster_is_left_to_one_that_runs_elsewhere(monkeypatch: pytest.MonkeyPatch, stopped: list[str]) -> None:
+    class Start(failing_start(RuntimeError(), begun=True)):  # type: ignore[misc]
+        def run(self) -> None: ...
+
+        def start_dagster(self) -> None:
+            raise AssertionError("it was started")
+
+    monkeypatch.setattr(lifecycle, "Start", Start)
+    done = CliRunner().invoke(main, ["up", "--detach", "--feed", "simulator", "--no-dagster"])
+    assert done.exit_code == 0, done.output
+
+
 def test_init_tells_what_the_driver_raises(monkeypatch: pytest.MonkeyPatch, stopped: list[str]) -> None:
     def away(_: object) -> list[str]:
         raise NoHostAvailable("Unable to complete", {})

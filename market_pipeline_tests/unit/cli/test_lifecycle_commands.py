@@ -265,3 +265,5 @@ def test_what_to_type_next_names_this_pipeline(tmp_path: Path) -> None:
     what_next(settings, console, detached=True)
     assert "http://127.0.0.1:31030" in console.export_text(clear=False)
     assert "market-pipeline down --data-dir" in console.export_text()
+    what_next(settings.model_copy(update={"dagster": False}), console, detached=True)
+    assert "Dagster" not in console.export_text()

@@ -49,3 +49,4 @@ def test_only_the_servers_that_run_here_need_ports() -> None:
     )
     assert set(embedded.values()) == set(all_of(20_000))
     assert set(elsewhere) == {"dagster-webserver", "dagster-code-server"}
+    assert not set(elsewhere) & set(needed(Settings.load(port_base=20_000, dagster=False)))

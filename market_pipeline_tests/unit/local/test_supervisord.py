@@ -162,3 +162,6 @@ def test_what_runs_elsewhere_is_not_started() -> None:
         feed="finnhub", kafka_bootstrap_servers="kafka:9092", cassandra_contact_points=("cassandra",)
     )
     assert not {"kafka", "cassandra", "feed-server"} & set(names(settings))
+    assert names(Settings.load(feed="simulator", dagster=False)) == [
+        *("kafka", "cassandra", "feed-server", "producer", "stream")
+    ]
