@@ -81,9 +81,7 @@ def ensure_topics(settings: Settings) -> list[str]:
     for spec in pipeline_topics(settings):
         if (found := present.get(spec.name)) is not None:
             _configure(settings, spec)
-            if (
-                found.partitions != spec.partitions
-            ):  # adding some would move symbols between them, and break their order
+            if found.partitions != spec.partitions:  # more would move symbols between them, and break their order
                 logger.warning(
                     "topic %s keeps its %d partitions (%d are set, which a new topic would get)",
                     *(spec.name, found.partitions, spec.partitions),

@@ -60,6 +60,7 @@ class Forwarder:
         self.normaliser = Normaliser(source)
         self._journal = journal
         self._open_outbox = open_outbox
+        self._clock_warned = False
         self._finish_by: float | None = None
         self._give_up_by = 0.0
 
@@ -98,6 +99,14 @@ class Forwarder:
             return False
         now = time.monotonic()
         return now > self._finish_by or (self.state.kafka_error is not None and now > self._give_up_by)
+
+    def normalised(self, frame: Frame) -> list[Trade | DeadLetter]:
+        """What a frame holds, in order."""
+        items = self.normaliser.items(frame)
+        if self.normaliser.clock_is_slow and not self._clock_warned:
+            self._clock_warned = True
+            logger.error("trades bear times ahead of this machine's clock, and are dead letters: set the clock by NTP")
+        return items
 
     def note_error(self, error: object) -> None:
         """Remember what Kafka says; log the first of an outage (librdkafka repeats itself, with other figures)."""
@@ -158,7 +167,7 @@ class Passage:
             self._outbox.abandon()
 
     def _send(self, frame: Frame) -> None:
-        items = self._forwarder.normaliser.items(frame)
+        items = self._forwarder.normalised(frame)
         pending = _Pending(frame.received_at, len(items))
         self._pending.append(pending)
         for index, item in enumerate(items):  # an item an element, or one for a whole frame that is none

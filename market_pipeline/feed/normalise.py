@@ -132,6 +132,11 @@ class Normaliser:
             earlier.items(frame)
         self._sequence = earlier._sequence
 
+    @property
+    def clock_is_slow(self) -> bool:
+        """Whether trades come from the future, and hardly any from the present: more than one vendor's slip."""
+        return self.rejected[Rejection.IN_THE_FUTURE] >= max(10, self.trades)
+
     def _elements(self, frame: Frame, message: dict[str, Any], data: list[Any]) -> list[Trade | DeadLetter]:
         source = frame.source or self._source
         identity = identity_time(message, source, frame.received_at)

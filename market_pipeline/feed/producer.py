@@ -126,6 +126,7 @@ class Producer:
             "kinds": dict(self.protocol.kinds),
             "price_updates": counted.price_updates,
             "rejected": dict(counted.rejected),
+            "clock_is_slow": counted.clock_is_slow,
             "produced": sent.produced,
             "confirmed": sent.confirmed,
             "dead_letters": sent.dead_letters,

@@ -171,7 +171,12 @@ def check_vendor(settings: Settings, ask: Callable[[str], Reply | str]) -> Itera
         yield Check("time offset", "ok", "cannot tell: the answer bears no date")
     elif abs(reply.offset_s) > OFFSET_LIMIT_S:
         text = f"this clock is {abs(reply.offset_s):,.0f} s {'behind' if reply.offset_s > 0 else 'ahead'}"
-        yield Check("time offset", "failed", text, "set the clock by NTP: it would be taken for latency")
+        yield Check(
+            "time offset",
+            "failed",
+            text,
+            "set the clock by NTP: it is taken for latency, and trades from its future are refused",
+        )
     else:
         yield Check("time offset", "ok", f"below {OFFSET_LIMIT_S:.0f} s")
 

@@ -57,6 +57,11 @@ class Watch:
             working.add("stream")
         return working
 
+    def clock_is_slow(self) -> bool:
+        """Whether the producer takes what it receives for trades of the future."""
+        producer = self._beat("producer")
+        return producer is not None and bool(producer.detail.get("clock_is_slow"))
+
     def advance(self) -> object:
         """Something that changes whenever the stream gets on: its phase and the offsets that can be queried.
 

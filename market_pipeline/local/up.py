@@ -191,6 +191,11 @@ class Start:
                 if seen is not None:
                     self._progress.trades(seen, self._seconds())
                     return
+                if watch.clock_is_slow():
+                    raise StartError(
+                        "no trade can be queried: all bear times ahead of this machine's clock, and are dead letters. "
+                        "Set the clock by NTP, and start again"
+                    )
                 for name in ("feed-server", "producer", "stream"):
                     self._raise_if_given_up(name)
                 if self._clock() > deadline:

@@ -1,6 +1,7 @@
 """From the journal to Kafka, with a producer of our own that fails as Kafka does."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -158,6 +159,18 @@ def test_every_trade_is_a_record_keyed_by_symbol_and_the_frames_are_confirmed(ri
     assert rig.journal.confirmed == rig.journal.last
     assert rig.journal.unconfirmed_frames == 0
     assert (rig.forwarder.state.produced, rig.forwarder.state.confirmed) == (80, 80)
+
+
+def test_trades_from_the_future_of_a_slow_clock_are_dead_letters_and_told_once(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    ahead = trade_message(element(ts=time.time_ns() // 1_000_000 + 90_000))
+    for _ in range(30):
+        rig.journal.append(ahead.encode())
+    rig.start()
+    rig.finish()
+    assert len(rig.broker.values(DEAD)) == 30
+    assert caplog.text.count("ahead of this machine's clock") == 1
 
 
 def test_pings_and_unknown_messages_are_confirmed_without_a_record(rig: Rig) -> None:

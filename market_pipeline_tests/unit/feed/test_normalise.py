@@ -52,6 +52,18 @@ def test_a_trade_and_its_identity() -> None:
     ]  # fmt: skip
 
 
+def test_a_slow_clock_is_told_from_a_vendors_slip() -> None:
+    ahead = message(*[element(t=str(TS + 90_000))] * 5)
+    slow = Normaliser("finnhub")
+    slow.items(Frame(RECEIVED_AT, ahead.encode()))
+    assert not slow.clock_is_slow
+    slow.items(Frame(RECEIVED_AT + 1, ahead.encode()))
+    assert slow.clock_is_slow
+    for number in range(11):
+        slow.items(Frame(RECEIVED_AT + 2 + number, message(element()).encode()))
+    assert not slow.clock_is_slow
+
+
 def test_twins_have_identities_of_their_own_for_it_comes_neither_from_time_nor_from_value() -> None:
     """Equal in symbol, time, price and volume: twice in one message, and once more in a later one."""
     got = [*items(message(element(), element())), *items(message(element()), RECEIVED_AT + 1)]

@@ -98,6 +98,12 @@ def test_who_says_that_it_works(tmp_path: Path, beat: Any) -> None:
     assert watch(tmp_path).working() == {"producer", "feed-server"}
 
 
+def test_a_slow_clock_is_the_producers_word(tmp_path: Path, beat: Any) -> None:
+    assert not watch(tmp_path).clock_is_slow()
+    beat("producer", connected=True, clock_is_slow=True)
+    assert watch(tmp_path).clock_is_slow()
+
+
 def test_a_stream_that_gets_on_is_told_from_one_that_does_not(tmp_path: Path, beat: Any) -> None:
     assert watch(tmp_path).advance() is None
     beat("stream", phase="catching-up", offsets={"0": 10}, lag=500)
