@@ -20,7 +20,6 @@ OPEN_TIMEOUT_S = 30.0
 """An upgrade was once answered after more than a minute, and then nothing came (finnhubio/Finnhub-API #38)."""
 READ_TIMEOUT_S = 0.25
 """How often the read loop looks up from the socket."""
-_CLOSE_TIMEOUT_S = 1.0
 
 logging.getLogger("websocket").setLevel(logging.CRITICAL)  # it logs headers, and so the key
 websocket.enableTrace(False)

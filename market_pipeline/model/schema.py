@@ -138,6 +138,6 @@ FEED_GAPS = (
     _SYMBOL,
     Column("day", Kind.DATE, "UTC date of the start"),
     Column("started_at", Kind.TIMESTAMP, "Since when nothing came (UTC)"),
-    Column("ended_at", Kind.TIMESTAMP, "Until when (UTC); null while it lasts"),
+    Column("ended_at", Kind.TIMESTAMP, "Until when (UTC); there is no row while it lasts, which `status` tells"),
     Column("reason", Kind.TEXT, "Why, in words"),
 )

@@ -46,7 +46,7 @@ def gap_spans(session: Session, settings: Settings, symbol: str, days: Sequence[
     )
     for day in days:
         for row in session.execute(ask, (symbol, day)):
-            yield row.started_at.replace(tzinfo=UTC), row.ended_at.replace(tzinfo=UTC) if row.ended_at else None
+            yield row.started_at.replace(tzinfo=UTC), row.ended_at.replace(tzinfo=UTC)
 
 
 def down_times(
