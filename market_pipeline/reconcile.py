@@ -32,7 +32,7 @@ from market_pipeline.quality.ledger import (
 )
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.trades import bars_day, silver_day
+from market_pipeline.store.trades import SILVER_KEPT, bars_day, may_have_expired, silver_day
 from market_pipeline.stream.checkpoints import next_offsets
 
 DAY_MS = 86_400_000
@@ -45,6 +45,17 @@ STREAM_STARTS_S = 120.0
 BARS_CHECKPOINT = "ohlcv_1m"
 
 Read = Callable[[], Iterator[Sighting]]
+
+
+class DayExpired(Exception):
+    """Trades of the day have left silver, so that it can't be compared; the message says what to do."""
+
+    def __init__(self, day: date) -> None:
+        super().__init__(
+            f"{day} can't be compared any more: trades_silver keeps a row for {SILVER_KEPT.days} days, and some of "
+            "that day's have left it. Write them anew from the archive: `dagster asset materialize "
+            f"-m market_pipeline.definitions --select trades_silver --partition {day}`"
+        )
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,7 @@ def reconcile(settings: Settings, day: date, *, progress: Callable[[str], None] 
     Raises:
         BrokerUnreachableError, StoreUnreachableError: a hop can't be read.
         ArchiveError: Kafka lost records before they were archived.
+        DayExpired: what silver lacks was there, and its time to live is over.
     """
     began = time.monotonic()
     cut = trade_id(time.time_ns() // 1000, 0)
@@ -137,6 +149,8 @@ def _compare_settled(
         report = _compare(hops, settings, session, day, cut, progress)
         if report.clean:
             return report
+        if _silver_lacks_some(report) and may_have_expired(settings, day, datetime.now(UTC)):
+            raise DayExpired(day)
         found = (report.lost, report.doubled, report.bars, behind)
         if found != last:
             last, changed_at = found, time.monotonic()
@@ -145,6 +159,10 @@ def _compare_settled(
         progress(f"the stream's bars are {behind:,} records behind" if behind else "some trades are still on their way")
         archive_new(settings)
         time.sleep(1)
+
+
+def _silver_lacks_some(report: Report) -> bool:
+    return any(difference.hop == "silver" and difference.missing for difference in report.differences)
 
 
 def bars_behind(settings: Settings, ends: Mapping[int, int]) -> int:

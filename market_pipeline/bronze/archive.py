@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from market_pipeline.broker.topics import topic_id
 from market_pipeline.bronze.commit import commit, current_manifest, recover, staging_folder
 from market_pipeline.bronze.compaction import CompactionResult, compact_hours
-from market_pipeline.bronze.layout import days, files_of_day
+from market_pipeline.bronze.layout import SCHEMA, days, files_of_day
 from market_pipeline.bronze.manifest import ArchiveError, Manifest, OffsetGap, read_manifest
 from market_pipeline.bronze.source import TopicReader, open_reader, reach
 from market_pipeline.bronze.writer import EventTimes, HourWriter
@@ -69,7 +69,19 @@ class ArchiveResult:
 
 @dataclass(frozen=True)
 class DaySummary:
-    """What the archive holds of a UTC day, from the files' footers; ``hours`` is records by hour, 24 of them."""
+    """What the archive holds of a UTC day, from the files' footers.
+
+    Attributes:
+        day: by event time.
+        rows: records.
+        bytes: size of the files on disk.
+        files: how many there are.
+        first_trade: oldest event time, None when no record bears one.
+        last_trade: newest event time.
+        first_arrival: when the first of the records came to Kafka, None when there is none. A replay of an old day
+            arrives when it is played.
+        hours: records by hour, 24 of them.
+    """
 
     day: date
     rows: int
@@ -77,6 +89,7 @@ class DaySummary:
     files: int
     first_trade: datetime | None
     last_trade: datetime | None
+    first_arrival: datetime | None
     hours: tuple[int, ...]
 
 
@@ -148,6 +161,7 @@ def summarise_day(settings: Settings, day: date) -> DaySummary:
     """What the archive holds of a UTC day; only footers are read."""
     times, size = EventTimes(), 0
     hours = [0] * 24
+    arrivals: list[datetime] = []
     with reading(settings):
         files, _ = files_of_day(settings.paths.bronze, day)
         for file in files:
@@ -155,9 +169,9 @@ def summarise_day(settings: Settings, day: date) -> DaySummary:
             hours[file.hour % 24] += footer.num_rows
             size += file.path.stat().st_size
             times.merge(EventTimes.from_metadata(footer.metadata))
-    return DaySummary(
-        day, sum(hours), size, len(files), _moment(times.first), _moment(times.last), tuple(hours)
-    )  # fmt: skip
+            arrivals += _first_arrivals(footer)
+    span = _moment(times.first), _moment(times.last), min(arrivals, default=None)
+    return DaySummary(day, sum(hours), size, len(files), *span, tuple(hours))
 
 
 def read_day(settings: Settings, day: date) -> Iterator[bytes]:
@@ -247,6 +261,15 @@ def _readers_lock(settings: Settings, kind: int) -> Iterator[None]:
     with (root / "_readers.lock").open("a") as file:
         fcntl.flock(file, kind | (fcntl.LOCK_NB if kind == fcntl.LOCK_EX else 0))
         yield
+
+
+def _first_arrivals(footer: pq.FileMetaData) -> Iterator[datetime]:
+    """When the first record of each row group came to Kafka."""
+    column = SCHEMA.get_field_index("kafka_timestamp")
+    for group in range(footer.num_row_groups):
+        statistics = footer.row_group(group).column(column).statistics
+        if statistics is not None and statistics.has_min_max:
+            yield statistics.min
 
 
 def _moment(epoch_ms: int | None) -> datetime | None:

@@ -12,7 +12,7 @@ from market_pipeline.broker.topics import TopicError
 from market_pipeline.bronze.manifest import ArchiveError
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.quality.ledger import BarMismatch, Difference
-from market_pipeline.reconcile import Report
+from market_pipeline.reconcile import DayExpired, Report
 from market_pipeline.reconcile import reconcile as compare_hops
 from market_pipeline.store.cells import json_cell
 from market_pipeline.store.cluster import STORE_ERRORS
@@ -54,7 +54,7 @@ def reconcile(day: date | None, as_json: bool) -> None:
     try:
         with console.status(f"comparing {which} (UTC)") as spinner:
             report = compare_hops(settings, which, progress=lambda text: spinner.update(f"{text} …"))
-    except (BrokerUnreachableError, TopicError, ArchiveError) as error:
+    except (BrokerUnreachableError, TopicError, ArchiveError, DayExpired) as error:
         raise PipelineError(str(error)) from None
     except STORE_ERRORS as error:
         raise PipelineError(one_line(error)) from None

@@ -42,7 +42,10 @@ def no_doubled_trade_id(context: dg.AssetCheckExecutionContext, pipeline: Pipeli
     asset="trades_silver",
     partitions_def=DAILY,
     pool="rebuild",
-    description="Each record of bronze is a row of silver, rejected, or was sent again; over hours that are settled.",
+    description=(
+        "Each record of bronze is a row of silver, rejected, or was sent again; over hours that are settled. Rows that "
+        "have left silver, because their time to live is over, are told as expired."
+    ),
 )
 def bronze_is_silver_plus_rejected(
     context: dg.AssetCheckExecutionContext, pipeline: PipelineResource, spark: BatchSpark
@@ -66,6 +69,7 @@ def bronze_is_silver_plus_rejected(
             "rejected": sum(found.rejected for found in totals),
             "sent again": sum(found.sent_again for found in totals),
             "silver": sum(found.silver for found in totals),
+            "expired": sum(found.expired for found in totals),
             "missing": sum(found.missing for found in totals),
             "days": dg.MetadataValue.md("\n".join(f"- {day}: {found}" for day, found in told[:SHOWN_FAULTS])),
         },
@@ -90,7 +94,7 @@ def bars_are_sane(context: dg.AssetCheckExecutionContext, pipeline: PipelineReso
     additional_deps=["trades_silver"],  # a run of both must have put silver right before they are compared
     partitions_def=DAILY,
     pool="rebuild",
-    description="The bars' volume is, hour by hour, the sum over silver; over hours that are settled.",
+    description="The bars' volume is, hour by hour, the sum over silver; over hours that are settled and still there.",
 )
 def bar_volume_is_silver_volume(
     context: dg.AssetCheckExecutionContext, pipeline: PipelineResource

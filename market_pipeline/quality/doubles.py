@@ -84,20 +84,24 @@ class Accounts:
         rejected: of them, no trades.
         sent_again: trades that came more than once, beyond the first time.
         silver: rows in silver.
+        expired: trades that silver lacks because the time to live of their rows is over.
     """
 
     records: int
     rejected: int
     sent_again: int
     silver: int
+    expired: int = 0
 
     @property
     def missing(self) -> int:
         """Trades of bronze that silver lacks; negative: rows that bronze does not explain."""
-        return self.records - self.rejected - self.sent_again - self.silver
+        return self.records - self.rejected - self.sent_again - self.silver - self.expired
 
     def __str__(self) -> str:
         return (
             f"bronze {self.records:,} = silver {self.silver:,} + rejected {self.rejected:,} + sent again "
-            f"{self.sent_again:,}" + (f" + missing {self.missing:,}" if self.missing else "")
+            f"{self.sent_again:,}"
+            + (f" + expired {self.expired:,}" if self.expired else "")
+            + (f" + missing {self.missing:,}" if self.missing else "")
         )

@@ -31,7 +31,14 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.daily_tables import trades_of_rows
 from market_pipeline.store.rebuild_bars import FIGURES, batch_bars, stored_bars
-from market_pipeline.store.trades import COUNT_TIMEOUT_S, places_day, silver_counts, symbols
+from market_pipeline.store.trades import (
+    COUNT_TIMEOUT_S,
+    Partition,
+    may_have_expired,
+    places_day,
+    silver_counts,
+    symbols,
+)
 from market_pipeline.stream.parsing import parse
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 
@@ -62,7 +69,12 @@ def bar_faults(settings: Settings, day: date) -> tuple[int, list[BarFault]]:
 
 
 def bar_volume_faults(settings: Settings, day: date, now: datetime) -> tuple[int, list[VolumeFault]]:
-    """Settled hours in which the bars' volume is not the sum over silver, and how many were compared."""
+    """Settled hours in which the bars' volume is not the sum over silver, and how many were compared.
+
+    None are where silver's rows may have left: the bars stay for longer.
+    """
+    if may_have_expired(settings, day, now):
+        return 0, []
     hours = settled_hours(settings, day, now)
     in_bars: dict[tuple[str, datetime], Decimal] = {}
     in_silver: dict[tuple[str, datetime], Decimal] = {}
@@ -97,27 +109,43 @@ def accounts(spark: SparkSession | None, settings: Settings, day: date, now: dat
     """Where the day's records went. Bronze must have been brought up to date before."""
     hours = settled_hours(settings, day, now)
     with reading(settings), connect(settings) as session:
-        records = None if spark is None else records_of_day(spark, settings, day)
-        total = rejected = trades = 0
-        wanted: dict[tuple[str, datetime], int] = {}
-        if records is not None:
-            parsed = parse(records)
-            at = F.unix_millis(F.date_trunc("hour", F.timestamp_millis("trade.ts"))).alias("hour")
-            valid = F.col("is_trade")
-            symbol = F.when(valid, F.col("trade.symbol")).alias("symbol")
-            identity = F.when(valid, F.col("trade.trade_id"))
-            by_hour = parsed.groupBy(symbol, F.when(valid, at).alias("hour")).agg(
-                F.count("*").alias("records"), F.count_distinct(identity).alias("trades")
-            )
-            for row in by_hour.toLocalIterator():
-                if row.symbol is None:
-                    total, rejected = total + row.records, rejected + row.records
-                elif (hour := moment(row.hour)) in hours:
-                    total, trades = total + row.records, trades + row.trades
-                    wanted[row.symbol, hour] = row.trades
+        records, rejected, wanted = bronze_trades(spark, settings, day, hours)
         counts = silver_counts(session, settings, hours, {symbol for symbol, _ in wanted})
         silver = sum(rows for _, rows in counts)
-    return Accounts(total, rejected, total - rejected - trades, silver)
+    trades = sum(wanted.values())
+    expired = max(0, trades - silver) if may_have_expired(settings, day, now) else 0
+    return Accounts(records, rejected, records - rejected - trades, silver, expired)
+
+
+def bronze_trades(
+    spark: SparkSession | None, settings: Settings, day: date, hours: list[datetime]
+) -> tuple[int, int, dict[Partition, int]]:
+    """What bronze has of these hours of a day. Use it within ``archive.reading``.
+
+    Returns:
+        how many records there are, how many of them are no trades, and the trades by symbol and hour, each once.
+    """
+    records = None if spark is None else records_of_day(spark, settings, day)
+    if records is None:
+        return 0, 0, {}
+    total = rejected = 0
+    trades: dict[Partition, int] = {}
+    at = F.unix_millis(F.date_trunc("hour", F.timestamp_millis("trade.ts"))).alias("hour")
+    valid = F.col("is_trade")
+    symbol = F.when(valid, F.col("trade.symbol")).alias("symbol")
+    identity = F.when(valid, F.col("trade.trade_id"))
+    by_hour = (
+        parse(records)
+        .groupBy(symbol, F.when(valid, at).alias("hour"))
+        .agg(F.count("*").alias("records"), F.count_distinct(identity).alias("trades"))
+    )
+    for row in by_hour.toLocalIterator():
+        if row.symbol is None:
+            total, rejected = total + row.records, rejected + row.records
+        elif (hour := moment(row.hour)) in hours:
+            total += row.records
+            trades[row.symbol, hour] = row.trades
+    return total, rejected, trades
 
 
 def bar_differences(

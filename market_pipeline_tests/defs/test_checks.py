@@ -90,6 +90,17 @@ def test_bronze_must_be_accounted_for(
     assert result.metadata["missing"].value == 7 - silver
 
 
+def test_rows_that_have_left_silver_are_told_and_not_missing(
+    pipeline: PipelineResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archive, "archive_new", lambda _: ArchiveResult())
+    told(monkeypatch, "accounts", Accounts(10, 2, 1, 0, expired=7))
+    result = judge(checks.bronze_is_silver_plus_rejected, pipeline=pipeline, spark=BatchSpark())
+    assert result.passed
+    assert (result.metadata["expired"].value, result.metadata["missing"].value) == (7, 0)
+    assert "expired 7" in str(result.metadata["days"].value)
+
+
 def test_late_trades_warn(pipeline: PipelineResource, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive, "archive_new", lambda _: ArchiveResult())
     told(monkeypatch, "bar_differences", (1, [BarDifference("AAPL", AT, "volume", Decimal(3), Decimal(4))]))

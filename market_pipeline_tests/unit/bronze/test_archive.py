@@ -175,12 +175,13 @@ def test_a_day_is_summed_up_from_footers(settings: Settings) -> None:
     assert found.rows == sum(found.hours) == 2 * RECORDS
     assert found.first_trade == opening
     assert found.last_trade == opening + timedelta(hours=1, milliseconds=39)
+    assert found.first_arrival == opening
     assert found.bytes == sum(path.stat().st_size for path in bronze_files(settings, DAY))
 
 
 def test_an_empty_day_is_empty(settings: Settings) -> None:
     found = summarise_day(settings, date(2021, 5, 5))
-    assert (found.rows, found.files, found.first_trade) == (0, 0, None)
+    assert (found.rows, found.files, found.first_trade, found.first_arrival) == (0, 0, None, None)
     assert list(read_day(settings, date(2021, 5, 5))) == []
 
 

@@ -14,7 +14,7 @@ from market_pipeline.bronze.archive import ArchiveResult, OffsetsLost
 from market_pipeline.bronze.manifest import OffsetGap
 from market_pipeline.cli import main
 from market_pipeline.cli import reconcile as command
-from market_pipeline.reconcile import Report
+from market_pipeline.reconcile import DayExpired, Report
 
 GAP = OffsetGap(0, 20, 45, "Kafka deleted them before they were archived", "2025-11-28T12:00:00+00:00")
 
@@ -35,6 +35,10 @@ def reconciled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: Report |
         (
             OffsetsLost(ArchiveResult(gaps=[GAP])),
             "error: records are lost to the archive: partition 0 offsets 20 to 44",
+        ),
+        (
+            DayExpired(date(2025, 1, 1)),
+            "error: 2025-01-01 can't be compared any more: trades_silver keeps a row for 90",
         ),
         (OperationTimedOut(), "error: Cassandra failed (OperationTimedOut: "),
         (NoHostAvailable("all hosts failed", {}), "error: Cassandra failed (NoHostAvailable: all hosts failed): see "),

@@ -12,7 +12,7 @@ from market_pipeline.model import trade_id
 from market_pipeline.quality.doubles import Placed
 from market_pipeline.settings import Settings
 from market_pipeline.store import day_checks
-from market_pipeline.store.day_checks import newest_prices, silver_doubles, subscribed
+from market_pipeline.store.day_checks import accounts, bar_volume_faults, newest_prices, silver_doubles, subscribed
 from market_pipeline.supervision.heartbeat import Beat
 
 NOW = datetime(2025, 11, 28, 15, tzinfo=UTC)
@@ -65,3 +65,21 @@ def test_a_trade_under_another_symbol_is_found_however_far_down_it_stands(
     rows.pop()
     assert silver_doubles(settings, date(2025, 11, 28)) == (5_000, [])
     assert list(settings.paths.run.iterdir()) == []
+
+
+@pytest.mark.parametrize(("expired", "missing"), [(True, 0), (False, 7)])
+def test_rows_that_silver_lacks_are_expired_only_when_they_may_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expired: bool, missing: int
+) -> None:
+    settings, day = Settings.load(data_dir=tmp_path), date(2025, 8, 1)
+    monkeypatch.setattr(day_checks, "connect", lambda _: nullcontext())
+    monkeypatch.setattr(day_checks, "may_have_expired", lambda *_: expired)
+    monkeypatch.setattr(day_checks, "silver_counts", lambda *_: iter([]))
+    monkeypatch.setattr(day_checks, "bronze_trades", lambda *_: (9, 2, {("AAPL", NOW): 7}))
+    found = accounts(None, settings, day, NOW)
+    assert (found.expired, found.missing) == (7 - missing, missing)
+
+
+def test_bars_are_not_compared_with_rows_that_have_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(day_checks, "may_have_expired", lambda *_: True)
+    assert bar_volume_faults(Settings.load(data_dir=tmp_path), date(2025, 8, 1), NOW) == (0, [])

@@ -7,6 +7,7 @@ import pytest
 from market_pipeline import model
 from market_pipeline.settings import Settings
 from market_pipeline.store.migrate import Migration, MigrationError, all_migrations, pending
+from market_pipeline.store.trades import SILVER_KEPT
 
 STATEMENTS = [s for m in all_migrations() for s in m.statements(Settings.load())]
 
@@ -32,6 +33,12 @@ def columns_of(table: str) -> dict[str, str]:
 )
 def test_tables_have_the_columns_of_the_model(table: str, columns: tuple[model.Column, ...]) -> None:
     assert columns_of(table) == {column.name: column.kind.cql for column in columns}
+
+
+def test_rows_of_silver_are_kept_for_as_long_as_is_reckoned_with() -> None:
+    (create,) = (s for s in STATEMENTS if s.startswith("CREATE TABLE IF NOT EXISTS market_data.trades_silver "))
+    assert f"default_time_to_live = {SILVER_KEPT.total_seconds():.0f}\n" in create
+    assert not any("default_time_to_live" in s for s in STATEMENTS if s.startswith("ALTER TABLE market_data.trades_s"))
 
 
 def test_versions_are_consecutive_and_statements_may_run_twice() -> None:
