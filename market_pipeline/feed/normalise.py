@@ -29,8 +29,6 @@ from market_pipeline.model import (
 
 MAX_ELEMENTS = 100_000
 """What the fixed width of ``trade_id`` can tell apart within a frame."""
-MAX_SYMBOL_CHARACTERS = 1_000
-"""No vendor's symbol comes near; Cassandra takes keys of up to 64 KiB."""
 WHOLE_FRAME = -1
 """The index of a dead letter that is a whole frame."""
 _TYPES_TOLD = 20
@@ -159,7 +157,7 @@ class Normaliser:
         if not isinstance(element, dict):
             raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"the element is a {type(element).__name__}")
         get = element.get
-        symbol, ts = _check_key(check_symbol(get("s"))), check_ts(get("t"), received_at)
+        symbol, ts = _check_unicode(check_symbol(get("s"))), check_ts(get("t"), received_at)
         price, volume = check_price(get("p")), check_volume(get("v"))
         conditions = check_conditions(get("c"))
         self.trades += 1
@@ -174,14 +172,12 @@ class Normaliser:
         self.kinds[name if name in self.kinds or len(self.kinds) < _TYPES_TOLD else "other"] += 1
 
 
-def _check_key(symbol: str) -> str:
-    """A symbol is also a key in Kafka and Cassandra: valid Unicode, and not without end.
+def _check_unicode(symbol: str) -> str:
+    """A symbol is also a key in Kafka and Cassandra, in UTF-8.
 
     Raises:
         RejectedTrade: it can't be a key.
     """
-    if len(symbol) > MAX_SYMBOL_CHARACTERS:
-        raise RejectedTrade(Rejection.TOO_LARGE, f"a symbol of {len(symbol)} characters")
     if not symbol.isascii():
         try:
             symbol.encode()

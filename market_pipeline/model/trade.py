@@ -18,6 +18,9 @@ MAX_AHEAD_MS = 60_000
 """A trade later than its receipt by more than this would drag the stream's watermark with it: it is a dead letter."""
 MAX_WHOLE = {"seq": 2**31 - 1, "received_at": 253_402_300_799_999_999}
 """The largest values that Spark's types hold; for times the last microsecond of the year 9999."""
+MAX_KEY_CHARACTERS = 1_000
+"""Of ``symbol`` and ``trade_id``. None comes near; Cassandra takes keys of up to 64 KiB, and a stream that meets a
+longer one fails at the same offset for ever."""
 MAX_SEQ = 999
 """``latest_prices`` is written at ts × 1000 + seq microseconds, so 1,000 trades of a millisecond can be told apart."""
 
@@ -165,7 +168,7 @@ def check_ts(value: object, received_at: int) -> int:
 
 
 def check_symbol(value: object) -> str:
-    """``value`` as a symbol: text that is not empty.
+    """``value`` as a symbol: text that is not empty, and not without end.
 
     Raises:
         RejectedTrade: it isn't.
@@ -174,7 +177,18 @@ def check_symbol(value: object) -> str:
         raise RejectedTrade(Rejection.MISSING_FIELD, "no symbol")
     if not isinstance(value, str):
         raise RejectedTrade(Rejection.WRONG_TYPE, f"symbol is {value!r:.40}, not text")
-    return value
+    return check_key("symbol", value)
+
+
+def check_key(name: str, text: str) -> str:
+    """``text`` as a part of Cassandra's keys.
+
+    Raises:
+        RejectedTrade: it is too long for one.
+    """
+    if len(text) > MAX_KEY_CHARACTERS:
+        raise RejectedTrade(Rejection.TOO_LARGE, f"{name} has {len(text)} characters")
+    return text
 
 
 def check_conditions(value: object) -> tuple[str, ...]:

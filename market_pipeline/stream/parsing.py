@@ -3,7 +3,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from market_pipeline.model import EARLIEST_TS_MS, MAX_AHEAD_MS, MAX_WHOLE, TRADE_RECORD, spark_ddl
+from market_pipeline.model import EARLIEST_TS_MS, MAX_AHEAD_MS, MAX_KEY_CHARACTERS, MAX_WHOLE, TRADE_RECORD, spark_ddl
 from market_pipeline.stream.grammar import RECORD
 from market_pipeline.stream.rejection import rejection
 
@@ -20,7 +20,9 @@ def parse(records: DataFrame) -> DataFrame:
     formed = F.when(F.is_valid_utf8(text) & text.rlike(RECORD), text)
     trade = F.col("trade")
     sound = (
-        (trade.price > 0)
+        (F.length(trade.symbol) <= MAX_KEY_CHARACTERS)
+        & (F.length(trade.trade_id) <= MAX_KEY_CHARACTERS)
+        & (trade.price > 0)
         & (trade.volume >= 0)
         & (trade.seq.isNotNull())
         & (trade.received_at <= MAX_WHOLE["received_at"])

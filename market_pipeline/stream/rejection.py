@@ -15,6 +15,7 @@ from market_pipeline.model import (
     EARLIEST_TS_MS,
     MAX_AHEAD_MS,
     MAX_DECIMALS,
+    MAX_KEY_CHARACTERS,
     MAX_PRICE,
     MAX_VOLUME,
     MAX_WHOLE,
@@ -26,6 +27,7 @@ SHOWN = 40
 """Characters of the offending value that a detail shows."""
 
 _NAMES = tuple(column.name for column in TRADE_RECORD)
+_KEYS = ("symbol", "trade_id")
 _NUMBERS = {"price": "DECIMAL(38,18)", "volume": "DECIMAL(38,18)", "ts": "DECIMAL(38,6)"}
 
 
@@ -47,7 +49,7 @@ def _bind(value: Column, body: Callable[[Column], Column]) -> Column:
 
 def _facts(text: Column, document: Column) -> Column:
     """What the checks look at: ``kinds`` (Spark's name of each value's type, null when absent), ``shown`` (values as
-    text) and ``numbers``."""
+    text), ``characters`` (how long a text is) and ``numbers``."""
 
     def kind(path: str) -> Column:
         return F.schema_of_variant(F.try_variant_get(document, path, "variant"))
@@ -56,6 +58,9 @@ def _facts(text: Column, document: Column) -> Column:
         value = F.substring(F.try_variant_get(document, f"$[0].{name}", "string"), 1, SHOWN)
         return F.coalesce(value, F.lit("a structure"))
 
+    def characters(name: str) -> Column:
+        return F.length(F.try_variant_get(document, f"$[0].{name}", "string"))
+
     codes = F.try_variant_get(document, "$[0].conditions", "array<variant>")
     return F.struct(
         document.isNull().alias("unreadable"),
@@ -63,6 +68,7 @@ def _facts(text: Column, document: Column) -> Column:
         kind("$[0]").alias("outermost"),
         F.struct(*(kind(f"$[0].{name}").alias(name) for name in _NAMES)).alias("kinds"),
         F.struct(*(shown(name).alias(name) for name in _NAMES)).alias("shown"),
+        F.struct(*(characters(name).alias(name) for name in _KEYS)).alias("characters"),
         F.try_variant_get(document, "$[0].seq", "int").alias("seq"),
         F.try_variant_get(document, "$[0].received_at", "bigint").alias("received_at"),
         F.struct(*(_number(text, name).alias(name) for name in _NUMBERS)).alias("numbers"),
@@ -122,11 +128,13 @@ class _Checks:
         self._is_there("symbol")
         self._is_of_kind("symbol", "STRING", "text")
         self._reject(facts.shown.symbol == "", Rejection.MISSING_FIELD, F.lit("no symbol"))
+        self._key_fits("symbol")
         self._number_fits("price", str(MAX_PRICE))
         self._reject(self._value("price") <= 0, Rejection.PRICE_NOT_POSITIVE, self._told("price"))
         self._number_fits("volume", str(MAX_VOLUME))
         self._reject(self._value("volume") < 0, Rejection.VOLUME_NEGATIVE, self._told("volume"))
         self._time_is_plausible()
+        self._key_fits("trade_id")
         no_codes = facts.kinds.conditions.isNull() | (facts.kinds.conditions == "VOID")
         codes = facts.kinds.conditions.startswith("ARRAY") & F.coalesce(facts.are_codes, F.lit(False))
         self._reject(~no_codes & ~codes, Rejection.WRONG_TYPE, self._told("conditions", "a list of codes"))
@@ -140,6 +148,11 @@ class _Checks:
         self._reject(undecodable, Rejection.MALFORMED_JSON, F.lit("empty or not UTF-8"))
         self._reject(facts.unreadable | ~facts.alone, Rejection.MALFORMED_JSON, start)
         self._reject(~facts.outermost.startswith("OBJECT"), Rejection.NOT_AN_OBJECT, start)
+
+    def _key_fits(self, name: str) -> None:
+        characters = self._facts.characters[name]
+        told = F.concat(F.lit(f"{name} has "), characters.cast("string"), F.lit(" characters"))
+        self._reject(characters > MAX_KEY_CHARACTERS, Rejection.TOO_LARGE, told)
 
     def _number_fits(self, name: str, limit: str) -> None:
         self._is_there(name)

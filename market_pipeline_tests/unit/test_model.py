@@ -67,6 +67,8 @@ def test_numbers_are_json_numbers_without_exponent() -> None:
         (without("trade_id"), Rejection.MISSING_FIELD),
         (record(symbol=""), Rejection.MISSING_FIELD),
         (record(symbol=5), Rejection.WRONG_TYPE),
+        (record(symbol="A" * 1_001), Rejection.TOO_LARGE),
+        (record(trade_id="1" * 1_001), Rejection.TOO_LARGE),
         (record(price=None), Rejection.MISSING_FIELD),
         (record(price="1.0"), Rejection.WRONG_TYPE),
         (record(price=True), Rejection.WRONG_TYPE),
