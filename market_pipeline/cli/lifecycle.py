@@ -88,7 +88,7 @@ def up(
         start = Start(settings, display)
         try:
             start.check()
-            console.print(_headline(settings), highlight=False, soft_wrap=True)
+            console.print(_headline(settings), highlight=False, markup=False, soft_wrap=True)
             with display:
                 start.run()
                 without_dagster = _dagster(start, wait=not detach) if settings.dagster else None

@@ -7,6 +7,7 @@ from cassandra import InvalidRequest, OperationTimedOut
 from cassandra.cluster import NoHostAvailable, Session
 from cassandra.protocol import ErrorMessage
 from rich.table import Table
+from rich.text import Text
 
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.terminal import console
@@ -99,13 +100,16 @@ def run_statement(session: Session, cql: str, *, as_json: bool, limit: int) -> N
 
 
 def _print_table(columns: Iterable[str], rows: Iterable[tuple[object, ...]], limit: int) -> None:
-    table = Table(*columns)
+    # as Text, for rich takes what stands in brackets in a string for its markup
+    table = Table()
+    for column in columns:
+        table.add_column(Text(column))
     shown, more = 0, False
     for row in rows:
         if shown == limit:
             more = True
             break
-        table.add_row(*(text_cell(cell) for cell in row))
+        table.add_row(*(Text(text_cell(cell)) for cell in row))
         shown += 1
     console(PIPED_WIDTH).print(table)
     click.echo(f"({shown} row{'' if shown == 1 else 's'}{', and more: see --limit' if more else ''})")

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
 from market_pipeline.local.first_trades import Seen
 from market_pipeline.settings import LOOPBACK, Settings
@@ -85,7 +86,7 @@ def trades_table(seen: Seen) -> Table:
     for heading, side in (("symbol", "left"), ("price", "right"), ("volume", "right"), ("time (UTC)", "left")):
         table.add_column(heading, justify="right" if side == "right" else "left", style="cyan")
     for row in seen.rows[:ROWS]:
-        table.add_row(row.symbol, f"{row.price:f}", f"{row.volume:f}", f"{row.ts:%Y-%m-%d %H:%M:%S.%f}"[:-3])
+        table.add_row(Text(row.symbol), f"{row.price:f}", f"{row.volume:f}", f"{row.ts:%Y-%m-%d %H:%M:%S.%f}"[:-3])
     return table
 
 

@@ -100,7 +100,7 @@ def _processes(snapshot: Snapshot) -> Table:
             duration(each.uptime_s),
             Text(str(each.restarts), style="yellow" if each.restarts else ""),
             f"{each.rss_mb:,.0f} MB" if each.rss_mb is not None else NONE,
-            each.last_error or "",
+            Text(each.last_error or ""),  # what others wrote is no markup
         )
     return table
 
@@ -118,7 +118,7 @@ def _figures(snapshot: Snapshot) -> Table:
         ("stream", stream_line(snapshot)),
         ("cassandra", cassandra_line(snapshot)),
     ):
-        table.add_row(name, text)
+        table.add_row(name, Text(text))
     return table
 
 

@@ -3,16 +3,21 @@
 import io
 import json
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from market_pipeline.cli import COMMANDS, main
+from market_pipeline.cli import COMMANDS, lifecycle, main
 from market_pipeline.cli.foreground import line, news
-from market_pipeline.cli.start_display import what_next
+from market_pipeline.cli.start_display import trades_table, what_next
 from market_pipeline.cli.status import age, duration, feed_faults, feed_line, kafka_line, screen, stream_line
+from market_pipeline.local.first_trades import Seen
+from market_pipeline.local.java import NoJava
 from market_pipeline.local.processes import ProcessStatus
 from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
 from market_pipeline.local.supervisor_client import ProcessState
@@ -189,6 +194,35 @@ def test_the_screen_tells_it_all() -> None:
         *("answers, version 5.0.9", "88 MB on disk"),
     ):
         assert part in text
+
+
+@pytest.mark.parametrize("name", ["x [abc] y", "x [/abc] y"])
+def test_what_others_wrote_is_shown_as_it_is(name: str) -> None:
+    error = ProcessStatus(None, "FATAL", None, 8, name, None, None)
+    sick = replace(a_snapshot(), processes={"stream": error}, feed=FeedStatus(name, True))
+    price = SimpleNamespace(symbol=name, price=Decimal("1.5"), volume=Decimal(2), ts=datetime(2025, 11, 28, tzinfo=UTC))
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(screen(sick))
+    console.print(trades_table(Seen([price])))
+    assert console.export_text().count(name) == 3
+
+
+def test_the_headline_names_the_recording_as_it_is(run: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fails:
+        begun = False
+
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def check(self) -> None:
+            pass
+
+        def run(self) -> None:
+            raise NoJava("there is none")
+
+    monkeypatch.setattr(lifecycle, "Start", Fails)
+    result = run("up", "--replay-file", "x [b]y.jsonl")  # type: ignore[operator]
+    assert "x [b]y.jsonl\n" in result.output
 
 
 def test_the_screen_tells_what_is_wrong() -> None:

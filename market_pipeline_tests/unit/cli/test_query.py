@@ -15,7 +15,7 @@ from market_pipeline.cli.query import run_statement
 
 
 class Rows:
-    column_names = ("symbol",)
+    column_names: tuple[str, ...] = ("symbol",)
 
     def __init__(self, *rows: str) -> None:
         self._rows = rows
@@ -32,6 +32,17 @@ def test_rows_are_counted(rows: tuple[str, ...], limit: int, says: str, capsys: 
     session: Any = SimpleNamespace(execute=lambda cql: Rows(*rows))
     run_statement(session, "SELECT symbol FROM t", as_json=False, limit=limit)
     assert capsys.readouterr().out.splitlines()[-1] == says
+
+
+@pytest.mark.parametrize("cell", ["x [abc] y", "x [/abc] y", "x :dog: y"])
+def test_a_cell_is_shown_as_it_is(cell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = Rows(cell)
+    rows.column_names = (f"{cell}!",)
+    session: Any = SimpleNamespace(execute=lambda cql: rows)
+    run_statement(session, "SELECT symbol FROM t", as_json=False, limit=5)
+    shown = capsys.readouterr().out
+    assert f" {cell} " in shown
+    assert f" {cell}! " in shown
 
 
 @pytest.mark.parametrize("cql", ["", " ; "])
