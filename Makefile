@@ -20,10 +20,11 @@ test: check chromium ## every test, against real servers
 	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)
 	$(BIN)/pytest $(addprefix market_pipeline_tests/,spark integration browser) $(ARGS)
 
-check: install ## format, lint and types
+check: install ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
 
 unit: install ## the quick tests alone, two at a time
 	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 
 from cassandra.cluster import Session
 
+from market_pipeline.batch.expiry import may_have_expired
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.broker.records import read_topic
 from market_pipeline.bronze.archive import archive_new, read_day
@@ -32,7 +33,7 @@ from market_pipeline.quality.ledger import (
 )
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.trades import SILVER_KEPT, bars_day, may_have_expired, silver_day
+from market_pipeline.store.trades import SILVER_KEPT, bars_day, silver_day
 from market_pipeline.stream.checkpoints import next_offsets
 
 DAY_MS = 86_400_000

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -131,12 +131,3 @@ def files_of_day(root: Path, day: date) -> tuple[list[BronzeFile], list[BronzeFi
 def days(root: Path) -> list[date]:
     """The UTC days that have a folder, in order."""
     return sorted(date.fromisoformat(folder.name.removeprefix("date=")) for folder in root.glob("date=*-*-*"))
-
-
-def day_start(day: date) -> datetime:
-    return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-def day_hours(day: date) -> list[datetime]:
-    """The starts of a UTC day's hours."""
-    return [day_start(day) + timedelta(hours=hour) for hour in range(24)]

@@ -1,4 +1,4 @@
-"""Asset checks: ``market_pipeline.quality`` judges, ``market_pipeline.store.day_checks`` reads."""
+"""Asset checks: ``market_pipeline.quality`` judges, ``market_pipeline.batch.day_checks`` reads."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
@@ -32,7 +32,7 @@ def no_offsets_lost(pipeline: PipelineResource) -> dg.AssetCheckResult:
     description="No `trade_id` of the day stands at two places, under whatever symbol and time.",
 )
 def no_doubled_trade_id(context: dg.AssetCheckExecutionContext, pipeline: PipelineResource) -> dg.AssetCheckResult:
-    from market_pipeline.store.day_checks import silver_doubles
+    from market_pipeline.batch.day_checks import silver_doubles
 
     settings = pipeline.settings()
     return _over_days(context, lambda day: silver_doubles(settings, day), "rows")
@@ -50,8 +50,8 @@ def no_doubled_trade_id(context: dg.AssetCheckExecutionContext, pipeline: Pipeli
 def bronze_is_silver_plus_rejected(
     context: dg.AssetCheckExecutionContext, pipeline: PipelineResource, spark: BatchSpark
 ) -> dg.AssetCheckResult:
+    from market_pipeline.batch.day_checks import accounts
     from market_pipeline.bronze.archive import summarise_day
-    from market_pipeline.store.day_checks import accounts
 
     with told_in_one_line():
         settings, now = pipeline.settings(), datetime.now(UTC)
@@ -83,7 +83,7 @@ def bronze_is_silver_plus_rejected(
     description="low ≤ open, close ≤ high; prices are positive; vwap, volume and trades fit each other.",
 )
 def bars_are_sane(context: dg.AssetCheckExecutionContext, pipeline: PipelineResource) -> dg.AssetCheckResult:
-    from market_pipeline.store.day_checks import bar_faults
+    from market_pipeline.batch.day_checks import bar_faults
 
     settings = pipeline.settings()
     return _over_days(context, lambda day: bar_faults(settings, day), "bars")
@@ -99,7 +99,7 @@ def bars_are_sane(context: dg.AssetCheckExecutionContext, pipeline: PipelineReso
 def bar_volume_is_silver_volume(
     context: dg.AssetCheckExecutionContext, pipeline: PipelineResource
 ) -> dg.AssetCheckResult:
-    from market_pipeline.store.day_checks import bar_volume_faults
+    from market_pipeline.batch.day_checks import bar_volume_faults
 
     settings, now = pipeline.settings(), datetime.now(UTC)
     return _over_days(context, lambda day: bar_volume_faults(settings, day, now), "hours")
@@ -117,8 +117,8 @@ def bar_volume_is_silver_volume(
 def stream_bars_are_batch_bars(
     context: dg.AssetCheckExecutionContext, pipeline: PipelineResource, spark: BatchSpark
 ) -> dg.AssetCheckResult:
+    from market_pipeline.batch.day_checks import bar_differences
     from market_pipeline.bronze.archive import summarise_day
-    from market_pipeline.store.day_checks import bar_differences
 
     with told_in_one_line():
         settings, now = pipeline.settings(), datetime.now(UTC)
@@ -138,7 +138,7 @@ def stream_bars_are_batch_bars(
     description="low ≤ open, close ≤ high; and the day is the sum of its minutes.",
 )
 def daily_bars_are_sane(context: dg.AssetCheckExecutionContext, pipeline: PipelineResource) -> dg.AssetCheckResult:
-    from market_pipeline.store.day_checks import daily_bar_faults
+    from market_pipeline.batch.day_checks import daily_bar_faults
 
     settings, now = pipeline.settings(), datetime.now(UTC)
     return _over_days(context, lambda day: daily_bar_faults(settings, day, now), "bars")
@@ -149,8 +149,8 @@ def daily_bars_are_sane(context: dg.AssetCheckExecutionContext, pipeline: Pipeli
     description="A market that has been in session for 10 minutes has a price newer than that, by its calendar.",
 )
 def fresh_in_trading_hours(pipeline: PipelineResource) -> dg.AssetCheckResult:
+    from market_pipeline.batch.day_checks import newest_prices
     from market_pipeline.quality.freshness import judge
-    from market_pipeline.store.day_checks import newest_prices
 
     with told_in_one_line():
         now = datetime.now(UTC)

@@ -17,7 +17,7 @@ from market_pipeline.defs.silver import FRESH, KEPT_BY
 from market_pipeline.model import FEED_GAPS, OHLCV_1D, OHLCV_1M, SYMBOL_DAILY_STATS
 
 if TYPE_CHECKING:
-    from market_pipeline.store.gold import BuiltDay
+    from market_pipeline.batch.gold import BuiltDay
 
 KEPT_BY_BATCH = "the schedule daily_gold, after midnight UTC; any day can be built again"
 DAILY_FRESH = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=30), warn_window=timedelta(hours=26))
@@ -57,8 +57,8 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
     lost are kept and counted. Then it judges each bar: `complete` is false where a down-time of the feed overlaps the
     minute, true where none does; the stream leaves it null. Safe beside the running stream.
     """
+    from market_pipeline.batch import rebuild_bars
     from market_pipeline.bronze import archive
-    from market_pipeline.store import rebuild_bars
 
     with told_in_one_line():
         settings = pipeline.settings()
@@ -105,7 +105,7 @@ def ohlcv_1d(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
     always find it. Rows of trades that bronze may have lost are kept and counted. `complete` tells whether the feed
     listened all the time in which the symbol's market was open.
     """
-    from market_pipeline.store.gold import build_day_bars
+    from market_pipeline.batch.gold import build_day_bars
 
     _build_days(context, pipeline, spark, build_day_bars, "volume", BAR_COLUMNS)
 
@@ -129,7 +129,7 @@ def symbol_daily_stats(context: dg.AssetExecutionContext, pipeline: PipelineReso
 
     **Materialising a day** computes it from bronze and the feed's gaps and replaces its rows as `ohlcv_1d` does.
     """
-    from market_pipeline.store.gold import build_day_stats
+    from market_pipeline.batch.gold import build_day_stats
 
     _build_days(context, pipeline, spark, build_day_stats, "trades", STATS_COLUMNS)
 

@@ -37,8 +37,8 @@ def trades_silver(context: dg.AssetExecutionContext, pipeline: PipelineResource,
     and deletes rows that bronze has no trade for; rows that it may have lost are kept and counted. Safe beside the
     running stream.
     """
+    from market_pipeline.batch import rebuild_silver
     from market_pipeline.bronze import archive
-    from market_pipeline.store import rebuild_silver
 
     with told_in_one_line():
         settings = pipeline.settings()
@@ -84,8 +84,8 @@ def latest_prices(context: dg.AssetExecutionContext, pipeline: PipelineResource,
     **Materialising a day** folds that day's newest trades in: the newest wins, so rebuilding an old day moves no price
     back. A price of that day that no trade in bronze stands for is replaced by the newest true one.
     """
+    from market_pipeline.batch import rebuild_latest
     from market_pipeline.bronze import archive
-    from market_pipeline.store import rebuild_latest
 
     with told_in_one_line():
         settings = pipeline.settings()

@@ -1,1 +1,1 @@
-"""Store: Cassandra, its tables of silver and gold, and what rebuilds a day of them from bronze."""
+"""Store: Cassandra and its tables of silver and gold."""

@@ -9,7 +9,6 @@ from market_pipeline.quality.minutes import DownTime
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect, prepared
 from market_pipeline.store.completeness import mark_incomplete
-from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 
 GapOfDay = tuple[str, date, datetime, datetime, str]
 """Symbol, UTC day, start, end and reason of a down-time's part within the day."""
@@ -47,29 +46,3 @@ def gap_spans(session: Session, settings: Settings, symbol: str, days: Sequence[
     for day in days:
         for row in session.execute(ask, (symbol, day)):
             yield row.started_at.replace(tzinfo=UTC), row.ended_at.replace(tzinfo=UTC)
-
-
-def down_times(
-    session: Session, settings: Settings, symbol: str, day: date, still_down: Sequence[DownTime]
-) -> list[DownTime]:
-    """Those that can overlap a UTC day: that began on it or the day before, and ``lasting`` ones."""
-    return [*gap_spans(session, settings, symbol, (day - timedelta(days=1), day)), *still_down]
-
-
-def lasting(settings: Settings, now: datetime) -> list[DownTime]:
-    """The down-time that is not over, which has no row yet, by the word of the producer on this machine."""
-    since = unheard_since(read_heartbeat(settings.paths.heartbeat("producer")), now.timestamp())
-    return [] if since is None else [(since, None)]
-
-
-def unheard_since(beat: Beat | None, now: float) -> datetime | None:
-    """Since when the feed is not heard, by the producer's heartbeat; None when it is, or nobody can tell. Pure.
-
-    A producer that was killed can't tell: then since the last frame, as its successor will record it.
-    """
-    if beat is None:
-        return None
-    since = beat.detail.get("gap_since")
-    if since is None and beat.is_stale(now):
-        since = beat.detail.get("last_received_at") or beat.started_at
-    return datetime.fromtimestamp(since, UTC) if isinstance(since, int | float) else None

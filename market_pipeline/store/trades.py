@@ -6,11 +6,10 @@ from datetime import UTC, date, datetime, timedelta
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
-from market_pipeline.bronze.archive import summarise_day
-from market_pipeline.bronze.layout import day_hours
 from market_pipeline.quality.doubles import Placed
 from market_pipeline.quality.ledger import BarSum, Sighting
 from market_pipeline.settings import Settings
+from market_pipeline.utc_day import day_hours
 
 SILVER_KEPT = timedelta(days=90)
 """Rows of ``trades_silver`` leave so long after they were written."""
@@ -26,16 +25,6 @@ Partition = tuple[str, datetime]
 def symbols(session: Session, settings: Settings) -> list[str]:
     """Every symbol that ever had a price: one row each in ``latest_prices``."""
     return sorted(row.symbol for row in session.execute(f"SELECT symbol FROM {settings.keyspace}.latest_prices"))
-
-
-def may_have_expired(settings: Settings, day: date, now: datetime) -> bool:
-    """Whether rows of the UTC day may have left ``trades_silver`` because their time to live is over.
-
-    Not the day tells it but when its trades came: a recording of an old day is written when it is played. A rebuild
-    writes the rows of a day anew, so that they may be there all the same.
-    """
-    came = summarise_day(settings, day).first_arrival
-    return came is not None and came + SILVER_KEPT <= now
 
 
 def silver_counts(

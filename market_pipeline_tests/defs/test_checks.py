@@ -9,6 +9,7 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from market_pipeline.batch import day_checks
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.bronze import archive
 from market_pipeline.bronze.archive import ArchiveResult, OffsetsLost
@@ -17,7 +18,6 @@ from market_pipeline.defs import checks
 from market_pipeline.defs.resources import BatchSpark, PipelineResource
 from market_pipeline.quality.bars import BarDifference, BarFault
 from market_pipeline.quality.doubles import Accounts, Placed, doubles
-from market_pipeline.store import day_checks
 
 DAY = date(2021, 1, 8)
 AT = datetime(2021, 1, 8, 10, 30, tzinfo=UTC)

@@ -16,12 +16,12 @@ import pytest
 from cassandra.cluster import Session
 from confluent_kafka import Producer
 
+from market_pipeline.batch.day_checks import daily_bar_faults
 from market_pipeline.broker.client import client_config
 from market_pipeline.broker.topics import TopicSpec, create_topic, list_topics
 from market_pipeline.model import Trade, encode, trade_id
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.day_checks import daily_bar_faults
 from market_pipeline.store.migrate import migrate
 
 pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(600)]

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from market_pipeline.bronze.layout import day_hours, hour_folder, hour_of
+from market_pipeline.bronze.layout import hour_folder, hour_of
 from market_pipeline.bronze.trades import moment, utc
 from market_pipeline.defs.partitions import DAILY
 from market_pipeline.feed.gaps import Gap, rows_of
@@ -18,6 +18,7 @@ from market_pipeline.sessions import open_spans, regular_hours
 from market_pipeline.store.cells import iso, text_cell
 from market_pipeline.store.trades import epoch_ms
 from market_pipeline.stream.bars import first_complete_minute
+from market_pipeline.utc_day import day_hours
 
 CHANGES = [date(2026, 3, 8), date(2026, 11, 1), date(2026, 3, 29), date(2026, 10, 25)]
 """In New York and in Europe, forwards and back."""

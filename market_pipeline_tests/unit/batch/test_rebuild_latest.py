@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from market_pipeline.batch.rebuild_latest import Price, false_prices, outbid
 from market_pipeline.bronze.lacking import Lacking
 from market_pipeline.model import trade_id
-from market_pipeline.store.rebuild_latest import Price, false_prices, outbid
 
 TRUE = Price("AAPL", datetime(2025, 11, 28, tzinfo=UTC), Decimal("1.5"), Decimal(2), "id", 1_000)
 LOST = trade_id(int(datetime(2025, 11, 28, 7, tzinfo=UTC).timestamp() * 1_000_000), 0)

@@ -4,8 +4,8 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from market_pipeline.batch.gold import complete_stats
 from market_pipeline.sessions import regular_hours
-from market_pipeline.store.gold import complete_stats
 from market_pipeline.volatility import realised_volatility
 
 HALF_DAY = date(2025, 11, 28)

@@ -14,9 +14,10 @@ from typing import Any
 from cassandra.cluster import Session
 from pyspark.sql import DataFrame, SparkSession
 
+from market_pipeline.batch.daily_tables import Replaced, replace_day, trades_of_rows
+from market_pipeline.batch.down_times import down_times, lasting
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import lacking
-from market_pipeline.bronze.layout import day_start
 from market_pipeline.bronze.trades import moment, trades_of_day
 from market_pipeline.model import COMPLETE, OHLCV_1D, SYMBOL_DAILY_STATS, Column, Kind
 from market_pipeline.quality.minutes import (
@@ -31,10 +32,9 @@ from market_pipeline.sessions import MarketKind, Span, kind_of, open_minutes, op
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.completeness import judge_day
-from market_pipeline.store.daily_tables import Replaced, replace_day, trades_of_rows
-from market_pipeline.store.feed_gaps import down_times, lasting
 from market_pipeline.stream.daily import to_day_stats, to_minute_closes
 from market_pipeline.stream.transforms import to_bars, to_day_rows
+from market_pipeline.utc_day import day_start
 from market_pipeline.volatility import realised_volatility
 
 TIMES = {c.name for c in SYMBOL_DAILY_STATS if c.kind is Kind.TIMESTAMP}

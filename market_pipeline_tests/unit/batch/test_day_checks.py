@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from market_pipeline.batch import day_checks
+from market_pipeline.batch.day_checks import accounts, bar_volume_faults, newest_prices, silver_doubles, subscribed
 from market_pipeline.model import trade_id
 from market_pipeline.quality.doubles import Placed
 from market_pipeline.settings import Settings
-from market_pipeline.store import day_checks
-from market_pipeline.store.day_checks import accounts, bar_volume_faults, newest_prices, silver_doubles, subscribed
 from market_pipeline.supervision.heartbeat import Beat
 
 NOW = datetime(2025, 11, 28, 15, tzinfo=UTC)

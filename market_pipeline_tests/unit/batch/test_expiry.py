@@ -3,8 +3,9 @@
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
+from market_pipeline.batch.expiry import may_have_expired
 from market_pipeline.settings import Settings
-from market_pipeline.store.trades import SILVER_KEPT, may_have_expired
+from market_pipeline.store.trades import SILVER_KEPT
 from market_pipeline_tests.unit.bronze import one_run
 
 DAY = date(2025, 11, 13)

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from market_pipeline.batch.rebuild_silver import delete_extra
 from market_pipeline.bronze.lacking import Lacking
 from market_pipeline.model import trade_id
 from market_pipeline.settings import Settings
-from market_pipeline.store.rebuild_silver import delete_extra
 
 HOUR = datetime(2025, 11, 28, 7, tzinfo=UTC)
 NOON = datetime(2025, 11, 28, 12, tzinfo=UTC)

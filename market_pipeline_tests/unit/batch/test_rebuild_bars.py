@@ -3,8 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from market_pipeline.batch.rebuild_bars import corrections
 from market_pipeline.bronze.lacking import Lacking
-from market_pipeline.store.rebuild_bars import corrections
 
 AT = datetime(2025, 11, 28, 7, tzinfo=UTC)
 LATER = AT + timedelta(hours=6)

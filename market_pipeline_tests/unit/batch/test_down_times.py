@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from market_pipeline.store.feed_gaps import unheard_since
+from market_pipeline.batch.down_times import unheard_since
 from market_pipeline.supervision.heartbeat import STALE_AFTER_S, Beat
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC).timestamp()

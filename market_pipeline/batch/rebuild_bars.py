@@ -19,6 +19,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.batch.down_times import down_times, lasting
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import Lacking, lacking
 from market_pipeline.bronze.trades import moment, trades_of_day, utc
@@ -26,7 +27,6 @@ from market_pipeline.model import COMPLETE, OHLCV_1M
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect, prepared
 from market_pipeline.store.completeness import judge_minutes
-from market_pipeline.store.feed_gaps import down_times, lasting
 from market_pipeline.store.trades import symbols
 from market_pipeline.stream.transforms import to_bars, to_minute_rows
 

@@ -13,8 +13,10 @@ from tempfile import TemporaryDirectory
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.batch.daily_tables import trades_of_rows
+from market_pipeline.batch.expiry import may_have_expired
+from market_pipeline.batch.rebuild_bars import FIGURES, batch_bars, stored_bars
 from market_pipeline.bronze.archive import reading
-from market_pipeline.bronze.layout import day_hours, day_start
 from market_pipeline.bronze.trades import moment, records_of_day, utc
 from market_pipeline.quality.bars import (
     BarDifference,
@@ -29,18 +31,16 @@ from market_pipeline.quality.bars import volume_faults as differing_volumes
 from market_pipeline.quality.doubles import Accounts, Double, digest, doubles, repeated
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.daily_tables import trades_of_rows
-from market_pipeline.store.rebuild_bars import FIGURES, batch_bars, stored_bars
 from market_pipeline.store.trades import (
     COUNT_TIMEOUT_S,
     Partition,
-    may_have_expired,
     places_day,
     silver_counts,
     symbols,
 )
 from market_pipeline.stream.parsing import parse
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
+from market_pipeline.utc_day import day_hours, day_start
 
 SETTLED_AFTER = timedelta(minutes=15)
 NAMED_DOUBLES = 10_000

@@ -1,6 +1,6 @@
 """A day's rows become the batch's, unless bronze may lack what they were made of."""
 
-from market_pipeline.store.daily_tables import plan
+from market_pipeline.batch.daily_tables import plan
 
 ROWS = [{"symbol": "A", "trades": 5}, {"symbol": "B", "trades": 5}, {"symbol": "C", "trades": 0}]
 STORED = {"A": 9, "B": 4, "GONE": 1}
