@@ -56,6 +56,14 @@ def _hears_signals() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _short_lived_jvms() -> Iterator[None]:
+    """Servers and Spark live for a minute here: what the optimising compiler costs they never get back."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JDK_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1")
+        yield
+
+
 @pytest.fixture
 def free_port() -> int:
     """A port that nobody listens on at the moment."""

@@ -31,7 +31,6 @@ MAX_ELEMENTS = 100_000
 """What the fixed width of ``trade_id`` can tell apart within a frame."""
 WHOLE_FRAME = -1
 """The index of a dead letter that is a whole frame."""
-_TYPES_TOLD = 20
 _SYMBOLS_REMEMBERED = 1024
 _MILLISECONDS_REMEMBERED = 512
 
@@ -88,7 +87,6 @@ class Normaliser:
         source: the feed, for frames that don't tell it themselves.
 
     Attributes:
-        kinds: frames by type: trade, empty, ping, error, the names of unknown types (a few; then ``other``).
         rejected: dead letters by reason.
         trades: trades and price updates together.
         price_updates: those with volume 0.
@@ -96,7 +94,6 @@ class Normaliser:
     """
 
     def __init__(self, source: str) -> None:
-        self.kinds: Counter[str] = Counter()
         self.rejected: Counter[str] = Counter()
         self.trades = 0
         self.price_updates = 0
@@ -110,9 +107,7 @@ class Normaliser:
             message = parse_json(frame.payload)
             if not isinstance(message, dict):
                 raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"the frame is a {type(message).__name__}")
-            kind = message.get("type")
-            if kind != "trade":
-                self._count_kind(kind)
+            if message.get("type") != "trade":
                 return []
             data = message.get("data")
             if data is not None and not isinstance(data, list):
@@ -120,7 +115,6 @@ class Normaliser:
         except RejectedTrade as rejected:
             self.rejected[rejected.reason] += 1
             return [DeadLetter(rejected.reason, rejected.detail, frame.payload, frame.received_at, WHOLE_FRAME)]
-        self.kinds["trade" if data else "empty"] += 1
         return self._elements(frame, message, data or [])
 
     def remember(self, frames: Iterable[Frame]) -> None:
@@ -166,10 +160,6 @@ class Normaliser:
             self.newest_ts = ts
         seq = self._sequence.next(symbol, ts)
         return Trade(symbol, price, volume, ts, identity, seq, source, received_at, conditions)
-
-    def _count_kind(self, kind: object) -> None:
-        name = kind[:40] if isinstance(kind, str) else type(kind).__name__
-        self.kinds[name if name in self.kinds or len(self.kinds) < _TYPES_TOLD else "other"] += 1
 
 
 def _check_unicode(symbol: str) -> str:

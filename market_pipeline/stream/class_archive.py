@@ -13,6 +13,7 @@ import gzip
 import hashlib
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -109,6 +110,8 @@ def _dump(java: Path, jars: list[Path], scratch: Path) -> Path:
 
 
 def _forget_older(where: Path) -> None:
+    for cut_off in where.glob(".making-*"):  # of a maker that was killed: we alone hold the lock
+        shutil.rmtree(cut_off, ignore_errors=True)
     newest_first = sorted(where.glob("spark-*.jsa"), key=lambda file: file.stat().st_mtime, reverse=True)
     for old in newest_first[KEPT:]:
         with contextlib.suppress(OSError):

@@ -93,7 +93,6 @@ def dagster(
     folder.mkdir(exist_ok=True)
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
     variables = dict(settings.environment()) | {"DAGSTER_HOME": str(folder), "PYTHONWARNINGS": "ignore"}
-    variables["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1"  # a handful of rows: starting costs more than running
     done = subprocess.run(
         [*DAGSTER, *arguments], env=os.environ | variables, cwd=settings.data_dir, capture_output=True, text=True,
         check=False, timeout=400,
