@@ -4,6 +4,7 @@ import base64
 import logging
 import subprocess
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 from market_pipeline.broker.topics import wait_for_kafka
@@ -148,8 +149,16 @@ def _java(settings: Settings, arguments_file: str, flags: list[str], main: list[
     return command(settings, settings.paths.config / arguments_file, arguments, main)
 
 
+def new_cluster_id(new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) -> str:
+    """A random id as Kafka writes them; like Kafka's own, none that begins with a dash and would be read as an option."""
+    while True:
+        cluster_id = base64.urlsafe_b64encode(new_uuid().bytes).decode().rstrip("=")
+        if not cluster_id.startswith("-"):
+            return cluster_id
+
+
 def _format(settings: Settings) -> None:
-    cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    cluster_id = new_cluster_id()
     tool = ["kafka.tools.StorageTool", "format", "--standalone", "-t", cluster_id, "-c"]
     full = _java(
         settings,
@@ -162,7 +171,8 @@ def _format(settings: Settings) -> None:
     except subprocess.TimeoutExpired:
         raise KafkaError(f"formatting Kafka's storage took more than {FORMAT_TIMEOUT_S} s: is the disk slow?") from None
     if done.returncode != 0:
-        # the first line is the message, the others are Java's stack
-        said = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        raise KafkaError(f"Kafka's storage could not be formatted: {said[0]}")
+        # the first line is the message, the others are Java's stack; Java tells before it what JDK_JAVA_OPTIONS holds
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        said = next((line for line in lines if not line.startswith("NOTE: Picked up")), "no message")
+        raise KafkaError(f"Kafka's storage could not be formatted: {said}")
     logger.info("formatted Kafka's storage, cluster id %s", cluster_id)

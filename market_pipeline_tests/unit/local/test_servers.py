@@ -1,6 +1,7 @@
 """The configuration of the embedded Kafka and Cassandra."""
 
 import json
+import uuid
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,11 @@ def test_kafka_listens_on_its_ports_and_keeps_its_data_below_the_data_dir(settin
     assert values["log.dirs"] == str(settings.paths.kafka / "data")
     assert values["log.retention.hours"] == "5"
     assert values["auto.create.topics.enable"] == "false"
+
+
+def test_a_cluster_id_is_never_taken_for_an_option() -> None:
+    with_a_dash, without = uuid.UUID(int=0xF8 << 120), uuid.UUID(int=0x08 << 120)
+    assert kafka.new_cluster_id(iter([with_a_dash, with_a_dash, without]).__next__) == "CAAAAAAAAAAAAAAAAAAAAA"
 
 
 def test_cassandra_listens_on_its_ports_and_keeps_its_data_below_the_data_dir(settings: Settings) -> None:
