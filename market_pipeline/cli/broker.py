@@ -3,13 +3,14 @@
 import json
 
 import click
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from market_pipeline.broker import offsets as broker_offsets
 from market_pipeline.broker import topics as broker_topics
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.terminal import console
 from market_pipeline.settings import Settings
 
 ERRORS = (BrokerUnreachableError, broker_topics.TopicError)
@@ -57,7 +58,7 @@ def list_(internal: bool, as_json: bool) -> None:
         if topic.name not in sizes:
             continue
         table.add_row(topic.name, str(topic.partitions), str(topic.replication), f"{sizes[topic.name]:,}")
-    Console().print(table)
+    console().print(table)
 
 
 @topics.command()
@@ -133,8 +134,8 @@ def list_groups(as_json: bool) -> None:
         return
     table = Table("group", "state")
     for name, state in found:
-        table.add_row(name, state)
-    Console().print(table)
+        table.add_row(Text(name), state)
+    console().print(table)
 
 
 @groups.command()
@@ -165,7 +166,7 @@ def describe(group: str, topic: str | None, as_json: bool) -> None:
     table = Table("partition", "committed", "log end", "lag", title=f"{group} on {topic or settings.topic}")
     for part in parts:
         table.add_row(str(part.partition), _number(part.committed), _number(part.end), _number(part.lag))
-    Console().print(table)
+    console().print(table)
 
 
 def _retained(settings: Settings, topic: str) -> int | None:

@@ -204,7 +204,7 @@ def down() -> None:
     settings = load_settings()
     console = Console()
     if not _stop(settings, console):
-        console.print(f"nothing runs on {settings.data_dir}", highlight=False)
+        console.print(f"nothing runs on {settings.data_dir}", highlight=False, markup=False, soft_wrap=True)
 
 
 @click.command(short_help="create topics and tables")

@@ -16,7 +16,6 @@ from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError, c
 from market_pipeline.store.failure import one_line
 
 MAX_TABLE_ROWS = 10_000
-PIPED_WIDTH = 200
 
 
 @click.command()
@@ -111,7 +110,7 @@ def _print_table(columns: Iterable[str], rows: Iterable[tuple[object, ...]], lim
             break
         table.add_row(*(Text(text_cell(cell)) for cell in row))
         shown += 1
-    console(PIPED_WIDTH).print(table)
+    console().print(table)
     click.echo(f"({shown} row{'' if shown == 1 else 's'}{', and more: see --limit' if more else ''})")
 
 

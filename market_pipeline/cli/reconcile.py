@@ -11,6 +11,7 @@ from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.bronze.manifest import ArchiveError
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.terminal import console
 from market_pipeline.quality.ledger import BarMismatch, Difference
 from market_pipeline.reconcile import DayExpired, Report
 from market_pipeline.reconcile import reconcile as compare_hops
@@ -50,9 +51,8 @@ def reconcile(day: date | None, as_json: bool) -> None:
     """
     settings = load_settings()
     which = day or datetime.now(UTC).date()
-    console = Console(stderr=True)
     try:
-        with console.status(f"comparing {which} (UTC)") as spinner:
+        with Console(stderr=True).status(f"comparing {which} (UTC)") as spinner:
             report = compare_hops(settings, which, progress=lambda text: spinner.update(f"{text} …"))
     except (BrokerUnreachableError, TopicError, ArchiveError, DayExpired) as error:
         raise PipelineError(str(error)) from None
@@ -68,7 +68,7 @@ def _print(report: Report) -> None:
         again = report.repeated.get(hop, 0)
         since = f"since {report.since[hop]}" if hop in report.since else "everything"
         table.add_row(hop, f"{count:,}", f"{again:,}" if again else "", since)
-    Console().print(table)
+    console().print(table)
     if report.counts.get("bars") != report.counts.get("silver"):
         click.echo("bars count trades; price updates (volume 0) move no more than their prices")
     for difference in report.differences:

@@ -23,7 +23,6 @@ from market_pipeline.which import where_flags
 EXIT_NOTHING_RUNS = 3
 WATCH_EVERY_S = 1.0
 NONE = "–"
-PIPED_WIDTH = 160
 
 
 @click.command(short_help="one screen of everything")
@@ -48,7 +47,7 @@ def status(as_json: bool, watch: bool) -> None:
         if as_json:
             click.echo(json.dumps(snapshot.as_json(), default=str))
         else:
-            console(PIPED_WIDTH).print(screen(snapshot, where_flags(settings)), crop=False)
+            console().print(screen(snapshot, where_flags(settings)), crop=False)
         if not watch:
             break
         time.sleep(WATCH_EVERY_S)

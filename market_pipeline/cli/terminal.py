@@ -4,7 +4,9 @@ import sys
 
 from rich.console import Console
 
+PIPED_WIDTH = 200
 
-def console(piped_width: int) -> Console:
-    """Standard output; ``piped_width`` is its width in columns where nobody's terminal has one."""
-    return Console(width=None if sys.stdout.isatty() else piped_width)
+
+def console() -> Console:
+    """Standard output; where it is no terminal, a pipe that would be taken for one of 80 columns."""
+    return Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)

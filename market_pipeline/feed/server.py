@@ -187,8 +187,9 @@ def serve_in_foreground(settings: Settings, tell: Callable[[str], object], every
         RecordingError: the recording can't be played.
         OSError: the address can't be had.
     """
+    player = player_for(settings)  # before anything is written: it may have nothing to play
     with ProcessLock(settings.paths.lock(NAME)):
-        feed = FeedServer(player_for(settings))
+        feed = FeedServer(player)
         over = threading.Event()
         threading.Thread(target=_tell_progress, args=(feed, tell, over, every_s), daemon=True).start()
         try:

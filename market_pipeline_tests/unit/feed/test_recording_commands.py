@@ -80,6 +80,7 @@ def test_what_is_wrong_is_told_in_one_line(tmp_path: Path, run: Callable[..., Re
     assert (missing.exit_code, len(missing.output.splitlines())) == (1, 1)
     assert "there is no recording" in missing.output
     assert "--replay-file" not in missing.output
+    assert not Settings.load(data_dir=tmp_path / "data").paths.run.exists()
     assert run("replay", "x", "--speed", "fast").exit_code == 1
 
 
