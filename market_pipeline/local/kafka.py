@@ -150,7 +150,7 @@ def _java(settings: Settings, arguments_file: str, flags: list[str], main: list[
 
 
 def new_cluster_id(new_uuid: Callable[[], uuid.UUID] = uuid.uuid4) -> str:
-    """A random id as Kafka writes them; like Kafka's own, none that begins with a dash and would be read as an option."""
+    """A random id as Kafka writes them: like Kafka, none that begins with a dash, to be read as an option."""
     while True:
         cluster_id = base64.urlsafe_b64encode(new_uuid().bytes).decode().rstrip("=")
         if not cluster_id.startswith("-"):
