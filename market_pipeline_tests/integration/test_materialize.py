@@ -223,7 +223,7 @@ def test_every_check_ran_and_passed(settings: Settings, built: dict[str, list[An
     found = evaluations(settings)
     assert {name for name, (passed, _) in found.items() if passed} == {n for names in CHECKS.values() for n in names}
     told = {name: value for name, value in found["bronze_is_silver_plus_rejected"][1].items() if name != "days"}
-    assert told == {"records": 15, "rejected": 1, "sent again": 3, "silver": 11, "missing": 0}
+    assert told == {"records": 15, "rejected": 1, "sent again": 3, "silver": 11, "missing": 0, "expired": 0}
     assert found["no_doubled_trade_id"][1]["rows"] == len(TRADES)
 
 
