@@ -17,11 +17,13 @@ from market_pipeline.broker.client import client_config
 from market_pipeline.broker.offsets import commit_group_offsets, end_offsets, partition_lags
 from market_pipeline.broker.topics import ensure_topics, wait_for_kafka
 from market_pipeline.local.jars import classpath
+from market_pipeline.local.java import java_home
 from market_pipeline.local.ports import all_of, is_free
 from market_pipeline.model import Trade, encode, trade_id
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect, wait_for_cql
 from market_pipeline.store.migrate import migrate
+from market_pipeline.stream import class_archive
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline_tests.bench.baseline import GROUP, create_tables
 from market_pipeline_tests.bench.prober import latencies_ms
@@ -205,6 +207,8 @@ def main() -> None:
         settings = Settings.load(data_dir=folder, port_base=base, feed="simulator")
         for name in ("kafka", "cassandra", "spark"):
             classpath(name)
+        say("making the archive of Spark's classes, where there is none: else a stream does it while it is measured")
+        class_archive.make(java_home(settings), classpath("spark"))
         say("starting Kafka and Cassandra")
         servers = [stack.enter_context(program(name, settings)) for name in ("kafka", "cassandra")]
         wait_for_kafka(settings, 120)
