@@ -99,6 +99,11 @@ class Paths:
         """``DAGSTER_HOME``."""
         return self.root / "dagster"
 
+    @property
+    def incidents(self) -> Path:
+        """The ledger of incidents, a SQLite file."""
+        return self.root / "incidents" / "ledger.sqlite"
+
     def lock(self, program: str) -> Path:
         return self.run / f"{program}.lock"
 

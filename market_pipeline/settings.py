@@ -119,6 +119,19 @@ class Settings(BaseSettings):
         False, description="Start the stream although Kafka no longer has its next records, and skip what is lost"
     )
 
+    slack_token: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("slack_token", "SLACK_BOT_TOKEN"),
+        description="Slack: a bot token (xoxb-…); without one, incidents are told in the log and by `incidents`",
+    )
+    slack_channel: str | None = Field(
+        None, pattern="^[CDG][A-Z0-9]{8,}$", description="Slack: the id of the channel that hears of incidents"
+    )
+    slack_urgent_channel: str | None = Field(
+        None, pattern="^[CDG][A-Z0-9]{8,}$", description="Slack: the id of one that hears of P1 and P2 instead"
+    )
+    slack_api_url: str = Field("https://slack.com/api/", description="Slack: where its web API is")
+
     @field_validator("symbols", "cassandra_contact_points", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
@@ -206,8 +219,8 @@ class Settings(BaseSettings):
         return self.finnhub_ws_url if self.active_feed == "finnhub" else f"ws://{self.feed_host}:{self.ports.feed}"
 
     def environment(self) -> Mapping[str, str]:
-        """The variables that make a child process load these same settings. The key is never among them."""
-        values = self.model_dump(mode="json", exclude_unset=True, exclude={"finnhub_api_key"})
+        """The variables that make a child process load these same settings. No secret is ever among them."""
+        values = self.model_dump(mode="json", exclude_unset=True, exclude={"finnhub_api_key", "slack_token"})
         flat = {name: ",".join(v) if isinstance(v, list) else str(v) for name, v in values.items() if v is not None}
         flat |= {"data_dir": str(self.data_dir), "port_base": str(self.port_base)}
         return {_variable(name): value for name, value in flat.items()}

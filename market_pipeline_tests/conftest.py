@@ -43,7 +43,7 @@ def _no_settings_of_this_machine() -> Iterator[None]:
     """A developer's own key, feed or data dir must not reach a test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
-            if name.startswith(("MARKET_PIPELINE_", "FINNHUB_", "KAFKA_BOOTSTRAP", "CASSANDRA_CONTACT")):
+            if name.startswith(("MARKET_PIPELINE_", "FINNHUB_", "SLACK_", "KAFKA_BOOTSTRAP", "CASSANDRA_CONTACT")):
                 patch.delenv(name)
         yield
 

@@ -19,6 +19,7 @@ COMMANDS = {
     "query": ("query", "Run one CQL statement; a table or exact JSON."),
     "reconcile": ("reconcile", "Compare received = produced = bronze = silver = bars for a day."),
     "doctor": ("doctor", "Check this machine and the pipeline; one line each, with the cure."),
+    "incidents": ("incidents", "What is wrong, what was, and what is done about it."),
     "logs": ("lifecycle", "Show or follow the logs of one service or of all."),
     "restart": ("restart", "Restart one service, and see that it works."),
     "init": ("lifecycle", "Create the topics and tables that are missing."),

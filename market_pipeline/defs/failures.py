@@ -18,15 +18,20 @@ def told_in_one_line() -> Iterator[None]:
     from market_pipeline.bronze.manifest import ArchiveError
     from market_pipeline.local.jars import JarError
     from market_pipeline.local.java import NoJava
+    from market_pipeline.local.preflight import StartError
+    from market_pipeline.local.supervisor_client import SupervisorAway
     from market_pipeline.settings import SettingsError
     from market_pipeline.store.cluster import STORE_ERRORS
     from market_pipeline.store.failure import one_line
 
-    known = (BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError)
+    known = (BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StartError)
     try:
         yield
     except known as error:
         failure = dg.Failure(description=str(error), allow_retries=False)
+    except SupervisorAway as error:
+        text = f"the supervisor does not answer ({error}): is the pipeline up? See `market-pipeline status`"
+        failure = dg.Failure(description=text, allow_retries=False)
     except STORE_ERRORS as error:
         failure = dg.Failure(description=one_line(error), allow_retries=False)
     else:

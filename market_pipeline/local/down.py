@@ -11,10 +11,11 @@ from dataclasses import dataclass
 
 import psutil
 
+from market_pipeline.local import secrets
 from market_pipeline.local.programs import Program, every_program
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
-from market_pipeline.local.supervisord import forget_key, socket_path
+from market_pipeline.local.supervisord import socket_path
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import holder
 
@@ -65,7 +66,7 @@ def bring_down(settings: Settings, told: Told = lambda _: None) -> list[Stopped]
         _stop_leftovers(settings, stage, tell)
     _stop_beginners(settings, tell)
     socket_path(settings).unlink(missing_ok=True)
-    forget_key(settings)
+    secrets.forget(settings)
     return done
 
 

@@ -24,8 +24,8 @@ KEEP_FREE_BYTES = 1024**3
 
 OURS = frozenset(
     {
-        *("VERSION", "bronze", "cassandra", "checkpoints", "config", "dagster", "java", "journal"),
-        *("kafka", "logs", "run"),
+        *("VERSION", "bronze", "cassandra", "checkpoints", "config", "dagster", "incidents", "java"),
+        *("journal", "kafka", "logs", "run"),
     }
 )
 """What may be in a data dir that has no ``VERSION`` yet."""

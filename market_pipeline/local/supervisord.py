@@ -9,12 +9,12 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from market_pipeline.local import secrets
 from market_pipeline.local.jvm import write_if_changed
 from market_pipeline.local.programs import FINAL_EXITS, Program, workspace_yaml
 from market_pipeline.settings import Settings
 
 NAME = "supervisord"
-KEY_VARIABLES = ("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY")
 
 START_RETRIES = 8
 """With a back-off of 1, 2, 3 … seconds this is FATAL after about a minute."""
@@ -35,19 +35,13 @@ def socket_path(settings: Settings) -> Path:
     return Path(tempfile.gettempdir()) / f"market-pipeline-{os.getuid()}" / f"{digest}.sock"
 
 
-def key_folder(settings: Settings) -> Path:
-    """Where the producer runs when the key came from the environment: beside a ``.env`` of ours with the key, which
-    only this user may read and which is there while the pipeline runs."""
-    return settings.paths.run / "producer"
-
-
-def configuration(settings: Settings, programs: Sequence[Program], producer_directory: Path) -> str:
+def configuration(settings: Settings, programs: Sequence[Program], directories: Mapping[str, Path]) -> str:
     """``supervisord.conf``.
 
     Args:
         settings: of the pipeline.
         programs: what to keep; none is started by itself.
-        producer_directory: where the producer runs: beside the ``.env`` with the key, when it needs one.
+        directories: in which those programs run that do not in the data dir.
     """
     paths = settings.paths
     head = f"""\
@@ -68,15 +62,16 @@ directory={_plain(settings.data_dir)}
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 """
-    return head + "".join(_section(settings, program, producer_directory) for program in programs)
+    where = {program.name: directories.get(program.name, settings.data_dir) for program in programs}
+    return head + "".join(_section(settings, program, where[program.name]) for program in programs)
 
 
-def _section(settings: Settings, program: Program, producer_directory: Path) -> str:
+def _section(settings: Settings, program: Program, directory: Path) -> str:
     environment = ",".join(f'{name}="{_plain(value)}"' for name, value in program.environment.items())
     return f"""
 [program:{program.name}]
 command={_plain(shlex.join(program.command))}
-directory={_plain(producer_directory if program.name == "producer" else settings.data_dir)}
+directory={_plain(directory)}
 environment={environment}
 autostart=false
 autorestart={"true" if program.always else "unexpected"}
@@ -99,14 +94,9 @@ def _plain(value: object) -> str:
     return str(value).replace("%", "%%")
 
 
-def key_in(environment: Mapping[str, str]) -> str | None:
-    """The Finnhub key among the variables, under either of its names."""
-    return next((environment[name] for name in KEY_VARIABLES if environment.get(name)), None)
-
-
 def environment_for(settings: Settings, own: Mapping[str, str], java_home: Path) -> dict[str, str]:
-    """What the supervisor and its programs get: our variables and the settings, never the key."""
-    variables = {name: value for name, value in own.items() if name not in KEY_VARIABLES}
+    """What the supervisor and its programs get: our variables and the settings, and no secret."""
+    variables = secrets.without_secrets(own)
     # decided here once: a program that cannot see the key must not decide for another feed
     variables |= {**settings.environment(), "MARKET_PIPELINE_FEED": settings.active_feed}
     variables |= {
@@ -126,31 +116,9 @@ def write_configuration(settings: Settings, programs: Sequence[Program], own: Ma
     settings.paths.run.chmod(0o700)
     _secure_socket_folder(settings)
     where = settings.paths.config / "supervisord.conf"
-    write_if_changed(where, configuration(settings, programs, _producer_directory(settings, key_in(own))))
+    write_if_changed(where, configuration(settings, programs, secrets.directories(settings, own)))
     write_if_changed(settings.paths.config / "workspace.yaml", workspace_yaml(settings))
     return where
-
-
-def _producer_directory(settings: Settings, exported_key: str | None) -> Path:
-    """Where the producer finds the key in a ``.env``, which is the only way in which it is told it: the variables of a
-    process can be read by whoever may look at the process, those of its children and its supervisor too."""
-    forget_key(settings)
-    if settings.active_feed != "finnhub":
-        return settings.data_dir
-    if exported_key is None:
-        return Path.cwd()
-    folder = key_folder(settings)
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    quoted = exported_key.replace("\\", "\\\\").replace("'", "\\'")
-    file = folder / ".env"
-    file.touch(mode=0o600, exist_ok=False)
-    file.write_text(f"{KEY_VARIABLES[0]}='{quoted}'\n", encoding="utf-8")
-    return folder
-
-
-def forget_key(settings: Settings) -> None:
-    """Remove the copy of an exported key."""
-    (key_folder(settings) / ".env").unlink(missing_ok=True)
 
 
 def _secure_socket_folder(settings: Settings) -> None:

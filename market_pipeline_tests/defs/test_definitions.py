@@ -116,8 +116,8 @@ def test_the_schedules_run_in_utc_and_are_on(loaded: dg.Definitions) -> None:
 
 def test_the_sensors_look_seldom_enough_and_are_on(loaded: dg.Definitions) -> None:
     sensors = {sensor.name: sensor for sensor in loaded.get_repository_def().sensor_defs}
-    assert {"producer_progress", "stream_progress"} <= sensors.keys()
-    for name in ("producer_progress", "stream_progress"):
+    assert {"producer_progress", "stream_progress", "alerts"} <= sensors.keys()
+    for name in ("producer_progress", "stream_progress", "alerts"):
         assert (sensors[name].minimum_interval_seconds or 0) >= 30
         assert sensors[name].default_status is dg.DefaultSensorStatus.RUNNING
 

@@ -36,7 +36,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_every_program_ends_with_its_children(settings: Settings) -> None:
-    found = parsed(configuration(settings, programs(settings), settings.data_dir))
+    found = parsed(configuration(settings, programs(settings), {}))
     sections = [name for name in found.sections() if name.startswith("program:")]
     assert sections == [f"program:{name}" for name in EVERY_NAME]
     for section in sections:
@@ -46,20 +46,20 @@ def test_every_program_ends_with_its_children(settings: Settings) -> None:
 
 
 def test_a_program_that_ends_cleanly_stays_down_and_a_server_does_not(settings: Settings) -> None:
-    found = parsed(configuration(settings, programs(settings), settings.data_dir))
+    found = parsed(configuration(settings, programs(settings), {}))
     restart = {name: found[f"program:{name}"]["autorestart"] for name in EVERY_NAME}
     assert restart["kafka"] == restart["cassandra"] == restart["dagster-daemon"] == "true"
     assert restart["producer"] == restart["feed-server"] == restart["stream"] == "unexpected"
 
 
 def test_some_ends_are_final(settings: Settings) -> None:
-    found = parsed(configuration(settings, programs(settings), settings.data_dir))
+    found = parsed(configuration(settings, programs(settings), {}))
     assert found["program:producer"]["exitcodes"].split(",") == ["0", str(EXIT_USAGE), str(EXIT_KEY_REFUSED)]
 
 
 def test_spaces_and_percents_survive(settings: Settings) -> None:
     program = Program("stream", ("/a python/bin", "-m", "x"), stop_within_s=1, stop_stage=1)
-    found = parsed(configuration(settings, [program], settings.data_dir))["program:stream"]
+    found = parsed(configuration(settings, [program], {}))["program:stream"]
     assert shlex.split(found["command"]) == ["/a python/bin", "-m", "x"]
     assert found["directory"] == str(settings.data_dir).replace("%", "%%")
 
@@ -119,6 +119,29 @@ def test_the_copy_of_the_key_goes_with_the_pipeline(settings: Settings) -> None:
     write_configuration(with_key, programs(with_key), {"FINNHUB_API_KEY": KEY})
     write_configuration(settings, programs(settings), {"FINNHUB_API_KEY": KEY})  # the simulator needs none
     assert not copy.exists()
+
+
+@pytest.mark.parametrize("variable", ["SLACK_BOT_TOKEN", "MARKET_PIPELINE_SLACK_TOKEN"])
+def test_slacks_token_is_in_one_file_that_dagster_alone_runs_beside(
+    settings: Settings, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, "xoxb-canary")
+    with_token = Settings.load(data_dir=settings.data_dir, feed="simulator")
+    found = parsed(write_configuration(with_token, programs(with_token), os.environ).read_text())
+    beside = [name for name in names(with_token) if found[f"program:{name}"]["directory"].endswith("run/dagster")]
+    assert beside == ["dagster-code-server", "dagster-webserver", "dagster-daemon"]
+    assert "xoxb-canary" not in environment_for(with_token, os.environ, Path("/java")).values()
+    folder = settings.paths.run / "dagster"
+    for file in settings.data_dir.rglob("*"):
+        assert file.is_dir() or "xoxb-canary" not in file.read_text() or file == folder / ".env"
+    assert (folder / ".env").stat().st_mode & 0o777 == 0o600
+    monkeypatch.delenv(variable)
+    monkeypatch.chdir(folder)
+    told = Settings.load().slack_token
+    assert told is not None
+    assert told.get_secret_value() == "xoxb-canary"
+    bring_down(with_token)
+    assert not (folder / ".env").exists()
 
 
 def test_the_feed_is_decided_once(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Alerts: what the runbook watches for, judged by one pure engine, kept as incidents, told once."""

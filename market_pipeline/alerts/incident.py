@@ -1,0 +1,108 @@
+"""An incident: one rule and one subject, from the first bad look to the end. Immutable; the engine makes the next one.
+
+All times are epoch seconds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from market_pipeline.alerts.severity import Severity
+
+
+class State(StrEnum):
+    PENDING = "pending"
+    OPEN = "open"
+    ACKED = "acked"
+    RESOLVED = "resolved"
+
+
+class Change(StrEnum):
+    """What became of an incident in one step, for the ledger and for whoever is told."""
+
+    OPENED = "opened"
+    WORSENED = "worsened"
+    ESCALATED = "escalated"
+    ACKED = "acked"
+    REOPENED = "reopened"
+    RESOLVED = "resolved"
+    TOLD_LATE = "told late"
+    """It was kept back while a silence or another incident held, and is told now that it outlasted that."""
+
+
+@dataclass(frozen=True)
+class Incident:
+    """One incident.
+
+    Attributes:
+        id: the same for all its life, and of no other: what links, threads and runs are named by.
+        rule: the rule's id.
+        subject: what it is about.
+        severity: the worst so far.
+        state: see ``State``.
+        since: the first bad look.
+        opened_at: when it had lasted long enough; None while pending.
+        level: how often it was escalated.
+        escalated_at: when somebody was told last, from which the next escalation counts.
+        acked_at: when, by ``acked_by``; both None unless acked.
+        clear_since: the first good look of the present run of good ones.
+        resolved_at: the end.
+        resolved_by: who ended it: ``"itself"`` when it was fine for long enough.
+        withheld: why nobody was told of it yet; None once they were.
+        free_since: since when nothing keeps the telling back any more.
+        flaps: how often it seemed over and was not.
+        text: the newest bad look in words.
+        value: its figure.
+        evidence: its evidence.
+    """
+
+    id: str
+    rule: str
+    subject: str
+    severity: Severity
+    state: State
+    since: float
+    opened_at: float | None = None
+    level: int = 0
+    escalated_at: float | None = None
+    acked_at: float | None = None
+    acked_by: str | None = None
+    clear_since: float | None = None
+    resolved_at: float | None = None
+    resolved_by: str | None = None
+    withheld: str | None = None
+    free_since: float | None = None
+    flaps: int = 0
+    text: str = ""
+    value: float | None = None
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """One incident of each at a time."""
+        return self.rule, self.subject
+
+    @property
+    def is_active(self) -> bool:
+        """Open or acked: it is a fact, and not over."""
+        return self.state in (State.OPEN, State.ACKED)
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One change of one incident.
+
+    Attributes:
+        change: what happened.
+        incident: as it is afterwards.
+        at: when.
+        contact: who is to be told.
+        withheld: why nobody is; None when they are.
+    """
+
+    change: Change
+    incident: Incident
+    at: float
+    contact: str
+    withheld: str | None = None

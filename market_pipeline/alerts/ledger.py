@@ -1,0 +1,190 @@
+"""The ledger of incidents: what is wrong, what was, and what became of it.
+
+Every change is one transaction that reads, judges and writes, so that two daemons that judge the same at once make one
+incident of it, and an ack that comes between two looks is not overwritten.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from market_pipeline.alerts import engine
+from market_pipeline.alerts.database import Database
+from market_pipeline.alerts.engine import Board
+from market_pipeline.alerts.incident import Incident, State, Transition
+from market_pipeline.alerts.rule import Rule
+from market_pipeline.alerts.severity import Severity
+from market_pipeline.alerts.signal import Signal
+from market_pipeline.alerts.silence import Silence
+
+
+class NoSuchIncident(Exception):
+    """There is no incident of that id, or the beginning of an id that several have; one line with the cure."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of an incident's history.
+
+    Attributes:
+        change: a ``Change``.
+        at: when, epoch seconds.
+        contact: who was to be told, or who did it.
+        withheld: why nobody was told; None where somebody was.
+        text: what was seen then.
+    """
+
+    change: str
+    at: float
+    contact: str
+    withheld: str | None
+    text: str
+
+
+class Ledger:
+    """The ledger in its file. Every method raises ``sqlite3.Error`` where that can't be used."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+
+    def judge(self, signals: Iterable[Signal], rules: Mapping[str, Rule], now: float) -> tuple[Transition, ...]:
+        """Take in what was seen; returns what became of it."""
+        with self._database.changing() as connection:
+            step = engine.step(_board(connection), signals, rules, _silences(connection, now), now)
+            _forget_suspicions(connection, step.board)
+            over = [each.incident for each in step.transitions if each.incident.state is State.RESOLVED]
+            for incident in (*over, *step.board.incidents.values()):
+                _keep(connection, incident)
+            for transition in step.transitions:
+                _note(connection, transition)
+            connection.execute("INSERT OR REPLACE INTO board VALUES (1, ?)", (now,))
+            return step.transitions
+
+    def ack(self, incident: str, by: str, now: float) -> Transition | None:
+        """Take an incident on; None when it was, or when it is over. ``incident`` is an id or its beginning.
+
+        Raises:
+            NoSuchIncident: there is none.
+        """
+        return self._by_hand(incident, lambda found: engine.ack(found, by, now))
+
+    def resolve(self, incident: str, by: str, now: float) -> Transition | None:
+        """End an incident by hand; None when it is over.
+
+        Raises:
+            NoSuchIncident: there is none.
+        """
+        return self._by_hand(incident, lambda found: engine.resolve(found, by, now))
+
+    def silence(self, silence: Silence) -> None:
+        """Keep a silence."""
+        with self._database.changing() as connection:
+            columns = asdict(silence)
+            names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+            connection.execute(f"INSERT INTO silence ({names}) VALUES ({marks})", tuple(columns.values()))
+
+    def silences(self, now: float) -> list[Silence]:
+        """Those that are not over."""
+        with self._database.reading() as connection:
+            return _silences(connection, now)
+
+    def not_over(self) -> list[Incident]:
+        """The incidents that are facts and not over, the worst first and then the oldest."""
+        with self._database.reading() as connection:
+            return list(engine.active(_board(connection)))
+
+    def since(self, at: float) -> list[Incident]:
+        """Every incident that was opened at ``at`` (epoch seconds) or later, the newest first."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT document FROM incident WHERE opened_at >= ? ORDER BY since DESC", (at,))
+            return [incident_from(document) for (document,) in rows]
+
+    def show(self, incident: str) -> tuple[Incident, list[Entry]]:
+        """An incident by its id or the beginning of it, and its history in order.
+
+        Raises:
+            NoSuchIncident: there is none.
+        """
+        with self._database.reading() as connection:
+            found = _found(connection, incident)
+            rows = connection.execute(
+                "SELECT change, at, contact, withheld, text FROM transition WHERE incident = ? ORDER BY number",
+                (found.id,),
+            )
+            return found, [Entry(*row) for row in rows]
+
+    def _by_hand(self, incident: str, act: Callable[[Incident], Transition | None]) -> Transition | None:
+        with self._database.changing() as connection:
+            transition = act(_found(connection, incident))
+            if transition is not None:
+                _keep(connection, transition.incident)
+                _note(connection, transition)
+            return transition
+
+
+def _board(connection: sqlite3.Connection) -> Board:
+    (at,) = connection.execute("SELECT coalesce(max(at), 0.0) FROM board").fetchone()
+    rows = connection.execute("SELECT document FROM incident WHERE state <> 'resolved'")
+    incidents = (incident_from(document) for (document,) in rows)
+    return Board(at, {each.key: each for each in incidents})
+
+
+def _silences(connection: sqlite3.Connection, now: float) -> list[Silence]:
+    rows = connection.execute(
+        "SELECT rule, subject, author, reason, starts_at, ends_at FROM silence WHERE ends_at > ? ORDER BY number",
+        (now,),
+    )
+    return [Silence(*row) for row in rows]
+
+
+def _found(connection: sqlite3.Connection, incident: str) -> Incident:
+    """The one of that id, else the only one whose id begins so, those that are over aside where one is not."""
+    rows = connection.execute(
+        "SELECT document FROM incident WHERE opened_at IS NOT NULL AND substr(id, 1, ?) = ? ORDER BY since DESC",
+        (len(incident), incident),
+    )
+    found = [incident_from(document) for (document,) in rows]
+    for some in ([each for each in found if each.id == incident], [each for each in found if each.is_active], found):
+        if len(some) == 1:
+            return some[0]
+    if found:
+        examples = ", ".join(each.id for each in found[:3])
+        raise NoSuchIncident(f"{len(found)} incidents begin with {incident}, such as {examples}: tell more of it")
+    raise NoSuchIncident(f"there is no incident {incident}: `market-pipeline incidents list --all` shows them")
+
+
+def _forget_suspicions(connection: sqlite3.Connection, board: Board) -> None:
+    """What was only suspected and was nothing leaves no trace."""
+    kept = {incident.id for incident in board.incidents.values()}
+    pending = connection.execute("SELECT id FROM incident WHERE state = 'pending'").fetchall()
+    connection.executemany("DELETE FROM incident WHERE id = ?", [each for each in pending if each[0] not in kept])
+
+
+def _keep(connection: sqlite3.Connection, incident: Incident) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO incident VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            *(incident.id, incident.rule, incident.subject, incident.severity, incident.state),
+            *(incident.since, incident.opened_at, incident.resolved_at),
+            json.dumps(asdict(incident), default=str),
+        ),
+    )
+
+
+def _note(connection: sqlite3.Connection, transition: Transition) -> None:
+    connection.execute(
+        "INSERT INTO transition (incident, change, at, contact, withheld, text) VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            *(transition.incident.id, transition.change, transition.at, transition.contact),
+            *(transition.withheld, transition.incident.text),
+        ),
+    )
+
+
+def incident_from(document: str) -> Incident:
+    """What the file has of an incident."""
+    told: dict[str, Any] = json.loads(document)
+    return Incident(**told | {"severity": Severity(told["severity"]), "state": State(told["state"])})

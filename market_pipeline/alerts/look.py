@@ -1,0 +1,53 @@
+"""One look at the pipeline: everything that the rules judge, found out at one moment. Only data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from market_pipeline.local.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The disk under Cassandra's data.
+
+    Attributes:
+        total: bytes it has.
+        free: bytes of it that are free for us.
+        tables: bytes of each table, snapshots left out.
+        snapshots: bytes that only snapshots still hold.
+    """
+
+    total: int
+    free: int
+    tables: Mapping[str, int]
+    snapshots: int
+
+    @property
+    def used(self) -> float:
+        """The part that is not free, 0 to 1."""
+        return 1.0 - self.free / self.total if self.total else 0.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was found out; None where it was not, in time or at all.
+
+    Attributes:
+        now: epoch seconds.
+        feed: which feed the pipeline runs on.
+        symbols: what is subscribed.
+        snapshot: as ``status`` shows it.
+        arrivals: records on ``trades_raw`` of the last ten minutes, by Kafka's word.
+        leaderless: partitions of Kafka without a leader.
+        delays_s: received → written of the newest trade of each symbol that had one within a minute, seconds.
+        disk: of an embedded Cassandra.
+    """
+
+    now: float
+    feed: str
+    symbols: Sequence[str]
+    snapshot: Snapshot
+    arrivals: int | None = None
+    leaderless: int | None = None
+    delays_s: Sequence[float] | None = None
+    disk: Disk | None = None

@@ -1,0 +1,89 @@
+"""Finds out what the rules judge: asks everything at once, and leaves out what does not answer in time."""
+
+import shutil
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from market_pipeline.alerts.look import Disk, Look
+from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.broker.offsets import end_offsets, records_since
+from market_pipeline.broker.topics import TopicError, list_topics
+from market_pipeline.local.snapshot import gather, within
+from market_pipeline.settings import Settings
+from market_pipeline.store.cluster import STORE_ERRORS, connect
+from market_pipeline.store.delays import newest_delays
+
+ANSWER_WITHIN_S = 4.0
+ARRIVALS_OVER = timedelta(minutes=10)
+DELAYS_OVER = timedelta(minutes=1)
+BROKER_ERRORS = (BrokerUnreachableError, TopicError)
+
+
+def look(settings: Settings, now: float | None = None) -> Look:
+    """Look at everything, which takes some seconds at most; ``now`` is in epoch seconds."""
+    now = time.time() if now is None else now
+    snapshot = gather(settings)
+    answers = within(
+        ANSWER_WITHIN_S,
+        {
+            "arrivals": lambda: arrivals(settings, now) if snapshot.kafka.live else None,
+            "leaderless": lambda: leaderless(settings) if snapshot.kafka.live else None,
+            "delays_s": lambda: delays_s(settings, now) if snapshot.cassandra.live else None,
+            "disk": lambda: disk(settings.paths.cassandra) if settings.embedded_cassandra else None,
+        },
+    )
+    return Look(now, snapshot.feed.name or settings.active_feed, settings.symbols, snapshot, **answers)
+
+
+def arrivals(settings: Settings, now: float) -> int | None:
+    """Records of the last ten minutes on the topic of trades."""
+    since = now - ARRIVALS_OVER.total_seconds()
+    try:
+        return records_since(settings, settings.topic, int(since * 1000), end_offsets(settings, settings.topic))
+    except BROKER_ERRORS:
+        return None
+
+
+def leaderless(settings: Settings) -> int | None:
+    """Partitions that have no leader, over all topics, Kafka's own included."""
+    try:
+        return sum(topic.leaderless for topic in list_topics(settings, internal=True))
+    except BROKER_ERRORS:
+        return None
+
+
+def delays_s(settings: Settings, now: float) -> list[float] | None:
+    """Received → written of the newest trades of the last minute, seconds."""
+    since = datetime.fromtimestamp(now, UTC) - DELAYS_OVER
+    try:
+        with connect(settings, timeout_s=ANSWER_WITHIN_S) as session:
+            return newest_delays(session, settings, settings.symbols, since)
+    except STORE_ERRORS:
+        return None
+
+
+def disk(home: Path) -> Disk | None:
+    """The disk under an embedded Cassandra's data, and what its tables and snapshots take of it."""
+    try:
+        usage = shutil.disk_usage(home)
+    except OSError:
+        return None
+    tables: dict[str, int] = {}
+    snapshots = 0
+    data = home / "data"
+    for file in data.glob("*/*/**/*"):
+        try:
+            stat = file.lstat()
+        except OSError:  # compaction removes files at any moment
+            continue
+        if not file.is_file():
+            continue
+        keyspace, table, *rest = file.relative_to(data).parts
+        if "snapshots" in rest:
+            # a snapshot is a second name of a file: it takes room when it is the last one
+            snapshots += stat.st_size if stat.st_nlink == 1 else 0
+        else:
+            name = f"{keyspace}.{table.partition('-')[0]}"
+            tables[name] = tables.get(name, 0) + stat.st_size
+    return Disk(usage.total, usage.free, tables, snapshots)

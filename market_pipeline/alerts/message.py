@@ -1,0 +1,120 @@
+"""What Slack shows of an incident: one message that is edited in place, and a line in its thread for each change. Pure.
+
+Block Kit's limits: 150 characters a header, 3,000 a text, 10 fields a section, 50 blocks a message.
+"""
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from market_pipeline.alerts.incident import Change, Incident, State
+from market_pipeline.alerts.rule import Rule
+from market_pipeline.alerts.severity import Severity
+
+TEXT_LIMIT, HEADER_LIMIT = 2_900, 150
+SHOWN_EVIDENCE = 8
+
+_SIGNS = {Severity.P1: "🔴", Severity.P2: "🟠", Severity.P3: "🟡", Severity.P4: "⚪"}
+_DONE = "✅"
+
+Message = Mapping[str, Any]
+"""``text``, which notifications show, and ``blocks``."""
+
+
+def root(incident: Incident, rule: Rule | None, flags: str = "") -> Message:
+    """The message of an incident as it stands.
+
+    Args:
+        incident: one that somebody was told of.
+        rule: of it; None of a rule that is no more.
+        flags: what a command needs to name this pipeline, such as `` --data-dir /srv/mp``.
+    """
+    title = rule.title if rule is not None else incident.rule
+    sign = _DONE if incident.state is State.RESOLVED else _SIGNS[incident.severity]
+    text = f"{sign} {incident.severity} {title}"
+    blocks = [
+        {"type": "header", "text": {"type": "plain_text", "text": text[:HEADER_LIMIT]}},
+        _section(escaped(incident.text) or "no details"),
+        {"type": "section", "fields": [_mrkdwn(f"*{name}*\n{value}") for name, value in _facts(incident)]},
+    ]
+    if incident.evidence:
+        blocks.append(_section(_evidence(incident.evidence)))
+    if incident.state is not State.RESOLVED:
+        blocks.append(_section(_what_to_do(incident, rule, flags)))
+    blocks.append({"type": "context", "elements": [_mrkdwn(escaped(_origin(incident, rule)))]})
+    return {"text": f"{text}: {incident.text}"[:TEXT_LIMIT], "blocks": blocks}
+
+
+def reply(change: str, text: str, contact: str, at: float) -> Message:
+    """A line in the incident's thread."""
+    contact = escaped(contact)
+    who = {
+        Change.ACKED: f"taken on by {contact}",
+        Change.RESOLVED: "over",
+        Change.WORSENED: f"worse; *{contact}*, please look",
+        Change.ESCALATED: f"nobody took it on in time; *{contact}*, please look",
+        Change.REOPENED: f"it was taken on, and goes on; *{contact}*, please look",
+        Change.TOLD_LATE: f"it outlasted what kept it back; *{contact}*, please look",
+        Change.OPENED: f"*{contact}*, please look",
+    }.get(Change(change), change)
+    line = f"{moment(at)}: {who}. {escaped(text)}"
+    return {"text": line[:TEXT_LIMIT], "blocks": [_section(line)]}
+
+
+def _facts(incident: Incident) -> list[tuple[str, str]]:
+    facts = [("State", _state(incident)), ("Since", moment(incident.since))]
+    if incident.resolved_at is not None:
+        facts.append(("Lasted", lasted(incident.resolved_at - incident.since)))
+    else:
+        facts.append(("For", incident.severity.contact(incident.level)))
+    facts.append(("Subject", escaped(incident.subject)))
+    if incident.flaps:
+        facts.append(("Came back", f"{incident.flaps} times"))
+    return facts
+
+
+def _state(incident: Incident) -> str:
+    if incident.state is State.ACKED:
+        return f"taken on by {escaped(incident.acked_by or 'somebody')}"
+    if incident.state is State.RESOLVED:
+        return f"over, ended by {escaped(incident.resolved_by or 'itself')}"
+    return str(incident.state)
+
+
+def _evidence(evidence: Mapping[str, Any]) -> str:
+    shown = dict(list(evidence.items())[:SHOWN_EVIDENCE])
+    texts = {name: value if isinstance(value, str) else json.dumps(value, default=str) for name, value in shown.items()}
+    return escaped("\n".join(f"• {name}: {text}" for name, text in texts.items()))
+
+
+def _what_to_do(incident: Incident, rule: Rule | None, flags: str) -> str:
+    commands = [f"market-pipeline incidents ack {incident.id} --by YOU{flags}"] if incident.acked_by is None else []
+    commands.append(f"market-pipeline incidents silence {incident.rule} --for 1h --reason WHY{flags}")
+    remedy = f"\nDagster's job `{rule.remedy}` mends it." if rule is not None and rule.remedy else ""
+    return "```" + "\n".join(map(escaped, commands)) + "```" + remedy
+
+
+def _origin(incident: Incident, rule: Rule | None) -> str:
+    return f"{incident.id}" + (f" · Runbook, {rule.runbook}" if rule is not None else "")
+
+
+def _section(text: str) -> dict[str, Any]:
+    return {"type": "section", "text": _mrkdwn(text)}
+
+
+def _mrkdwn(text: str) -> dict[str, str]:
+    return {"type": "mrkdwn", "text": text[:TEXT_LIMIT]}
+
+
+def escaped(text: str) -> str:
+    """Text that is no markup of Slack's: its three control characters, by its own documentation."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def moment(at: float) -> str:
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def lasted(seconds: float) -> str:
+    return str(timedelta(seconds=max(0, round(seconds))))

@@ -1,0 +1,61 @@
+"""One round of the watch: look, judge, keep, and tell."""
+
+import time
+from dataclasses import dataclass
+
+from market_pipeline.alerts.delivery import Courier, Routing
+from market_pipeline.alerts.incident import Transition
+from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.lookout import look
+from market_pipeline.alerts.outbox import Outbox
+from market_pipeline.alerts.rulebook import RULES, judge
+from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.alerts.slack import Slack
+from market_pipeline.settings import Settings
+from market_pipeline.which import where_flags
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a round found: one line in all, and a line for each change of an incident."""
+
+    summary: str
+    changes: tuple[str, ...] = ()
+
+
+def judge_now(settings: Settings) -> Told:
+    """Look at the pipeline, keep what becomes of the incidents, and bring to Slack what is due.
+
+    Raises:
+        sqlite3.Error: the ledger can't be written.
+    """
+    now = time.time()
+    signals = judge(look(settings, now))
+    transitions = Ledger(settings.paths.incidents).judge(signals, RULES, now)
+    messenger = courier(settings)
+    if messenger is not None:
+        messenger.deliver()
+    return Told(summary(signals), tuple(line(each) for each in transitions))
+
+
+def courier(settings: Settings) -> Courier | None:
+    """Who brings messages to Slack; None where no token and channel are set, so that only the log is told."""
+    if settings.slack_token is None or settings.slack_channel is None:
+        return None
+    slack = Slack(settings.slack_token.get_secret_value(), settings.slack_api_url)
+    routing = Routing(settings.slack_channel, settings.slack_urgent_channel)
+    return Courier(Outbox(settings.paths.incidents), slack, routing, RULES, where_flags(settings))
+
+
+def summary(signals: list[Signal]) -> str:
+    """What is wrong, and what can't be told; or that all is well."""
+    wrong = [f"{each.rule}: {each.text}" for each in signals if each.verdict is Verdict.FAULT]
+    unknown = [f"{each.rule} can't be told: {each.text}" for each in signals if each.verdict is Verdict.UNKNOWN]
+    return "; ".join([*wrong, *unknown]) or f"{len(signals)} rules: all is well"
+
+
+def line(transition: Transition) -> str:
+    """A change in one line, for a log."""
+    incident = transition.incident
+    whom = f"kept back, {transition.withheld}" if transition.withheld else f"for {transition.contact}"
+    return f"{incident.severity} {incident.id} {transition.change} ({whom}): {incident.text}"

@@ -1,0 +1,36 @@
+"""Runbook 3, "Kafka Broker Down": Kafka's health check fails."""
+
+from market_pipeline.alerts.look import Look
+from market_pipeline.alerts.rule import Rule
+from market_pipeline.alerts.severity import Severity
+from market_pipeline.alerts.signal import Signal, Verdict
+
+RULE = Rule(
+    "kafka-down",
+    "Kafka does not answer, or has partitions without a leader",
+    Severity.P1,
+    runbook="Common Alerts 3: Kafka Broker Down",
+    hold_s=55,  # three looks, half a minute apart
+    clear_s=60,
+    inhibits=frozenset({"zero-trades", "high-latency"}),
+    remedy="restart_kafka",
+)
+SUBJECT = "kafka"
+
+
+def judge(look: Look) -> Signal:
+    """Whether producers and consumers can work."""
+    kafka = look.snapshot.kafka
+    if not kafka.live:
+        return _signal(Verdict.FAULT, "Kafka does not answer")
+    if kafka.fault is not None:
+        return _signal(Verdict.FAULT, kafka.fault)
+    if look.leaderless is None:
+        return _signal(Verdict.UNKNOWN, "Kafka answers, but not which partitions have a leader")
+    if look.leaderless:
+        return _signal(Verdict.FAULT, f"{look.leaderless} partitions have no leader", look.leaderless)
+    return _signal(Verdict.FINE, "Kafka answers, and every partition has a leader", 0)
+
+
+def _signal(verdict: Verdict, text: str, value: float | None = None) -> Signal:
+    return Signal(RULE.id, SUBJECT, verdict, text, value)

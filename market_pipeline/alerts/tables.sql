@@ -1,0 +1,64 @@
+-- What is known of every incident, in SQLite: apart from Cassandra and Kafka, which are among the watched.
+-- Times are epoch seconds.
+
+CREATE TABLE IF NOT EXISTS board (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  at REAL NOT NULL -- of the newest step: a clock that is set back is known by it
+);
+
+CREATE TABLE IF NOT EXISTS incident (
+  id TEXT PRIMARY KEY,
+  rule TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  severity TEXT NOT NULL,
+  state TEXT NOT NULL,
+  since REAL NOT NULL,
+  opened_at REAL, -- NULL while it is only suspected
+  resolved_at REAL,
+  document TEXT NOT NULL -- all of it, as JSON
+);
+
+-- one at a time of each rule and subject, whoever judges
+CREATE UNIQUE INDEX IF NOT EXISTS incident_not_over ON incident (rule, subject) WHERE state <> 'resolved';
+CREATE INDEX IF NOT EXISTS incident_by_time ON incident (since);
+
+CREATE TABLE IF NOT EXISTS transition (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  incident TEXT NOT NULL REFERENCES incident (id),
+  change TEXT NOT NULL,
+  at REAL NOT NULL,
+  contact TEXT NOT NULL,
+  withheld TEXT, -- why nobody was told; NULL where somebody is
+  text TEXT NOT NULL,
+  tried_at REAL, -- when it was handed to Slack, whether that is known to have arrived or not
+  posted_at REAL -- when Slack had it
+);
+
+CREATE INDEX IF NOT EXISTS transition_of_incident ON transition (incident);
+
+-- the message of an incident, in whose thread its changes stand
+CREATE TABLE IF NOT EXISTS thread (
+  incident TEXT PRIMARY KEY REFERENCES incident (id),
+  channel TEXT NOT NULL,
+  tried_at REAL NOT NULL,
+  ts TEXT -- Slack's name of it; NULL until Slack is known to have it
+);
+
+-- one at a time delivers, and nobody before Slack wants to hear again
+CREATE TABLE IF NOT EXISTS delivery (
+  only INTEGER PRIMARY KEY CHECK (only = 1),
+  claimed_until REAL NOT NULL,
+  not_before REAL NOT NULL,
+  failures INTEGER NOT NULL,
+  error TEXT
+);
+
+CREATE TABLE IF NOT EXISTS silence (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  rule TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  author TEXT NOT NULL,
+  reason TEXT NOT NULL,
+  starts_at REAL NOT NULL,
+  ends_at REAL NOT NULL
+);

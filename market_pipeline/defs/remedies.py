@@ -1,0 +1,38 @@
+"""The runbook's remedies as jobs: started by hand, from a message, or by an alert. Two never run at once."""
+
+import dagster as dg
+
+from market_pipeline.defs.failures import told_in_one_line
+from market_pipeline.defs.resources import PipelineResource
+from market_pipeline.defs.schedules import MAX_RUNTIME
+
+POOL = "remedies"
+FIRST = "dagster/priority"
+
+
+def _restarting(remedy: str, what: str) -> dg.JobDefinition:
+    @dg.op(name=f"{remedy}_now", pool=POOL, description=what)
+    def now(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
+        from market_pipeline.local.remedies import mend
+
+        with told_in_one_line():
+            for mended in mend(pipeline.settings(), remedy):
+                context.log.info(str(mended))
+                context.add_output_metadata({mended.program: str(mended)})
+
+    @dg.job(name=remedy, description=what, tags={MAX_RUNTIME: "900", FIRST: "10"})
+    def job() -> None:
+        now()
+
+    return job
+
+
+restart_producer = _restarting(
+    "restart_producer", "Restart the producer: what it has received is in the journal, and is sent by the new one."
+)
+restart_stream = _restarting(
+    "restart_stream", "Restart the Spark stream: it goes on from its checkpoints, the same rows for the same trades."
+)
+restart_kafka = _restarting(
+    "restart_kafka", "Restart Kafka and, when it answers, the producer and the stream; the journal bridges the time."
+)

@@ -1,0 +1,47 @@
+"""What mends a part of the pipeline on this machine: new processes, in an order in which each finds what it needs."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from market_pipeline.broker.topics import wait_for_kafka
+from market_pipeline.local.restart import Restarted, restart
+from market_pipeline.settings import Settings
+from market_pipeline.store.cluster import wait_for_cql
+
+ANSWERS_WITHIN_S = 120.0
+
+RESTARTS: Mapping[str, tuple[str, ...]] = {
+    "restart_producer": ("producer",),
+    "restart_stream": ("stream",),
+    "restart_kafka": ("kafka", "producer", "stream"),
+}
+"""Each remedy, and the programs that it restarts, in this order: Kafka, then what depends on it."""
+
+_ANSWERS: Mapping[str, Callable[[Settings, float], None]] = {"kafka": wait_for_kafka, "cassandra": wait_for_cql}
+
+
+@dataclass(frozen=True)
+class Mended:
+    """One program, and its processes before and after."""
+
+    program: str
+    restarted: Restarted
+
+    def __str__(self) -> str:
+        done = self.restarted
+        return f"{self.program}: pid {done.before or 'none'} → {done.after}, ready after {done.seconds:.1f} s"
+
+
+def mend(settings: Settings, remedy: str) -> Iterator[Mended]:
+    """Restart the programs of a remedy, one after the other; a server has to answer before the next one's turn.
+
+    Raises:
+        SupervisorAway: the supervisor does not answer.
+        StartError: a new process ends, or is not ready in time.
+        BrokerUnreachableError, StoreUnreachableError: a server is there and does not answer.
+    """
+    for program in RESTARTS[remedy]:
+        restarted = restart(settings, program)
+        if program in _ANSWERS:
+            _ANSWERS[program](settings, ANSWERS_WITHIN_S)
+        yield Mended(program, restarted)

@@ -1,0 +1,60 @@
+"""Which program reads which secret: from a ``.env`` in the folder that it runs in.
+
+The variables of a process can be read by whoever may look at the process, and those of its children and its supervisor
+too, so no secret is ever among them.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from market_pipeline.local.programs import DAGSTER
+from market_pipeline.settings import Settings
+
+KEY_VARIABLES = ("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY")
+TOKEN_VARIABLES = ("SLACK_BOT_TOKEN", "MARKET_PIPELINE_SLACK_TOKEN")
+_READERS = ("producer", "dagster")
+
+
+def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
+    """The variables that programs may have."""
+    return {name: value for name, value in variables.items() if name not in (*KEY_VARIABLES, *TOKEN_VARIABLES)}
+
+
+def folder_of(settings: Settings, reader: str) -> Path:
+    """Where the ``.env`` of ours with a reader's secret is, which only this user may read and which is there while the
+    pipeline runs."""
+    return settings.paths.run / reader
+
+
+def directories(settings: Settings, own: Mapping[str, str]) -> dict[str, Path]:
+    """The folder of each program that reads a secret; the others run in the data dir.
+
+    Args:
+        settings: of the pipeline.
+        own: our variables: a key among them is copied; one in a ``.env`` is read where that is.
+    """
+    forget(settings)
+    found: dict[str, Path] = {}
+    if settings.active_feed == "finnhub":
+        key = next((own[name] for name in KEY_VARIABLES if own.get(name)), None)
+        found["producer"] = Path.cwd() if key is None else _kept(settings, "producer", KEY_VARIABLES[0], key)
+    if settings.slack_token is not None and settings.dagster:
+        token = settings.slack_token.get_secret_value()
+        found |= dict.fromkeys(DAGSTER, _kept(settings, "dagster", TOKEN_VARIABLES[0], token))
+    return found
+
+
+def forget(settings: Settings) -> None:
+    """Remove the copies."""
+    for reader in _READERS:
+        (folder_of(settings, reader) / ".env").unlink(missing_ok=True)
+
+
+def _kept(settings: Settings, reader: str, variable: str, secret: str) -> Path:
+    folder = folder_of(settings, reader)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    quoted = secret.replace("\\", "\\\\").replace("'", "\\'")
+    file = folder / ".env"
+    file.touch(mode=0o600, exist_ok=False)
+    file.write_text(f"{variable}='{quoted}'\n", encoding="utf-8")
+    return folder

@@ -1,0 +1,34 @@
+"""How long the newest trades took from being received to being written."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+from cassandra.cluster import Session
+from cassandra.concurrent import execute_concurrent_with_args
+
+from market_pipeline.settings import Settings
+from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, prepared
+
+
+def newest_delays(session: Session, settings: Settings, symbols: Sequence[str], since: datetime) -> list[float]:
+    """Received → written of the newest trade of each symbol, in seconds, of those that were written since then.
+
+    "Newest" goes by event time, of this UTC hour and the one before.
+
+    Raises:
+        any of ``STORE_ERRORS``: Cassandra fails, or the tables are not there yet.
+    """
+    query = prepared(
+        session,
+        f"SELECT received_at, ingested_at FROM {settings.keyspace}.trades_silver "
+        "WHERE symbol = ? AND bucket = ? LIMIT 1",
+    )
+    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+    places = [(symbol, bucket) for symbol in symbols for bucket in (hour, hour - timedelta(hours=1))]
+    answers = execute_concurrent_with_args(session, query, places, concurrency=CONCURRENT_STATEMENTS)
+    rows = [row for _, found in answers if (row := found.one()) is not None]
+    return [
+        (row.ingested_at - row.received_at).total_seconds()
+        for row in rows
+        if row.ingested_at.replace(tzinfo=UTC) >= since
+    ]

@@ -1,0 +1,48 @@
+"""The sensor that judges the rules survives whatever it finds."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.defs.alerts import alerts
+from market_pipeline.defs.resources import PipelineResource
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> PipelineResource:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port}")
+    monkeypatch.setenv("CASSANDRA_CONTACT_POINTS", "127.0.0.1")
+    monkeypatch.setenv("CASSANDRA_PORT", str(free_port))
+    return PipelineResource(data_dir=str(tmp_path / "data"))
+
+
+def tick(pipeline: PipelineResource) -> str:
+    result = alerts(dg.build_sensor_context(), pipeline=pipeline)
+    assert isinstance(result, dg.SkipReason)
+    return result.skip_message or ""
+
+
+def test_with_nothing_there_it_says_what_is_wrong_and_what_can_not_be_told(pipeline: PipelineResource) -> None:
+    said = tick(pipeline)
+    assert "kafka-down: Kafka does not answer" in said
+    assert "zero-trades can't be told: Kafka does not say how many trades came" in said
+    assert Ledger(pipeline.settings().paths.incidents).not_over() == []  # it has not lasted yet
+
+
+@pytest.mark.parametrize("written", ["", "{", '{"service": "producer"', "null", "\x00\x00"])
+def test_a_heartbeat_that_is_half_written_does_not_end_it(pipeline: PipelineResource, written: str) -> None:
+    path = pipeline.settings().paths.heartbeat("producer")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(written)
+    assert "kafka-down" in tick(pipeline)
+
+
+def test_importing_it_loads_no_client() -> None:
+    """The code server is started anew often, and should hold no connection that a tick doesn't need."""
+    code = "import sys, market_pipeline.defs.alerts; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"confluent_kafka", "cassandra"} & set(loaded)

@@ -1,0 +1,28 @@
+"""The remedies as jobs, without servers."""
+
+from pathlib import Path
+
+import dagster as dg
+import pytest
+
+from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.definitions import defs as load
+from market_pipeline.defs import remedies
+from market_pipeline.defs.resources import PipelineResource
+from market_pipeline.local.remedies import RESTARTS
+
+
+def test_each_remedy_that_a_rule_names_is_a_job_and_all_share_a_pool() -> None:
+    jobs = {job.name: job for job in load().get_repository_def().get_all_jobs()}
+    assert {rule.remedy for rule in RULES.values() if rule.remedy} <= jobs.keys()
+    for name in RESTARTS:
+        assert jobs[name].nodes_in_topological_order[0].definition.pools == {remedies.POOL}
+
+
+@pytest.mark.parametrize("job", [remedies.restart_producer, remedies.restart_stream, remedies.restart_kafka])
+def test_with_nothing_running_the_run_ends_with_one_line(job: dg.JobDefinition, tmp_path: Path) -> None:
+    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    done = job.execute_in_process(resources={"pipeline": pipeline}, raise_on_error=False)
+    assert not done.success
+    (failed,) = [event for event in done.all_node_events if event.is_step_failure]
+    assert "is the pipeline up? See `market-pipeline status`" in failed.step_failure_data.error_display_string

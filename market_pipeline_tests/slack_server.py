@@ -1,0 +1,113 @@
+"""A Slack workspace that speaks its web API over a socket: channels, threads, edits, metadata, and bad days."""
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from market_pipeline.settings import LOOPBACK
+
+TOKEN = "xoxb-canary"
+
+
+@dataclass
+class Answer:
+    """An HTTP answer instead of what the workspace would say. ``taken``: it takes the message all the same."""
+
+    status: int = 200
+    body: dict[str, Any] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+    taken: bool = False
+    cut: bool = False
+
+
+class SlackServer:
+    """Runs in a thread. ``bad_day`` says what comes instead of a method's answer; None lets it answer."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+        self.calls: list[str] = []
+        self.bad_day: Callable[[str], Answer | None] = lambda method: None
+        self._lock = threading.Lock()
+        self._count = 0
+        workspace = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                self._serve(self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode())
+
+            def do_GET(self) -> None:
+                self._serve("")
+
+            def _serve(self, body: str) -> None:
+                url = urlsplit(self.path)
+                method = url.path.rpartition("/")[2]
+                given: dict[str, Any] = {name: values[0] for name, values in parse_qs(url.query).items()}
+                if (self.headers.get("Content-Type") or "").startswith("application/json"):
+                    given |= json.loads(body or "{}")
+                elif body:
+                    given |= {name: values[0] for name, values in parse_qs(body).items()}
+                authorised = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+                instead = workspace.bad_day(method)
+                workspace.calls.append(method)
+                said: dict[str, Any] = {"ok": False, "error": "invalid_auth"}
+                if authorised and (instead is None or instead.taken):
+                    said = workspace.call(method, given)
+                answer = Answer(body=said) if instead is None else instead
+                if answer.cut:
+                    self.close_connection = True
+                    self.connection.close()
+                    return
+                content = json.dumps(answer.body).encode()
+                self.send_response(answer.status)
+                for name, value in {"Content-Type": "application/json", **answer.headers}.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, format: str, *arguments: object) -> None: ...
+
+        self._server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
+        self.url = f"http://{LOOPBACK}:{self._server.server_port}/api/"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    @property
+    def roots(self) -> list[dict[str, Any]]:
+        return [each for each in self.messages if not each.get("thread_ts")]
+
+    def replies(self, ts: str) -> list[dict[str, Any]]:
+        return [each for each in self.messages if each.get("thread_ts") == ts]
+
+    def call(self, method: str, given: dict[str, Any]) -> dict[str, Any]:
+        """What the workspace does and says."""
+        given = {
+            name: json.loads(value) if name in ("blocks", "metadata") and isinstance(value, str) else value
+            for name, value in given.items()
+        }
+        with self._lock:
+            match method:
+                case "chat.postMessage":
+                    self._count += 1
+                    message = given | {"ts": f"1800000000.{self._count:06d}"}
+                    self.messages.append(message)
+                    return {"ok": True, "channel": given["channel"], "ts": message["ts"]}
+                case "chat.update":
+                    (message,) = [each for each in self.messages if each["ts"] == given["ts"]]
+                    message.update({name: value for name, value in given.items() if name != "channel"})
+                    return {"ok": True, "channel": given["channel"], "ts": given["ts"]}
+                case "conversations.history":
+                    return {"ok": True, "messages": [e for e in self.roots if e["channel"] == given["channel"]]}
+                case "conversations.replies":
+                    root = [each for each in self.messages if each["ts"] == given["ts"]]
+                    return {"ok": True, "messages": [*root, *self.replies(given["ts"])]}
+        return {"ok": False, "error": "unknown_method"}

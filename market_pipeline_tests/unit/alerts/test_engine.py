@@ -1,0 +1,327 @@
+"""What the engine makes of good and bad looks, of time, of silences and of what explains what."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from market_pipeline.alerts import engine
+from market_pipeline.alerts.engine import Board
+from market_pipeline.alerts.incident import Change, Incident, State, Transition
+from market_pipeline.alerts.rule import Rule
+from market_pipeline.alerts.severity import ON_CALL, TEAM_LEAD, Severity
+from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.alerts.silence import Silence
+
+KAFKA = Rule("kafka-down", "Kafka is down", Severity.P1, "3", clear_s=60, inhibits=frozenset({"lag-grows"}))
+LAG = Rule("lag-grows", "Lag grows", Severity.P2, "2", hold_s=120, clear_s=60)
+DISK = Rule("disk-full", "The disk fills up", Severity.P2, "4", clear_s=60)
+KEY = Rule("key-old", "The key is old", Severity.P4, "monthly")
+RULES = engine.check([KAFKA, LAG, DISK, KEY])
+T0 = 1_800_000_000.0
+MINUTE = 60.0
+
+
+@dataclass
+class World:
+    """An engine with a clock that a test moves."""
+
+    now: float = T0
+    board: Board = field(default_factory=Board)
+    silences: list[Silence] = field(default_factory=list)
+    heard: list[Transition] = field(default_factory=list)
+
+    def see(
+        self, rule: Rule, verdict: Verdict, *, subject: str = "x", severity: Severity | None = None
+    ) -> list[Change]:
+        return self.look([Signal(rule.id, subject, verdict, f"{rule.id} is {verdict}", severity=severity)])
+
+    def look(self, signals: Sequence[Signal] = ()) -> list[Change]:
+        step = engine.step(self.board, signals, RULES, self.silences, self.now)
+        self.board = step.board
+        self.heard += step.transitions
+        return [each.change for each in step.transitions]
+
+    def take(self, transition: Transition | None) -> None:
+        assert transition is not None
+        self.board = Board(self.board.at, dict(self.board.incidents) | {transition.incident.key: transition.incident})
+
+    @property
+    def only(self) -> Incident:
+        (incident,) = self.board.incidents.values()
+        return incident
+
+    @property
+    def told(self) -> list[Change]:
+        return [each.change for each in self.heard if each.withheld is None]
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_a_fault_is_an_incident_when_it_has_lasted_and_is_over_when_it_was_fine_for_long_enough(world: World) -> None:
+    assert world.see(LAG, Verdict.FAULT) == []
+    assert world.only.state is State.PENDING
+    world.now += LAG.hold_s
+    assert world.see(LAG, Verdict.FAULT) == [Change.OPENED]
+    assert (world.only.since, world.only.opened_at) == (T0, world.now)
+    world.now += 10
+    assert world.see(LAG, Verdict.FINE) == []
+    world.now += LAG.clear_s
+    assert world.see(LAG, Verdict.FINE) == [Change.RESOLVED]
+    assert world.board.incidents == {}
+    assert world.heard[-1].incident.resolved_by == engine.BY_ITSELF
+
+
+def test_a_short_fault_is_none(world: World) -> None:
+    world.see(LAG, Verdict.FAULT)
+    world.now += LAG.hold_s - 1
+    world.see(LAG, Verdict.FINE)
+    assert world.board.incidents == {}
+    world.now += 1
+    assert world.see(LAG, Verdict.FAULT) == []  # it begins anew
+    assert world.heard == []
+
+
+def test_what_flaps_is_one_incident(world: World) -> None:
+    assert world.see(DISK, Verdict.FAULT) == [Change.OPENED]
+    for _ in range(20):
+        world.now += DISK.clear_s - 1
+        assert world.see(DISK, Verdict.FINE) == []
+        world.now += 1
+        assert world.see(DISK, Verdict.FAULT) == []
+    assert world.only.flaps == 20
+
+
+def test_who_can_not_look_neither_raises_an_alarm_nor_gives_the_all_clear(world: World) -> None:
+    assert world.see(DISK, Verdict.UNKNOWN) == []
+    assert world.board.incidents == {}
+    world.see(LAG, Verdict.FAULT)
+    world.now += LAG.hold_s
+    assert world.see(LAG, Verdict.UNKNOWN) == []
+    assert world.see(LAG, Verdict.FAULT) == [Change.OPENED]
+    world.see(LAG, Verdict.FINE)
+    world.now += LAG.clear_s
+    assert world.see(LAG, Verdict.UNKNOWN) == []
+    assert world.see(LAG, Verdict.FINE) == []  # the run of good looks begins anew
+    world.now += LAG.clear_s
+    assert world.see(LAG, Verdict.FINE) == [Change.RESOLVED]
+
+
+@pytest.mark.parametrize(
+    ("rule", "after_s", "contacts"),
+    [
+        (KAFKA, 15 * MINUTE, [ON_CALL, TEAM_LEAD, "sprint owner", "sprint owner"]),
+        (DISK, 60 * MINUTE, [TEAM_LEAD, ON_CALL, ON_CALL, ON_CALL]),
+    ],
+)
+def test_who_does_not_answer_in_time_is_followed_by_the_next(
+    world: World, rule: Rule, after_s: float, contacts: list[str]
+) -> None:
+    world.see(rule, Verdict.FAULT)
+    for _ in contacts[1:]:
+        world.now += after_s - 1
+        assert world.see(rule, Verdict.FAULT) == []
+        world.now += 1
+        assert world.see(rule, Verdict.FAULT) == [Change.ESCALATED]
+    assert [each.contact for each in world.heard] == contacts
+
+
+def test_nobody_is_woken_for_the_backlog(world: World) -> None:
+    world.see(KEY, Verdict.FAULT)
+    world.now += 30 * 86_400
+    assert world.see(KEY, Verdict.FAULT) == []
+
+
+def test_an_ack_ends_the_escalation_at_once_and_a_forgotten_one_reopens(world: World) -> None:
+    world.see(KAFKA, Verdict.FAULT)
+    world.now += 15 * MINUTE
+    world.take(engine.ack(world.only, "ann", world.now))
+    assert world.see(KAFKA, Verdict.FAULT) == []  # at the very moment at which it was due
+    assert engine.ack(world.only, "bob", world.now) is None  # a double click
+    world.now += 30 * MINUTE - 1
+    assert world.see(KAFKA, Verdict.FAULT) == []
+    world.now += 1
+    assert world.see(KAFKA, Verdict.FAULT) == [Change.REOPENED]
+    assert (world.only.state, world.only.acked_by) == (State.OPEN, None)
+    world.now += 15 * MINUTE
+    assert world.see(KAFKA, Verdict.FAULT) == [Change.ESCALATED]
+
+
+def test_an_acked_incident_that_gets_well_is_over(world: World) -> None:
+    world.see(KAFKA, Verdict.FAULT)
+    world.take(engine.ack(world.only, "ann", world.now))
+    world.see(KAFKA, Verdict.FINE)
+    world.now += KAFKA.clear_s
+    assert world.see(KAFKA, Verdict.FINE) == [Change.RESOLVED]
+
+
+def test_what_gets_worse_is_told_again_though_it_was_acked(world: World) -> None:
+    world.see(DISK, Verdict.FAULT)
+    world.take(engine.ack(world.only, "ann", world.now))
+    assert world.see(DISK, Verdict.FAULT, severity=Severity.P1) == [Change.WORSENED]
+    assert (world.only.state, world.only.severity) == (State.OPEN, Severity.P1)
+    assert world.heard[-1].contact == ON_CALL
+    assert world.see(DISK, Verdict.FAULT, severity=Severity.P2) == []
+    assert world.only.severity is Severity.P1  # the worst so far
+
+
+def test_what_follows_from_another_incident_is_kept_and_not_told(world: World) -> None:
+    world.see(KAFKA, Verdict.FAULT)
+    world.see(LAG, Verdict.FAULT)
+    world.now += LAG.hold_s
+    assert world.see(LAG, Verdict.FAULT) == [Change.OPENED]
+    assert world.heard[-1].withheld == "follows from kafka-down"
+    world.see(KAFKA, Verdict.FINE)
+    world.now += KAFKA.clear_s
+    assert world.see(KAFKA, Verdict.FINE) == [Change.RESOLVED]
+    world.see(LAG, Verdict.FINE)
+    world.now += LAG.clear_s
+    assert world.see(LAG, Verdict.FINE) == [Change.RESOLVED]
+    assert world.told == [Change.OPENED, Change.RESOLVED]  # of Kafka: no "resolved" of what nobody had heard of
+    assert "follows from kafka-down" in str(world.heard[-1].withheld)
+
+
+def test_what_outlasts_its_cause_is_told_then(world: World) -> None:
+    world.see(KAFKA, Verdict.FAULT)
+    world.see(LAG, Verdict.FAULT)
+    world.now += LAG.hold_s
+    world.see(LAG, Verdict.FAULT)
+    world.see(KAFKA, Verdict.FINE)
+    world.now += KAFKA.clear_s
+    world.see(KAFKA, Verdict.FINE)
+    assert world.see(LAG, Verdict.FAULT) == []
+    world.now += LAG.hold_s - 1
+    assert world.see(LAG, Verdict.FAULT) == []
+    world.now += 1
+    assert world.see(LAG, Verdict.FAULT) == [Change.TOLD_LATE]
+    world.now += 60 * MINUTE
+    assert world.see(LAG, Verdict.FAULT) == [Change.ESCALATED]  # an hour from when it was told
+
+
+def test_a_cause_that_is_only_suspected_keeps_its_consequences_back(world: World) -> None:
+    slow = Rule("kafka-slow", "Kafka is slow", Severity.P1, "3", hold_s=300, inhibits=frozenset({"lag-grows"}))
+    rules = engine.check([slow, LAG])
+    signals = [Signal(each, "x", Verdict.FAULT) for each in rules]
+    first = engine.step(Board(), signals, rules, [], T0)
+    second = engine.step(first.board, signals, rules, [], T0 + LAG.hold_s)
+    assert [each.withheld for each in second.transitions] == ["follows from kafka-slow"]
+
+
+def test_a_silence_keeps_the_telling_back_until_its_end(world: World) -> None:
+    world.silences = [Silence("disk-*", "*", "ann", "bigger disk on its way", T0 - 10, T0 + 600)]
+    assert world.see(DISK, Verdict.FAULT) == [Change.OPENED]
+    assert world.heard[-1].withheld == "silenced by ann: bigger disk on its way"
+    world.now = T0 + 599
+    assert world.see(DISK, Verdict.FAULT) == []
+    world.now = T0 + 600
+    assert world.see(DISK, Verdict.FAULT) == []
+    world.now += DISK.clear_s
+    assert world.see(DISK, Verdict.FAULT) == [Change.TOLD_LATE]
+
+
+def test_a_silence_stops_escalation_of_what_was_told_and_its_end_is_told(world: World) -> None:
+    world.see(KAFKA, Verdict.FAULT)
+    world.silences = [Silence("*", "x", "ann", "moving house", T0, T0 + 86_400)]
+    world.now += 3_600
+    assert world.see(KAFKA, Verdict.FAULT) == []
+    world.see(KAFKA, Verdict.FINE)
+    world.now += KAFKA.clear_s
+    assert world.see(KAFKA, Verdict.FINE) == [Change.RESOLVED]
+    assert world.told == [Change.OPENED, Change.RESOLVED]
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"author": " "}, {"reason": ""}, {"ends_at": T0}, {"ends_at": T0 - 1}, {"ends_at": float("nan")}]
+)
+def test_a_silence_has_an_author_a_reason_and_an_end(wrong: dict[str, object]) -> None:
+    given_: dict[str, object] = {"author": "ann", "reason": "because", "starts_at": T0, "ends_at": T0 + 1} | wrong
+    with pytest.raises(ValueError, match="a silence needs"):
+        Silence("*", "*", **given_)  # type: ignore[arg-type]
+
+
+def test_somebody_may_end_it_and_a_fault_that_goes_on_is_a_new_incident(world: World) -> None:
+    world.see(DISK, Verdict.FAULT)
+    first = world.only
+    ended = engine.resolve(first, "ann", world.now)
+    assert ended is not None
+    assert (ended.incident.state, ended.incident.resolved_by) == (State.RESOLVED, "ann")
+    assert engine.resolve(ended.incident, "ann", world.now) is None
+    world.board = Board(world.now)
+    world.now += 1
+    assert world.see(DISK, Verdict.FAULT) == [Change.OPENED]
+    assert world.only.id != first.id
+
+
+def test_a_clock_that_is_set_back_stops_nothing(world: World) -> None:
+    world.see(LAG, Verdict.FAULT)
+    world.now += 100
+    world.see(LAG, Verdict.FAULT)
+    world.now -= 86_400
+    assert world.see(LAG, Verdict.FAULT) == []
+    world.now += LAG.hold_s - 100
+    assert world.see(LAG, Verdict.FAULT) == [Change.OPENED]
+
+
+def test_rules_that_explain_each_other_are_refused() -> None:
+    one = Rule("one", "", Severity.P1, "", inhibits=frozenset({"two"}))
+    two = Rule("two", "", Severity.P1, "", inhibits=frozenset({"one"}))
+    with pytest.raises(ValueError, match="inhibits itself"):
+        engine.check([one, two])
+    with pytest.raises(ValueError, match="of which there is no rule"):
+        engine.check([one])
+    with pytest.raises(ValueError, match="one id"):
+        engine.check([LAG, LAG])
+
+
+def test_a_signal_of_no_rule_and_what_was_not_looked_at_change_nothing(world: World) -> None:
+    world.see(DISK, Verdict.FAULT)
+    before = world.only
+    world.now += 5
+    assert world.look([Signal("nobody", "x", Verdict.FAULT)]) == []
+    assert world.only == before
+
+
+looks = st.lists(
+    st.tuples(
+        st.sampled_from([KAFKA, LAG, DISK]),
+        st.sampled_from(list(Verdict)),
+        st.sampled_from([-3_600.0, 0.0, 1.0, 30.0, 61.0, 130.0, 1_000.0, 8_000.0]),
+        st.sampled_from(["", "ack", "resolve", "silence"]),
+    ),
+    max_size=60,
+)
+
+
+@given(looks)
+def test_whatever_happens_each_incident_is_told_once_and_its_end_once_and_only_what_was_told_ends(
+    story: list[tuple[Rule, Verdict, float, str]],
+) -> None:
+    world = World()
+    for rule, verdict, later, hand in story:
+        world.now += later
+        if hand == "silence":
+            world.silences.append(Silence(rule.id, "*", "ann", "why", world.now, world.now + 500))
+        incident = world.board.incidents.get((rule.id, "x"))
+        if incident is not None and hand == "ack":
+            taken = engine.ack(incident, "ann", world.now)
+            if taken is not None:
+                world.take(taken)
+        world.see(rule, verdict)
+        keys = [each.key for each in engine.active(world.board)]
+        assert len(keys) == len(set(keys))
+    for rule in (KAFKA, LAG, DISK):
+        open_and_heard_of = False
+        for each in world.heard:
+            if each.incident.rule != rule.id or each.withheld is not None:
+                continue
+            if each.change in (Change.OPENED, Change.TOLD_LATE):
+                assert not open_and_heard_of
+                open_and_heard_of = True
+            elif each.change is Change.RESOLVED:
+                assert open_and_heard_of or each.incident.acked_by  # whoever acks has heard of it
+                open_and_heard_of = False

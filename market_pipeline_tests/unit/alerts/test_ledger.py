@@ -1,0 +1,112 @@
+"""The ledger in its file: what several judges and people do to it at once."""
+
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from market_pipeline.alerts import engine
+from market_pipeline.alerts.incident import Change, State
+from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
+from market_pipeline.alerts.rule import Rule
+from market_pipeline.alerts.severity import Severity
+from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.alerts.silence import Silence
+
+LAG = Rule("lag-grows", "Lag grows", Severity.P2, "2", hold_s=120, clear_s=60)
+DISK = Rule("disk-full", "The disk fills up", Severity.P2, "4", clear_s=60)
+RULES = engine.check([LAG, DISK])
+T0 = 1_800_000_000.0
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(tmp_path / "data" / "incidents.sqlite")
+
+
+def full(subject: str = "x", verdict: Verdict = Verdict.FAULT) -> Signal:
+    return Signal("disk-full", subject, verdict, "91 % of the disk", 91.0, evidence={"tables": {"silver": 7}})
+
+
+def test_what_is_judged_is_there_for_the_next_process(ledger: Ledger, tmp_path: Path) -> None:
+    (opened,) = ledger.judge([full()], RULES, T0)
+    again = Ledger(tmp_path / "data" / "incidents.sqlite")
+    assert again.not_over() == [opened.incident]
+    assert again.judge([full()], RULES, T0 + 1) == ()
+    assert again.judge([full(verdict=Verdict.FINE)], RULES, T0 + 2) == ()
+    (resolved,) = ledger.judge([full(verdict=Verdict.FINE)], RULES, T0 + 62)
+    assert resolved.incident.id == opened.incident.id
+    assert again.not_over() == []
+    assert again.since(T0) == [resolved.incident]
+    shown, history = again.show(opened.incident.id)
+    assert shown == resolved.incident
+    assert [(each.change, each.at, each.text) for each in history] == [
+        (Change.OPENED, T0, "91 % of the disk"),
+        (Change.RESOLVED, T0 + 62, "91 % of the disk"),
+    ]
+
+
+def test_a_suspicion_that_was_none_leaves_no_trace(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.judge([Signal("lag-grows", "x", Verdict.FAULT)], RULES, T0)
+    ledger.judge([Signal("lag-grows", "x", Verdict.FINE)], RULES, T0 + 1)
+    with sqlite3.connect(tmp_path / "data" / "incidents.sqlite") as file:
+        assert file.execute("SELECT count(*) FROM incident").fetchone() == (0,)
+
+
+def test_daemons_that_judge_at_once_make_one_incident(ledger: Ledger) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        steps = list(pool.map(lambda n: ledger.judge([full()], RULES, T0 + n / 1000), range(40)))
+    assert [each.change for step in steps for each in step] == [Change.OPENED]
+    assert len(ledger.since(0)) == 1
+
+
+def test_an_ack_of_two_is_one(ledger: Ledger) -> None:
+    (opened,) = ledger.judge([full()], RULES, T0)
+    with ThreadPoolExecutor(8) as pool:
+        taken = list(pool.map(lambda n: ledger.ack(opened.incident.id, f"person {n}", T0 + 1), range(16)))
+    (one,) = [each for each in taken if each is not None]
+    (incident,) = ledger.not_over()
+    assert (incident.state, incident.acked_by) == (State.ACKED, one.incident.acked_by)
+    assert ledger.judge([full()], RULES, T0 + 3_600) == ()
+
+
+def test_a_silence_is_kept_with_its_reason_and_withheld_messages_with_theirs(ledger: Ledger) -> None:
+    silence = Silence("disk-*", "*", "ann", "bigger disk on its way", T0 - 1, T0 + 600)
+    ledger.silence(silence)
+    assert ledger.silences(T0) == [silence]
+    assert ledger.silences(T0 + 600) == []
+    (opened,) = ledger.judge([full()], RULES, T0)
+    _, history = ledger.show(opened.incident.id)
+    assert [each.withheld for each in history] == ["silenced by ann: bigger disk on its way"]
+
+
+def test_an_incident_is_found_by_the_beginning_of_its_id(ledger: Ledger) -> None:
+    (first,) = ledger.judge([full()], RULES, T0)
+    assert ledger.show("disk-full")[0].id == first.incident.id
+    ended = ledger.resolve("disk-full", "ann", T0 + 1)
+    assert ended is not None
+    assert ended.incident.resolved_by == "ann"
+    (second,) = ledger.judge([full()], RULES, T0 + 2)
+    assert ledger.show("disk-full")[0].id == second.incident.id  # the other one is over
+    ledger.judge([full("y")], RULES, T0 + 3)
+    with pytest.raises(NoSuchIncident, match="3 incidents begin with disk-full"):
+        ledger.show("disk-full")
+    with pytest.raises(NoSuchIncident, match="incidents list"):
+        ledger.ack("lag", "ann", T0)
+
+
+@pytest.mark.parametrize("act", [Ledger.ack, Ledger.resolve])
+def test_what_is_over_stays_over(ledger: Ledger, act: Callable[[Ledger, str, str, float], object]) -> None:
+    ledger.judge([full()], RULES, T0)
+    ledger.resolve("disk-full", "ann", T0 + 1)
+    assert act(ledger, "disk-full", "bob", T0 + 2) is None
+    assert ledger.show("disk-full")[0].resolved_by == "ann"
+
+
+def test_a_clock_that_was_set_back_keeps_the_incident_and_its_name(ledger: Ledger) -> None:
+    (opened,) = ledger.judge([full()], RULES, T0)
+    assert ledger.judge([full()], RULES, T0 - 86_400) == ()
+    (incident,) = ledger.not_over()
+    assert (incident.id, incident.since) == (opened.incident.id, T0 - 86_400)

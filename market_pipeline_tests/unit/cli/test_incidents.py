@@ -1,0 +1,108 @@
+"""``incidents`` as a person at night types it."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.cli import main
+from market_pipeline.settings import Settings
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path / "data"))
+    return lambda *arguments: CliRunner().invoke(main, ["incidents", *arguments])
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    return Ledger(Settings.load(data_dir=tmp_path / "data").paths.incidents)
+
+
+def full(ledger: Ledger, verdict: Verdict = Verdict.FAULT, *, later_s: float = 0.0) -> str:
+    signal = Signal("cassandra-disk", "cassandra", verdict, "85 % used", 85.0, evidence={"tables_mb": {"silver": 7.5}})
+    transitions = ledger.judge([signal], RULES, time.time() + later_s)
+    return transitions[0].incident.id if transitions else ""
+
+
+def test_nothing_is_made_where_nothing_was_judged(run: Run, tmp_path: Path) -> None:
+    answer = run("list")
+    assert answer.exit_code == 1
+    assert answer.output.startswith("error: nothing was judged yet")
+    assert not (tmp_path / "data").exists()
+
+
+def test_an_incident_is_listed_shown_taken_on_and_ended(run: Run, ledger: Ledger) -> None:
+    assert run("list").output == "no incident: what is watched is well\n"
+    name = full(ledger)
+    listed = run("list").output
+    assert name in listed
+    assert "P2" in listed
+    assert "85 % used" in listed
+    (told,) = json.loads(run("list", "--json").output)
+    assert (told["id"], told["state"], told["severity"]) == (name, "open", "P2")
+
+    assert "is taken on" in run("ack", "cassandra", "--by", "ann").output
+    again = run("ack", "cassandra", "--by", "bob")
+    assert again.exit_code == 1
+    assert again.output.startswith("error: nothing to do")
+    assert "acked by ann" in run("list").output
+
+    shown = run("show", "cassandra").output
+    assert "runbook: Common Alerts 4: Cassandra Out of Disk" in shown
+    assert 'tables_mb: {"silver": 7.5}' in shown
+    assert "opened → team lead: 85 % used" in shown
+    assert "acked, by ann: 85 % used" in shown
+    history = json.loads(run("show", name, "--json").output)["history"]
+    assert [each["change"] for each in history] == ["opened", "acked"]
+
+    assert "is ended" in run("resolve", "cassandra", "--by", "ann").output
+    assert run("list").output == "no incident: what is watched is well\n"
+    assert name in run("list", "--all").output
+
+
+def test_an_unknown_incident_is_one_line_with_the_cure(run: Run, ledger: Ledger) -> None:
+    for command in ("show", "ack", "resolve"):
+        answer = run(command, "nothing")
+        assert (answer.exit_code, len(answer.output.splitlines())) == (1, 1)
+        assert "`market-pipeline incidents list --all`" in answer.output
+
+
+def test_a_silence_keeps_the_incident_and_says_why_nobody_was_told(run: Run, ledger: Ledger) -> None:
+    answer = run("silence", "cassandra-*", "--for", "2h", "--reason", "new disk [on its way]", "--by", "ann")
+    assert answer.exit_code == 0, answer.output
+    full(ledger, later_s=1.0)
+    assert "open, kept back" in run("list").output
+    assert "nobody is told: silenced by ann: new disk [on its way]" in run("show", "cassandra").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--for", "2 weeks", "--reason", "x"), "is no duration: write 30m, 2h or 1d"),
+        (("--for", "0h", "--reason", "x"), "is no duration"),
+        (("--for", "2h", "--reason", " "), "a silence needs an author and a reason"),
+        (("--for", "2h"), "missing option '--reason'"),
+    ],
+)
+def test_a_silence_without_an_end_or_a_reason_is_refused(run: Run, arguments: tuple[str, ...], says: str) -> None:
+    answer = run("silence", "*", *arguments)
+    assert answer.exit_code in (1, 2)
+    assert len(answer.output.splitlines()) == 1
+    assert says in answer.output
+
+
+def test_a_maintenance_window_begins_later(run: Run, ledger: Ledger) -> None:
+    answer = run("silence", "*", "--from", "2099-01-01T02:00:00", "--for", "30m", "--reason", "moving")
+    assert "from 2099-01-01 02:00:00 to 2099-01-01 02:30:00 UTC" in answer.output
+    assert full(ledger)
+    assert "kept back" not in run("list").output
