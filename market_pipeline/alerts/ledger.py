@@ -11,9 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from market_pipeline.alerts import engine
+from market_pipeline.alerts import engine, healing
 from market_pipeline.alerts.database import Database
 from market_pipeline.alerts.engine import Board
+from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.incident import Incident, State, Transition
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
@@ -78,6 +79,18 @@ class Ledger:
             NoSuchIncident: there is none.
         """
         return self._by_hand(incident, lambda found: engine.resolve(found, by, now))
+
+    def attempts(self, rules: Mapping[str, Rule], now: float) -> list[Attempt]:
+        """The remedies whose time has come; each is given once."""
+        with self._database.changing() as connection:
+            tried: dict[str, list[float]] = {}
+            for incident, at in connection.execute("SELECT incident, at FROM attempt ORDER BY number"):
+                tried.setdefault(incident, []).append(at)
+            due = list(healing.due(_board(connection).incidents.values(), rules, tried, now))
+            connection.executemany(
+                "INSERT INTO attempt VALUES (?, ?, ?, ?)", [(a.incident, a.number, now, a.remedy) for a in due]
+            )
+            return due
 
     def silence(self, silence: Silence) -> None:
         """Keep a silence."""

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 
 from market_pipeline.alerts.delivery import Courier, Routing
+from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.incident import Transition
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.lookout import look
@@ -17,10 +18,11 @@ from market_pipeline.which import where_flags
 
 @dataclass(frozen=True)
 class Told:
-    """What a round found: one line in all, and a line for each change of an incident."""
+    """What a round found: one line in all, a line for each change of an incident, and the remedies that are due."""
 
     summary: str
     changes: tuple[str, ...] = ()
+    attempts: tuple[Attempt, ...] = ()
 
 
 def judge_now(settings: Settings) -> Told:
@@ -31,11 +33,12 @@ def judge_now(settings: Settings) -> Told:
     """
     now = time.time()
     signals = judge(look(settings, now))
-    transitions = Ledger(settings.paths.incidents).judge(signals, RULES, now)
+    ledger = Ledger(settings.paths.incidents)
+    transitions = ledger.judge(signals, RULES, now)
     messenger = courier(settings)
     if messenger is not None:
         messenger.deliver()
-    return Told(summary(signals), tuple(line(each) for each in transitions))
+    return Told(summary(signals), tuple(line(each) for each in transitions), tuple(ledger.attempts(RULES, now)))
 
 
 def courier(settings: Settings) -> Courier | None:

@@ -18,6 +18,7 @@ class Rule:
         clear_s: how long it must be fine before the incident is over: what flaps is one incident.
         inhibits: ids of rules whose incidents follow from this one: they are kept, and nobody is told.
         remedy: the job that mends it; None where only a person can.
+        heals: the remedy is run by itself, which loses nothing that was received (see ``healing``).
     """
 
     id: str
@@ -28,3 +29,4 @@ class Rule:
     clear_s: float = 60.0
     inhibits: frozenset[str] = frozenset()
     remedy: str | None = None
+    heals: bool = False

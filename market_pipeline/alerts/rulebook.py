@@ -1,15 +1,20 @@
 """Every rule, and what each says of a look."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from market_pipeline.alerts import engine
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
-from market_pipeline.alerts.rules import cassandra_disk, high_latency, kafka_down, zero_trades
+from market_pipeline.alerts.rules import cassandra_disk, high_latency, kafka_down, programs, zero_trades
 from market_pipeline.alerts.signal import Signal
 
-_JUDGES: Mapping[Rule, Callable[[Look], Signal]] = {
-    each.RULE: each.judge for each in (zero_trades, high_latency, kafka_down, cassandra_disk)
+_JUDGES: Mapping[Rule, Callable[[Look], Signal | Iterable[Signal]]] = {
+    zero_trades.RULE: zero_trades.judge,
+    high_latency.RULE: high_latency.judge,
+    kafka_down.RULE: kafka_down.judge,
+    cassandra_disk.RULE: cassandra_disk.judge,
+    programs.DOWN: programs.judge_down,
+    programs.HUNG: programs.judge_hung,
 }
 
 RULES: Mapping[str, Rule] = engine.check(_JUDGES)
@@ -17,4 +22,8 @@ RULES: Mapping[str, Rule] = engine.check(_JUDGES)
 
 def judge(look: Look) -> list[Signal]:
     """What each rule says of one look."""
-    return [judge_by(look) for judge_by in _JUDGES.values()]
+    said: list[Signal] = []
+    for judge_by in _JUDGES.values():
+        signals = judge_by(look)
+        said += [signals] if isinstance(signals, Signal) else signals
+    return said

@@ -53,6 +53,15 @@ CREATE TABLE IF NOT EXISTS delivery (
   error TEXT
 );
 
+-- what was tried by itself to mend an incident
+CREATE TABLE IF NOT EXISTS attempt (
+  incident TEXT NOT NULL REFERENCES incident (id),
+  number INTEGER NOT NULL,
+  at REAL NOT NULL,
+  remedy TEXT NOT NULL,
+  PRIMARY KEY (incident, number)
+);
+
 CREATE TABLE IF NOT EXISTS silence (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   rule TEXT NOT NULL,

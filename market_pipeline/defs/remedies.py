@@ -27,6 +27,27 @@ def _restarting(remedy: str, what: str) -> dg.JobDefinition:
     return job
 
 
+class Which(dg.Config):
+    """Which program, by its name in `market-pipeline status`."""
+
+    program: str
+
+
+@dg.op(pool=POOL, description="Restart one program, also one that hangs.")
+def restart_program_now(context: dg.OpExecutionContext, config: Which, pipeline: PipelineResource) -> None:
+    from market_pipeline.local.remedies import mend_one
+
+    with told_in_one_line():
+        mended = mend_one(pipeline.settings(), config.program)
+    context.log.info(str(mended))
+    context.add_output_metadata({mended.program: str(mended)})
+
+
+@dg.job(tags={MAX_RUNTIME: "600", FIRST: "10"}, description="Restart one program: asked for by the sensor `alerts`.")
+def restart_program() -> None:
+    restart_program_now()
+
+
 restart_producer = _restarting(
     "restart_producer", "Restart the producer: what it has received is in the journal, and is sent by the new one."
 )

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from market_pipeline.broker.topics import wait_for_kafka
+from market_pipeline.local.preflight import StartError
 from market_pipeline.local.restart import Restarted, restart
+from market_pipeline.local.supervisor_client import SupervisorClient
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import wait_for_cql
 
@@ -41,7 +43,19 @@ def mend(settings: Settings, remedy: str) -> Iterator[Mended]:
         BrokerUnreachableError, StoreUnreachableError: a server is there and does not answer.
     """
     for program in RESTARTS[remedy]:
-        restarted = restart(settings, program)
-        if program in _ANSWERS:
-            _ANSWERS[program](settings, ANSWERS_WITHIN_S)
-        yield Mended(program, restarted)
+        yield mend_one(settings, program)
+
+
+def mend_one(settings: Settings, program: str) -> Mended:
+    """Restart one program, and see that it answers.
+
+    Raises:
+        StartError: there is no such program; and what ``mend`` raises.
+    """
+    known = SupervisorClient(settings).processes()
+    if program not in known:
+        raise StartError(f"there is no program {program!r}; there are {', '.join(known)}")
+    restarted = restart(settings, program)
+    if program in _ANSWERS:
+        _ANSWERS[program](settings, ANSWERS_WITHIN_S)
+    return Mended(program, restarted)

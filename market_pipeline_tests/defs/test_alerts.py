@@ -8,7 +8,9 @@ import dagster as dg
 import pytest
 
 from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.defs.alerts import alerts
+from market_pipeline.defs.remedies import restart_program
 from market_pipeline.defs.resources import PipelineResource
 
 
@@ -39,6 +41,25 @@ def test_a_heartbeat_that_is_half_written_does_not_end_it(pipeline: PipelineReso
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(written)
     assert "kafka-down" in tick(pipeline)
+
+
+def test_a_program_that_hangs_is_restarted_by_a_run_that_is_asked_for_once(
+    pipeline: PipelineResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = Signal("program-hung", "stream", Verdict.FAULT, "stream (pid 7) last said something 30 s ago")
+    monkeypatch.setattr("market_pipeline.alerts.round.judge", lambda look: [hung])
+    result = alerts(dg.build_sensor_context(), pipeline=pipeline)
+    assert isinstance(result, dg.SensorResult)
+    (request,) = result.run_requests or []
+    assert request.job_name == "restart_program"
+    assert str(request.run_key).startswith("program-hung/stream/")
+    assert (
+        restart_program.execute_in_process(
+            run_config=request.run_config, resources={"pipeline": pipeline}, raise_on_error=False
+        ).success
+        is False
+    )  # nothing runs here
+    assert "stream" in tick(pipeline)  # and no second request
 
 
 def test_importing_it_loads_no_client() -> None:

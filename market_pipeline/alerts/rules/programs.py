@@ -1,0 +1,76 @@
+"""Beside the runbook's four: a program that does not run, ends again and again, or hangs.
+
+The supervisor starts again at once what died. These rules see what it can't: what it gave up, what never stays up for
+long, and what runs and says nothing.
+"""
+
+from collections.abc import Iterator
+
+from market_pipeline.alerts.look import Look
+from market_pipeline.alerts.rule import Rule
+from market_pipeline.alerts.severity import Severity
+from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.local.processes import ProcessStatus
+
+YOUNG_S = 60.0
+"""Whoever ended three times and lives for less than this ends again and again."""
+OFTEN = 3
+SILENT_S = 20.0
+"""A program beats each second from a thread of its own."""
+
+DOWN = Rule(
+    "program-down",
+    "A program does not run, or does not stay up",
+    Severity.P1,
+    runbook="beside Common Alerts: given up, crash loop",
+    hold_s=55,
+    clear_s=90,
+    inhibits=frozenset({"program-hung"}),
+)
+HUNG = Rule(
+    "program-hung",
+    "A program runs and says nothing",
+    Severity.P1,
+    runbook="beside Common Alerts: alive but useless",
+    clear_s=30,
+    remedy="restart_program",
+    heals=True,
+)
+_OF_DAGSTER = "dagster-"
+
+
+def judge_down(look: Look) -> Iterator[Signal]:
+    """Each program that the supervisor has: P1 on the path of the trades, P3 of Dagster's."""
+    for name, process in look.snapshot.processes.items():
+        severity = Severity.P3 if name.startswith(_OF_DAGSTER) else None
+        verdict, text = standing(name, process)
+        yield Signal(DOWN.id, name, verdict, text, severity=severity)
+
+
+def standing(name: str, process: ProcessStatus) -> tuple[Verdict, str]:
+    """What the supervisor's word for a program means."""
+    last = f" ({process.last_error})" if process.last_error else ""
+    match process.state:
+        case "STOPPED":
+            return Verdict.FINE, f"{name} was stopped on purpose"
+        case "EXITED" if "exit status 0" in last:
+            return Verdict.FINE, f"{name} is done"
+        case "RUNNING" if process.restarts < OFTEN or (process.uptime_s or 0.0) >= YOUNG_S:
+            return Verdict.FINE, f"{name} runs"
+        case "RUNNING" | "STARTING" | "BACKOFF" if process.restarts >= OFTEN:
+            return Verdict.FAULT, f"{name} ended {process.restarts} times and does not stay up{last}"
+        case "STARTING" | "STOPPING":
+            return Verdict.UNKNOWN, f"{name} is about to start or to stop"
+        case _:
+            return Verdict.FAULT, f"{name} is {process.state.lower()}{last}"
+
+
+def judge_hung(look: Look) -> Iterator[Signal]:
+    """Each program that beats."""
+    for name, process in look.snapshot.processes.items():
+        if process.pid is None or process.beat_age_s is None:
+            continue
+        old_enough = (process.uptime_s or 0.0) > SILENT_S  # before, the beat may be of the process before
+        hangs = old_enough and process.beat_age_s > SILENT_S
+        text = f"{name} (pid {process.pid}) last said something {process.beat_age_s:.0f} s ago"
+        yield Signal(HUNG.id, name, Verdict.FAULT if hangs else Verdict.FINE, text, process.beat_age_s)

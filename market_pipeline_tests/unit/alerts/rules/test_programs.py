@@ -1,0 +1,63 @@
+"""Programs that don't run, don't stay up, or hang."""
+
+from dataclasses import replace
+
+import pytest
+
+from market_pipeline.alerts.rules import programs
+from market_pipeline.alerts.severity import Severity
+from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.local.processes import ProcessStatus
+from market_pipeline_tests.unit.alerts.rules.test_rules import RUNNING, WELL
+
+
+def down(name: str, process: ProcessStatus) -> Signal:
+    (signal,) = programs.judge_down(replace(WELL, snapshot=replace(WELL.snapshot, processes={name: process})))
+    return signal
+
+
+@pytest.mark.parametrize(
+    ("process", "verdict"),
+    [
+        (RUNNING, Verdict.FINE),
+        (replace(RUNNING, state="STOPPED", pid=None), Verdict.FINE),  # on purpose
+        (replace(RUNNING, state="EXITED", pid=None, last_error="exit status 0 at 10:00"), Verdict.FINE),  # a replay
+        (replace(RUNNING, state="EXITED", pid=None, last_error="exit status 77 at 10:00"), Verdict.FAULT),
+        (replace(RUNNING, state="FATAL", pid=None, last_error="gave up"), Verdict.FAULT),
+        (replace(RUNNING, state="BACKOFF", pid=None), Verdict.FAULT),
+        (replace(RUNNING, state="STARTING", uptime_s=1.0), Verdict.UNKNOWN),
+        (replace(RUNNING, restarts=2, uptime_s=5.0), Verdict.FINE),  # it died, and is back
+        (replace(RUNNING, restarts=3, uptime_s=5.0), Verdict.FAULT),
+        (replace(RUNNING, restarts=30, uptime_s=60.0), Verdict.FINE),
+        (replace(RUNNING, state="STARTING", restarts=4, uptime_s=1.0), Verdict.FAULT),
+        (replace(RUNNING, state="DOWN", pid=None), Verdict.FAULT),
+    ],
+)
+def test_what_the_supervisors_word_means(process: ProcessStatus, verdict: Verdict) -> None:
+    assert down("stream", process).verdict is verdict
+
+
+def test_dagsters_programs_are_less_urgent_than_the_path_of_the_trades() -> None:
+    fatal = replace(RUNNING, state="FATAL", pid=None)
+    assert down("dagster-webserver", fatal).severity is Severity.P3
+    assert down("producer", fatal).severity is None
+
+
+@pytest.mark.parametrize(
+    ("process", "verdict"),
+    [
+        (RUNNING, Verdict.FINE),
+        (replace(RUNNING, beat_age_s=20.0), Verdict.FINE),
+        (replace(RUNNING, beat_age_s=20.5), Verdict.FAULT),
+        (replace(RUNNING, beat_age_s=500.0, uptime_s=10.0), Verdict.FINE),  # the beat is of the process before
+    ],
+)
+def test_who_runs_and_says_nothing_hangs(process: ProcessStatus, verdict: Verdict) -> None:
+    (signal,) = programs.judge_hung(replace(WELL, snapshot=replace(WELL.snapshot, processes={"stream": process})))
+    assert (signal.verdict, signal.subject) == (verdict, "stream")
+
+
+@pytest.mark.parametrize("process", [replace(RUNNING, pid=None), replace(RUNNING, beat_age_s=None)])
+def test_who_does_not_run_or_never_beats_does_not_hang(process: ProcessStatus) -> None:
+    look = replace(WELL, snapshot=replace(WELL.snapshot, processes={"kafka": process}))
+    assert list(programs.judge_hung(look)) == []
