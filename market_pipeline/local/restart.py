@@ -1,5 +1,8 @@
 """Stops one program politely, starts it again, and sees that the new process works."""
 
+import contextlib
+import os
+import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -39,10 +42,17 @@ def restart(settings: Settings, name: str, clock: Callable[[], float] = time.mon
     """
     client = SupervisorClient(settings)
     before = client.processes()[name].pid
-    limits = {program.name: program.stop_within_s for program in every_program(settings)}
-    client.stop(name, limits[name])
-    began, pids = clock(), set[int]()
-    client.start(name)
+    if before is not None and hangs(name, before, read_heartbeat(settings.paths.heartbeat(name)), time.time()):
+        # it would not hear a polite signal, and all the time that it has to end in would pass; the supervisor starts it
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(before, signal.SIGKILL)
+        began = clock()
+    else:
+        limits = {program.name: program.stop_within_s for program in every_program(settings)}
+        client.stop(name, limits[name])
+        began = clock()
+        client.start(name)
+    pids = set[int]()
     while True:
         state = _asked(settings, client, name)
         beat = read_heartbeat(settings.paths.heartbeat(name))
@@ -56,6 +66,11 @@ def restart(settings: Settings, name: str, clock: Callable[[], float] = time.mon
         if seconds > READY_WITHIN_S:
             raise _blame(settings, name, f"it is not ready within {READY_WITHIN_S:.0f} s")
         time.sleep(POLL_S)
+
+
+def hangs(name: str, pid: int, beat: Beat | None, now: float) -> bool:
+    """Whether this very process beat once, and does so no more."""
+    return name in BEATING and beat is not None and beat.pid == pid and beat.is_stale(now)
 
 
 def ready(state: ProcessState, beat: Beat | None, now: float) -> bool:

@@ -1,6 +1,9 @@
 """When a program that was restarted counts as ready, and when waiting is of no use."""
 
 import os
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +87,29 @@ def test_a_restart_waits_for_the_new_process(settings: Settings, monkeypatch: py
     monkeypatch.setattr(restart, "SupervisorClient", Supervisor(*answers))
     done = restart.restart(settings, "producer")
     assert (done.before, done.after) == (41, os.getpid())
+
+
+def test_a_program_that_hangs_is_killed_for_it_would_hear_nothing(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = subprocess.Popen(["sleep", "600"])
+    os.kill(hung.pid, signal.SIGSTOP)
+    now = time.time()
+    beats = iter([Beat("producer", hung.pid, now - 90, now - 30), *[Beat("producer", os.getpid(), now, now)] * 9])
+    monkeypatch.setattr(restart, "read_heartbeat", lambda path: next(beats))
+    supervisor = Supervisor(state(pid=hung.pid), state("STARTING", pid=None), state(pid=os.getpid()))
+    monkeypatch.setattr(supervisor, "stop", None)  # asking politely would be of no use
+    monkeypatch.setattr(restart, "SupervisorClient", supervisor)
+    assert restart.restart(settings, "producer").after == os.getpid()
+    assert hung.wait(10) == -signal.SIGKILL
+
+
+def test_who_beats_or_never_did_does_not_hang() -> None:
+    assert not restart.hangs("producer", 42, beat(), NOW)
+    assert restart.hangs("producer", 42, beat(age_s=60), NOW)
+    assert not restart.hangs("producer", 43, beat(age_s=60), NOW)  # a younger process
+    assert not restart.hangs("producer", 42, None, NOW)
+    assert not restart.hangs("kafka", 42, beat(age_s=60), NOW)
 
 
 def test_a_restart_that_fails_tells_the_end_of_the_log(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
