@@ -54,7 +54,7 @@ def summary(signals: list[Signal]) -> str:
     """What is wrong, and what can't be told; or that all is well."""
     wrong = [f"{each.rule}: {each.text}" for each in signals if each.verdict is Verdict.FAULT]
     unknown = [f"{each.rule} can't be told: {each.text}" for each in signals if each.verdict is Verdict.UNKNOWN]
-    return "; ".join([*wrong, *unknown]) or f"{len(signals)} rules: all is well"
+    return "; ".join([*wrong, *unknown]) or f"all is well: {len(signals)} looks"
 
 
 def line(transition: Transition) -> str:

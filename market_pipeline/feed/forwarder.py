@@ -110,7 +110,7 @@ class Forwarder:
 
     def note_error(self, error: object) -> None:
         """Remember what Kafka says; log the first of an outage (librdkafka repeats itself, with other figures)."""
-        text = error.str() if isinstance(error, KafkaError) else str(error)
+        text = said(error) if isinstance(error, KafkaError) else str(error)
         if self.state.kafka_error is None:
             logger.warning("Kafka: %s; what is received waits in the journal", text)
         self.state.kafka_error = text
@@ -120,6 +120,11 @@ class Forwarder:
         if self.state.kafka_error is not None:
             logger.info("Kafka takes records again")
             self.state.kafka_error = None
+
+
+def said(error: KafkaError) -> str:
+    """What librdkafka says, but for one sentence that says the opposite ("0/2 brokers are down")."""
+    return "no broker answers" if error.name() == "_ALL_BROKERS_DOWN" else error.str()
 
 
 class _Pending:

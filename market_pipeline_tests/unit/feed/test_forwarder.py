@@ -324,7 +324,7 @@ def test_what_kafka_says_is_logged_once_and_forgotten_when_it_takes_records(
     for _ in range(50):
         rig.forwarder.note_error(KafkaError(KafkaError._ALL_BROKERS_DOWN))
     assert caplog.text.count("waits in the journal") == 1
-    assert rig.forwarder.state.kafka_error
+    assert rig.forwarder.state.kafka_error == "no broker answers"
     append(rig.journal, 1)
     wait_for(lambda: rig.forwarder.state.kafka_error is None, "the all-clear")
 
