@@ -36,6 +36,7 @@ class Look:
         now: epoch seconds.
         feed: which feed the pipeline runs on.
         symbols: what is subscribed.
+        supervised: whether a supervisor of ours should keep programs here; in containers the platform does.
         snapshot: as ``status`` shows it.
         arrivals: records on ``trades_raw`` of the last ten minutes, by Kafka's word.
         leaderless: partitions of Kafka without a leader.
@@ -46,6 +47,7 @@ class Look:
     now: float
     feed: str
     symbols: Sequence[str]
+    supervised: bool
     snapshot: Snapshot
     arrivals: int | None = None
     leaderless: int | None = None

@@ -33,7 +33,8 @@ def look(settings: Settings, now: float | None = None) -> Look:
             "disk": lambda: disk(settings.paths.cassandra) if settings.embedded_cassandra else None,
         },
     )
-    return Look(now, snapshot.feed.name or settings.active_feed, settings.symbols, snapshot, **answers)
+    supervised = settings.embedded_kafka or settings.embedded_cassandra
+    return Look(now, snapshot.feed.name or settings.active_feed, settings.symbols, supervised, snapshot, **answers)
 
 
 def arrivals(settings: Settings, now: float) -> int | None:

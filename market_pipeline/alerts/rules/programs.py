@@ -36,11 +36,17 @@ HUNG = Rule(
     remedy="restart_program",
     heals=True,
 )
+SUPERVISOR = "supervisord"
 _OF_DAGSTER = "dagster-"
 
 
 def judge_down(look: Look) -> Iterator[Signal]:
-    """Each program that the supervisor has: P1 on the path of the trades, P3 of Dagster's."""
+    """The supervisor, and each program that it has: P1 on the path of the trades, P3 of Dagster's."""
+    if look.snapshot.supervisor is None:
+        if look.supervised:
+            yield Signal(DOWN.id, SUPERVISOR, Verdict.FAULT, "nobody keeps the programs: what ends stays down")
+        return
+    yield Signal(DOWN.id, SUPERVISOR, Verdict.FINE, f"{SUPERVISOR} runs")
     for name, process in look.snapshot.processes.items():
         severity = Severity.P3 if name.startswith(_OF_DAGSTER) else None
         verdict, text = standing(name, process)

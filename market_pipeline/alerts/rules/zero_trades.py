@@ -50,6 +50,8 @@ def expected(symbols: Iterable[str], now: datetime) -> list[str]:
 def cause(look: Look) -> str:
     """Whose fault it is, by the producer's own word."""
     feed, producer = look.snapshot.feed, look.snapshot.processes.get("producer")
+    if look.snapshot.supervisor is None and not look.supervised:
+        return "the producer is not watched from here"
     if producer is None or producer.pid is None:
         return "we are deaf: the producer does not run"
     if feed.silent_s is not None:

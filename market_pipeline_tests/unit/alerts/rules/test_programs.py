@@ -12,7 +12,9 @@ from market_pipeline_tests.unit.alerts.rules.test_rules import RUNNING, WELL
 
 
 def down(name: str, process: ProcessStatus) -> Signal:
-    (signal,) = programs.judge_down(replace(WELL, snapshot=replace(WELL.snapshot, processes={name: process})))
+    look = replace(WELL, snapshot=replace(WELL.snapshot, processes={name: process}))
+    supervisor, signal = programs.judge_down(look)
+    assert supervisor.verdict is Verdict.FINE
     return signal
 
 
@@ -35,6 +37,13 @@ def down(name: str, process: ProcessStatus) -> Signal:
 )
 def test_what_the_supervisors_word_means(process: ProcessStatus, verdict: Verdict) -> None:
     assert down("stream", process).verdict is verdict
+
+
+def test_without_the_supervisor_what_ends_stays_down_unless_the_platform_keeps_it() -> None:
+    gone = replace(WELL, snapshot=replace(WELL.snapshot, supervisor=None))
+    (signal,) = programs.judge_down(gone)
+    assert (signal.subject, signal.verdict) == ("supervisord", Verdict.FAULT)
+    assert list(programs.judge_down(replace(gone, supervised=False))) == []
 
 
 def test_dagsters_programs_are_less_urgent_than_the_path_of_the_trades() -> None:

@@ -20,6 +20,7 @@ WELL = Look(
     now=BUSY,
     feed="finnhub",
     symbols=("AAPL", "BINANCE:BTCUSDT"),
+    supervised=True,
     snapshot=Snapshot(
         at=BUSY,
         data_dir="/data",
@@ -72,6 +73,13 @@ def test_zero_trades_tells_who_is_at_fault(look: Look, cause: str) -> None:
     signal = zero_trades.judge(look)
     assert signal.verdict is Verdict.FAULT
     assert cause in signal.text
+
+
+def test_zero_trades_where_the_platform_keeps_the_programs() -> None:
+    elsewhere = replace(with_feed(FeedStatus()), supervised=False)
+    signal = zero_trades.judge(replace(elsewhere, snapshot=replace(elsewhere.snapshot, supervisor=None)))
+    assert signal.verdict is Verdict.FAULT
+    assert "not watched from here" in signal.text
 
 
 @pytest.mark.parametrize(
