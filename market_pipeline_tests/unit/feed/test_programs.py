@@ -89,6 +89,7 @@ def test_killed_in_mid_stream_the_journal_has_every_message_once_and_a_stop_is_c
         "MARKET_PIPELINE_REPLAY_ONCE": "true",
     }
     server = programs.start("server", **replay)
+    wait_for(lambda: programs.detail("feed-server"), "the server to listen", 60)  # or its absence is a down-time too
     journal = programs.settings.paths.journal
 
     def count() -> int:
