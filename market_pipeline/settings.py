@@ -23,6 +23,7 @@ ServerLog = Literal["file", "console"]
 
 DEFAULT_SYMBOLS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "BINANCE:BTCUSDT", "BINANCE:ETHUSDT", "OANDA:EUR_USD")
 LOOPBACK = "127.0.0.1"
+SLACK_CHANNEL = "^[CDG][A-Z0-9]{8,}$"
 EVERY_ADDRESS = "0.0.0.0"
 
 
@@ -125,10 +126,10 @@ class Settings(BaseSettings):
         description="Slack: a bot token (xoxb-…); without one, incidents are told in the log and by `incidents`",
     )
     slack_channel: str | None = Field(
-        None, pattern="^[CDG][A-Z0-9]{8,}$", description="Slack: the id of the channel that hears of incidents"
+        None, pattern=SLACK_CHANNEL, description="Slack: the id of the channel that hears of incidents"
     )
     slack_urgent_channel: str | None = Field(
-        None, pattern="^[CDG][A-Z0-9]{8,}$", description="Slack: the id of one that hears of P1 and P2 instead"
+        None, pattern=SLACK_CHANNEL, description="Slack: the id of one that hears of P1 and P2 instead"
     )
     slack_api_url: str = Field("https://slack.com/api/", description="Slack: where its web API is")
 
@@ -193,9 +194,8 @@ class Settings(BaseSettings):
 
     @property
     def master(self) -> str:
-        """Spark's master. A slot is not a processor: a real-time task that waits costs next to nothing. (The 4 is how
-        often a task may fail, which is once where it isn't said.)"""
-        return self.spark_master or f"local[{2 * self.kafka_partitions + 4},4]"
+        """Spark's master: the one that is set, else this machine."""
+        return self.spark_master or local_master(self.kafka_partitions)
 
     @property
     def local_spark(self) -> bool:
@@ -224,6 +224,15 @@ class Settings(BaseSettings):
         flat = {name: ",".join(v) if isinstance(v, list) else str(v) for name, v in values.items() if v is not None}
         flat |= {"data_dir": str(self.data_dir), "port_base": str(self.port_base)}
         return {_variable(name): value for name, value in flat.items()}
+
+
+def local_master(partitions: int) -> str:
+    """A Spark within the stream's own process, with slots for a topic of so many partitions.
+
+    A slot is not a processor: a real-time task that waits costs next to nothing. (The 4 is how often a task may fail,
+    which is once where it isn't said.)
+    """
+    return f"local[{2 * partitions + 4},4]"
 
 
 def _complaint(told: str) -> str:

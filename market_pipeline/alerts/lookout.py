@@ -2,12 +2,14 @@
 
 import shutil
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from stat import S_ISREG
 
 from market_pipeline.alerts.look import Disk, Look
 from market_pipeline.broker.client import BrokerUnreachableError
-from market_pipeline.broker.offsets import end_offsets, records_since
+from market_pipeline.broker.offsets import records_since
 from market_pipeline.broker.topics import TopicError, list_topics
 from market_pipeline.local.snapshot import gather, within
 from market_pipeline.settings import Settings
@@ -27,7 +29,7 @@ def look(settings: Settings, now: float | None = None) -> Look:
     answers = within(
         ANSWER_WITHIN_S,
         {
-            "arrivals": lambda: arrivals(settings, now) if snapshot.kafka.live else None,
+            "arrivals": lambda: arrivals(settings, snapshot.kafka.end, now) if snapshot.kafka.live else None,
             "leaderless": lambda: leaderless(settings) if snapshot.kafka.live else None,
             "delays_s": lambda: delays_s(settings, now) if snapshot.cassandra.live else None,
             "disk": lambda: disk(settings.paths.cassandra) if settings.embedded_cassandra else None,
@@ -37,11 +39,11 @@ def look(settings: Settings, now: float | None = None) -> Look:
     return Look(now, snapshot.feed.name or settings.active_feed, settings.symbols, supervised, snapshot, **answers)
 
 
-def arrivals(settings: Settings, now: float) -> int | None:
-    """Records of the last ten minutes on the topic of trades."""
+def arrivals(settings: Settings, end: Mapping[int, int], now: float) -> int | None:
+    """Records of the last ten minutes on the topic of trades, which ends at ``end``."""
     since = now - ARRIVALS_OVER.total_seconds()
     try:
-        return records_since(settings, settings.topic, int(since * 1000), end_offsets(settings, settings.topic))
+        return records_since(settings, settings.topic, int(since * 1000), end)
     except BROKER_ERRORS:
         return None
 
@@ -78,7 +80,7 @@ def disk(home: Path) -> Disk | None:
             stat = file.lstat()
         except OSError:  # compaction removes files at any moment
             continue
-        if not file.is_file():
+        if not S_ISREG(stat.st_mode):
             continue
         keyspace, table, *rest = file.relative_to(data).parts
         if "snapshots" in rest:

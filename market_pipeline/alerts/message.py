@@ -30,9 +30,8 @@ def root(incident: Incident, rule: Rule | None, flags: str = "") -> Message:
         rule: of it; None of a rule that is no more.
         flags: what a command needs to name this pipeline, such as `` --data-dir /srv/mp``.
     """
-    title = rule.title if rule is not None else incident.rule
     sign = _DONE if incident.state is State.RESOLVED else _SIGNS[incident.severity]
-    text = f"{sign} {incident.severity} {title}"
+    text = f"{sign} {incident.severity} {title(incident, rule)}"
     blocks = [
         {"type": "header", "text": {"type": "plain_text", "text": text[:HEADER_LIMIT]}},
         _section(escaped(incident.text) or "no details"),
@@ -58,12 +57,12 @@ def reply(change: str, text: str, contact: str, at: float) -> Message:
         Change.TOLD_LATE: f"it outlasted what kept it back; *{contact}*, please look",
         Change.OPENED: f"*{contact}*, please look",
     }.get(Change(change), change)
-    line = f"{moment(at)}: {who}. {escaped(text)}"
+    line = f"{moment(at)} UTC: {who}. {escaped(text)}"
     return {"text": line[:TEXT_LIMIT], "blocks": [_section(line)]}
 
 
 def _facts(incident: Incident) -> list[tuple[str, str]]:
-    facts = [("State", _state(incident)), ("Since", moment(incident.since))]
+    facts = [("State", _state(incident)), ("Since", f"{moment(incident.since)} UTC")]
     if incident.resolved_at is not None:
         facts.append(("Lasted", lasted(incident.resolved_at - incident.since)))
     else:
@@ -112,8 +111,14 @@ def escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
+def title(incident: Incident, rule: Rule | None) -> str:
+    """What is wrong; of a rule that is no more, its id."""
+    return rule.title if rule is not None else incident.rule
+
+
 def moment(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    """A time in UTC, to the second."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def lasted(seconds: float) -> str:

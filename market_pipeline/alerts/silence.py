@@ -4,8 +4,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-EVERYTHING = "*"
-
 
 @dataclass(frozen=True)
 class Silence:

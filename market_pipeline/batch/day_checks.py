@@ -113,7 +113,7 @@ def accounts(spark: SparkSession | None, settings: Settings, day: date, now: dat
         counts = silver_counts(session, settings, hours, {symbol for symbol, _ in wanted})
         silver = sum(rows for _, rows in counts)
     trades = sum(wanted.values())
-    expired = max(0, trades - silver) if may_have_expired(settings, day, now) else 0
+    expired = trades - silver if trades > silver and may_have_expired(settings, day, now) else 0
     return Accounts(records, rejected, records - rejected - trades, silver, expired)
 
 

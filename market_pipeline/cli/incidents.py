@@ -14,6 +14,7 @@ from rich.text import Text
 
 from market_pipeline.alerts.incident import Incident, Transition
 from market_pipeline.alerts.ledger import Entry, Ledger, NoSuchIncident
+from market_pipeline.alerts.message import lasted, moment, title
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.silence import Silence
 from market_pipeline.cli import PipelineError, load_settings
@@ -59,7 +60,7 @@ def list_(every: bool, as_json: bool) -> None:
         ended = each.resolved_at or time.time()
         table.add_row(
             *(Text(each.id), each.severity, Text(standing(each)), moment(each.since), lasted(ended - each.since)),
-            Text(f"{title(each)}: {each.text}"),
+            Text(f"{title(each, RULES.get(each.rule))}: {each.text}"),
         )
     console().print(table)
 
@@ -79,7 +80,7 @@ def show(incident: str, as_json: bool) -> None:
         click.echo(json.dumps(asdict(found) | {"history": [asdict(each) for each in history]}))
         return
     rule = RULES.get(found.rule)
-    click.echo(f"{found.id}: {title(found)}")
+    click.echo(f"{found.id}: {title(found, rule)}")
     click.echo(f"  {found.severity}, {found.state}; {found.text}")
     if rule is not None:
         click.echo(f"  runbook: {rule.runbook}" + (f"; remedy: Dagster's job {rule.remedy}" if rule.remedy else ""))
@@ -157,19 +158,6 @@ def standing(incident: Incident) -> str:
     if incident.withheld is not None:
         return f"{incident.state}, kept back"
     return f"{incident.state} by {incident.acked_by}" if incident.acked_by and incident.is_active else incident.state
-
-
-def title(incident: Incident) -> str:
-    rule = RULES.get(incident.rule)
-    return rule.title if rule is not None else incident.rule
-
-
-def moment(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"
-
-
-def lasted(seconds: float) -> str:
-    return str(timedelta(seconds=max(0, round(seconds))))
 
 
 def sentence(entry: Entry) -> str:

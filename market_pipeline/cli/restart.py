@@ -35,7 +35,7 @@ def restart(service: str) -> None:
         if error.log:
             click.echo(error.log, err=True)
         raise PipelineError(str(error)) from None
-    click.echo(f"{service} restarted: pid {done.before or 'none'} → {done.after}, ready after {done.seconds:.1f} s")
+    click.echo(f"{service} restarted: {done}")
 
 
 def away(settings: Settings, error: SupervisorAway) -> str:

@@ -1,10 +1,15 @@
 """The runbook's remedies as jobs: started by hand, from a message, or by an alert. Two never run at once."""
 
+from typing import TYPE_CHECKING
+
 import dagster as dg
 
 from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.defs.schedules import MAX_RUNTIME
+
+if TYPE_CHECKING:
+    from market_pipeline.local.remedies import Mended
 
 POOL = "remedies"
 FIRST = "dagster/priority"
@@ -17,14 +22,18 @@ def _restarting(remedy: str, what: str) -> dg.JobDefinition:
 
         with told_in_one_line():
             for mended in mend(pipeline.settings(), remedy):
-                context.log.info(str(mended))
-                context.add_output_metadata({mended.program: str(mended)})
+                _tell(context, mended)
 
     @dg.job(name=remedy, description=what, tags={MAX_RUNTIME: "900", FIRST: "10"})
     def job() -> None:
         now()
 
     return job
+
+
+def _tell(context: dg.OpExecutionContext, mended: "Mended") -> None:
+    context.log.info(str(mended))
+    context.add_output_metadata({mended.program: str(mended)})
 
 
 class Which(dg.Config):
@@ -39,8 +48,7 @@ def restart_program_now(context: dg.OpExecutionContext, config: Which, pipeline:
 
     with told_in_one_line():
         mended = mend_one(pipeline.settings(), config.program)
-    context.log.info(str(mended))
-    context.add_output_metadata({mended.program: str(mended)})
+    _tell(context, mended)
 
 
 @dg.job(tags={MAX_RUNTIME: "600", FIRST: "10"}, description="Restart one program: asked for by the sensor `alerts`.")

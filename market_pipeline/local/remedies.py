@@ -30,8 +30,7 @@ class Mended:
     restarted: Restarted
 
     def __str__(self) -> str:
-        done = self.restarted
-        return f"{self.program}: pid {done.before or 'none'} → {done.after}, ready after {done.seconds:.1f} s"
+        return f"{self.program}: {self.restarted}"
 
 
 def mend(settings: Settings, remedy: str) -> Iterator[Mended]:

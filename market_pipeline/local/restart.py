@@ -32,6 +32,9 @@ class Restarted:
     after: int
     seconds: float
 
+    def __str__(self) -> str:
+        return f"pid {self.before or 'none'} → {self.after}, ready after {self.seconds:.1f} s"
+
 
 def restart(settings: Settings, name: str, clock: Callable[[], float] = time.monotonic) -> Restarted:
     """Restart a program that the supervisor has, and return when the new process is ready.

@@ -7,7 +7,7 @@ behind ``trades_silver`` and ``latest_prices``. Bars and dead letters need one m
 import os
 import re
 
-from market_pipeline.settings import Settings
+from market_pipeline.settings import Settings, local_master
 from market_pipeline.stream.failure import StreamError
 
 _LOCAL = re.compile(r"local(?:\[\s*(\d+|\*)\s*(?:,\s*\d+\s*)?\])?")
@@ -41,6 +41,6 @@ def check(settings: Settings, partitions: int) -> None:
     if settings.stream_mode == "real-time" and slots is not None and slots < needed(partitions):
         raise StreamError(
             f"{settings.topic} has {partitions} partitions, for which real-time mode needs {needed(partitions)} task "
-            f"slots, and {settings.master} has {slots}: set SPARK_MASTER=local[{needed(partitions) + 3},4], or "
+            f"slots, and {settings.master} has {slots}: set SPARK_MASTER={local_master(partitions)}, or "
             "MARKET_PIPELINE_STREAM_MODE=micro-batch"
         )

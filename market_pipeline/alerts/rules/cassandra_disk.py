@@ -1,5 +1,7 @@
 """Runbook 4, "Cassandra Out of Disk": more than 80 % are used. 90 % is an emergency: compaction needs room to write."""
 
+from functools import partial
+
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
@@ -13,14 +15,14 @@ RULE = Rule(
     runbook="Common Alerts 4: Cassandra Out of Disk",
     clear_s=300,
 )
-SUBJECT = "cassandra"
+_signal = partial(Signal, RULE.id, "cassandra")
 
 
 def judge(look: Look) -> Signal:
     """How full the disk is, whoever fills it; what Cassandra has of it is the evidence."""
     disk = look.disk
     if disk is None:
-        return Signal(RULE.id, SUBJECT, Verdict.UNKNOWN, "the disk of a Cassandra elsewhere can't be seen from here")
+        return _signal(Verdict.UNKNOWN, "the disk of a Cassandra elsewhere can't be seen from here")
     text = f"{disk.used:.0%} used, {disk.free / 1e9:,.1f} GB free"
     largest = sorted(disk.tables.items(), key=lambda each: each[1], reverse=True)[:5]
     evidence = {
@@ -29,4 +31,4 @@ def judge(look: Look) -> Signal:
     }
     verdict = Verdict.FAULT if disk.used > FULL else Verdict.FINE
     severity = Severity.P1 if disk.used > EMERGENCY else None
-    return Signal(RULE.id, SUBJECT, verdict, text, round(disk.used * 100, 1), severity, evidence)
+    return _signal(verdict, text, round(disk.used * 100, 1), severity, evidence)

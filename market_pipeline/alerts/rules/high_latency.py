@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
@@ -18,7 +19,7 @@ RULE = Rule(
     clear_s=60,
     remedy="restart_stream",
 )
-SUBJECT = "stream"
+_signal = partial(Signal, RULE.id, "stream")
 
 
 def judge(look: Look) -> Signal:
@@ -49,7 +50,3 @@ def percentile(values: Sequence[float], part: float) -> float:
     if not values:
         raise ValueError("a percentile of nothing")
     return sorted(values)[max(0, math.ceil(part * len(values)) - 1)]
-
-
-def _signal(verdict: Verdict, text: str, value: float | None = None) -> Signal:
-    return Signal(RULE.id, SUBJECT, verdict, text, value)

@@ -1,5 +1,7 @@
 """Runbook 3, "Kafka Broker Down": Kafka's health check fails."""
 
+from functools import partial
+
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
@@ -15,7 +17,7 @@ RULE = Rule(
     inhibits=frozenset({"zero-trades", "high-latency"}),
     remedy="restart_kafka",
 )
-SUBJECT = "kafka"
+_signal = partial(Signal, RULE.id, "kafka")
 
 
 def judge(look: Look) -> Signal:
@@ -30,7 +32,3 @@ def judge(look: Look) -> Signal:
     if look.leaderless:
         return _signal(Verdict.FAULT, f"{look.leaderless} partitions have no leader", look.leaderless)
     return _signal(Verdict.FINE, "Kafka answers, and every partition has a leader", 0)
-
-
-def _signal(verdict: Verdict, text: str, value: float | None = None) -> Signal:
-    return Signal(RULE.id, SUBJECT, verdict, text, value)

@@ -6,6 +6,7 @@ and no trade), or nobody (the market is quiet).
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
@@ -25,18 +26,18 @@ RULE = Rule(
     clear_s=60,
     remedy="restart_producer",
 )
-SUBJECT = "feed"
+_signal = partial(Signal, RULE.id, "feed")
 
 
 def judge(look: Look) -> Signal:
     """Whether trades arrive as they should, by what Kafka has of the last ten minutes."""
-    busy = expected(look.symbols, datetime.fromtimestamp(look.now, UTC)) if look.feed != "replay" else []
     if look.arrivals:
         return _signal(Verdict.FINE, f"{look.arrivals:,} trades in the last 10 minutes", look.arrivals)
     if look.arrivals is None:
         return _signal(Verdict.UNKNOWN, "Kafka does not say how many trades came")
     if look.feed == "replay":
         return _signal(Verdict.FINE, "a replay is as quiet as its recording", 0)
+    busy = expected(look.symbols, datetime.fromtimestamp(look.now, UTC))
     if not busy:
         return _signal(Verdict.FINE, "no subscribed market is in session", 0)
     return _signal(Verdict.FAULT, f"no trade for 10 minutes in session of {', '.join(busy[:5])}: {cause(look)}", 0)
@@ -66,7 +67,3 @@ def cause(look: Look) -> str:
     if feed.last_received_age_s is None or feed.last_received_age_s > PING_WITHIN_S:
         return "the connection is dead: not even a ping comes"
     return "the vendor is mute: connected, pings come, trades do not"
-
-
-def _signal(verdict: Verdict, text: str, value: float | None = None) -> Signal:
-    return Signal(RULE.id, SUBJECT, verdict, text, value)
