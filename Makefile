@@ -13,8 +13,8 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARGS="--feed replay --replay-file F"
 	@$(BIN)/market-pipeline up $(ARGS)
 
-stop: install
-	@$(BIN)/market-pipeline down
+stop: install ## what `make run` started; the same ARGS="--data-dir D"
+	@$(BIN)/market-pipeline down $(ARGS)
 
 test: check chromium ## every test, against real servers
 	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)

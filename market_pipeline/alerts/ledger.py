@@ -26,6 +26,10 @@ class NoSuchIncident(Exception):
     """There is no incident of that id, or the beginning of an id that several have; one line with the cure."""
 
 
+class NoSuchSilence(Exception):
+    """No silence of that number holds or is to come; one line with the cure."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """One line of an incident's history.
@@ -54,7 +58,7 @@ class Ledger:
     def judge(self, signals: Iterable[Signal], rules: Mapping[str, Rule], now: float) -> tuple[Transition, ...]:
         """Take in what was seen; returns what became of it."""
         with self._database.changing() as connection:
-            step = engine.step(_board(connection), signals, rules, _silences(connection, now), now)
+            step = engine.step(_board(connection), signals, rules, _silences(connection, now).values(), now)
             _forget_suspicions(connection, step.board)
             over = [each.incident for each in step.transitions if each.incident.state is State.RESOLVED]
             for incident in (*over, *step.board.incidents.values()):
@@ -99,10 +103,28 @@ class Ledger:
             names, marks = ", ".join(columns), ", ".join("?" * len(columns))
             connection.execute(f"INSERT INTO silence ({names}) VALUES ({marks})", tuple(columns.values()))
 
-    def silences(self, now: float) -> list[Silence]:
-        """Those that are not over."""
+    def silences(self, now: float) -> dict[int, Silence]:
+        """Those that are not over, by their number."""
         with self._database.reading() as connection:
             return _silences(connection, now)
+
+    def end_silence(self, number: int, now: float) -> Silence:
+        """End a silence; one that has not begun yet never begins.
+
+        Raises:
+            NoSuchSilence: there is none of that number, or it is over.
+        """
+        with self._database.changing() as connection:
+            silence = _silences(connection, now).get(number)
+            if silence is None:
+                raise NoSuchSilence(f"no silence {number} holds: `market-pipeline incidents silences` shows them")
+            connection.execute("UPDATE silence SET ends_at = ? WHERE number = ?", (now, number))
+            return silence
+
+    def judged_at(self) -> float | None:
+        """When the rules were judged last, epoch seconds; None when they never were."""
+        with self._database.reading() as connection:
+            return _judged_at(connection) or None
 
     def not_over(self) -> list[Incident]:
         """The incidents that are facts and not over, the worst first and then the oldest."""
@@ -139,18 +161,23 @@ class Ledger:
 
 
 def _board(connection: sqlite3.Connection) -> Board:
-    (at,) = connection.execute("SELECT coalesce(max(at), 0.0) FROM board").fetchone()
     rows = connection.execute("SELECT document FROM incident WHERE state <> 'resolved'")
     incidents = (incident_from(document) for (document,) in rows)
-    return Board(at, {each.key: each for each in incidents})
+    return Board(_judged_at(connection), {each.key: each for each in incidents})
 
 
-def _silences(connection: sqlite3.Connection, now: float) -> list[Silence]:
+def _judged_at(connection: sqlite3.Connection) -> float:
+    (at,) = connection.execute("SELECT coalesce(max(at), 0.0) FROM board").fetchone()
+    return float(at)
+
+
+def _silences(connection: sqlite3.Connection, now: float) -> dict[int, Silence]:
     rows = connection.execute(
-        "SELECT rule, subject, author, reason, starts_at, ends_at FROM silence WHERE ends_at > ? ORDER BY number",
+        "SELECT number, rule, subject, author, reason, starts_at, ends_at FROM silence "
+        "WHERE ends_at > ? ORDER BY number",
         (now,),
     )
-    return [Silence(*row) for row in rows]
+    return {number: Silence(*columns) for number, *columns in rows}
 
 
 def _found(connection: sqlite3.Connection, incident: str) -> Incident:

@@ -57,7 +57,8 @@ def reply(change: str, text: str, contact: str, at: float) -> Message:
         Change.TOLD_LATE: f"it outlasted what kept it back; *{contact}*, please look",
         Change.OPENED: f"*{contact}*, please look",
     }.get(Change(change), change)
-    line = f"{moment(at)} UTC: {who}. {escaped(text)}"
+    seen = f"Last seen: {text}" if change == Change.RESOLVED else text
+    line = f"{moment(at)} UTC: {who}. {escaped(seen)}"
     return {"text": line[:TEXT_LIMIT], "blocks": [_section(line)]}
 
 

@@ -8,11 +8,11 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from market_pipeline.settings import Settings
-from market_pipeline.which import where_flags
+from market_pipeline.unanswered import cure
 
 TIMEOUT_S = 5.0
 
-_SILENCE = {"_TIMED_OUT", "_TIMED_OUT_QUEUE", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE"}
+_SILENCE = {"_TIMED_OUT", "_TIMED_OUT_QUEUE", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_WAIT_COORD"}
 """librdkafka's own names for it."""
 
 
@@ -20,15 +20,19 @@ class BrokerUnreachableError(Exception):
     """Kafka did not answer in time; the message says where it was looked for and what to do."""
 
     def __init__(self, settings: Settings, why: object) -> None:
-        start = f"start it with `market-pipeline up{where_flags(settings)}`"
-        cure = start if settings.embedded_kafka else "check KAFKA_BOOTSTRAP_SERVERS"
-        super().__init__(f"Kafka does not answer at {settings.bootstrap_servers} ({reason(why)}): {cure}")
+        self.why = reason(why)
+        servers = settings.bootstrap_servers
+        what = (
+            cure(settings, "kafka", servers.split(",")) if settings.embedded_kafka else "check KAFKA_BOOTSTRAP_SERVERS"
+        )
+        super().__init__(f"Kafka does not answer at {servers} ({self.why}): {what}")
 
 
 def reason(error: object) -> str:
     """What librdkafka says, without its internal codes."""
     inner = error.args[0] if isinstance(error, KafkaException) and error.args else error
-    return str(inner.str()) if isinstance(inner, KafkaError) else str(inner)
+    text = inner.str() if isinstance(inner, KafkaError) else str(inner)
+    return text.replace("Local: ", "").replace("Broker: ", "")
 
 
 def is_silence(error: KafkaException) -> bool:

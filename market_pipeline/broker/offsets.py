@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
 
-from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, client_config, is_silence, reason
+from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, client_config, reason
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.settings import Settings
 
-_MOMENTARY = {
+MOMENTARY = {
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -84,18 +84,9 @@ def group_offsets(settings: Settings, group: str, topic: str) -> dict[int, int |
                 answer = consumer.committed(partitions, timeout=TIMEOUT_S)
                 return {part.partition: (part.offset if part.offset >= 0 else None) for part in answer}
             except KafkaException as error:
-                if error.args[0].code() not in _MOMENTARY or time.monotonic() > deadline:
+                if error.args[0].code() not in MOMENTARY or time.monotonic() > deadline:
                     raise BrokerUnreachableError(settings, error) from None
                 time.sleep(0.05)
-
-
-class OffsetsRefused(Exception):
-    """Kafka does not set a group's offsets: it has members, for one, who would lose their place."""
-
-    def __init__(self, group: str, error: KafkaError) -> None:
-        super().__init__(
-            f"Kafka does not set the offsets of group {group} ({error.str()}): does anybody consume with it?"
-        )
 
 
 @contextmanager
@@ -110,25 +101,6 @@ def _member_of_nothing(settings: Settings, group: str) -> Iterator[Consumer]:
         yield consumer
     finally:
         consumer.close()
-
-
-def commit_group_offsets(settings: Settings, group: str, topic: str, offsets: dict[int, int]) -> None:
-    """Set the group's next offsets.
-
-    Raises:
-        BrokerUnreachableError: Kafka does not answer.
-        OffsetsRefused: it answers, and does not take them.
-    """
-    request = ConsumerGroupTopicPartitions(group, [TopicPartition(topic, p, o) for p, o in offsets.items()])
-    try:
-        answer = admin(settings).alter_consumer_group_offsets([request], request_timeout=TIMEOUT_S)[group].result()
-    except KafkaException as error:
-        if is_silence(error):
-            raise BrokerUnreachableError(settings, error) from None
-        raise OffsetsRefused(group, error.args[0]) from None
-    for part in answer.topic_partitions:
-        if part.error is not None:
-            raise OffsetsRefused(group, part.error)
 
 
 def partition_lags(settings: Settings, group: str, topic: str) -> list[PartitionLag]:
@@ -176,7 +148,7 @@ def _offsets(settings: Settings, topic: str, spec: OffsetSpec) -> dict[int, int]
             answer = admin(settings).list_offsets(wanted, request_timeout=TIMEOUT_S)
             return {part.partition: future.result().offset for part, future in answer.items()}
         except KafkaException as error:
-            if error.args[0].code() not in _MOMENTARY:
+            if error.args[0].code() not in MOMENTARY:
                 raise BrokerUnreachableError(settings, error) from None
             if time.monotonic() > deadline:
                 raise TopicError(f"topic {topic} has no leader for {TIMEOUT_S:.0f} s: {reason(error)}") from None

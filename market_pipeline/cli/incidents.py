@@ -5,20 +5,21 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import click
 from rich.table import Table
 from rich.text import Text
 
-from market_pipeline.alerts.incident import Incident, Transition
+from market_pipeline.alerts.incident import Change, Incident, Transition
 from market_pipeline.alerts.ledger import Entry, Ledger, NoSuchIncident
 from market_pipeline.alerts.message import lasted, moment, title
 from market_pipeline.alerts.rulebook import RULES
-from market_pipeline.alerts.silence import Silence
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.kept_incidents import kept_ledger, tell_when_judged
+from market_pipeline.cli.silences import silence, silences, unsilence
 from market_pipeline.cli.terminal import console
+from market_pipeline.local.programs import DEFINITIONS
 
 SHOWN_DAYS = 30
 T = TypeVar("T")
@@ -47,13 +48,14 @@ def list_(every: bool, as_json: bool) -> None:
       market-pipeline incidents list
       market-pipeline incidents list --all --json
     """
-    ledger = _ledger()
+    ledger = kept_ledger()
     found = ledger.since(time.time() - SHOWN_DAYS * 86_400) if every else ledger.not_over()
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found]))
         return
     if not found:
-        click.echo(f"no incident within {SHOWN_DAYS} days" if every else "no incident: what is watched is well")
+        click.echo(f"no incident within {SHOWN_DAYS} days" if every else "no incident")
+        tell_when_judged(ledger)
         return
     table = Table("id", "severity", "state", "since (UTC)", "lasted", "what")
     for each in found:
@@ -63,6 +65,7 @@ def list_(every: bool, as_json: bool) -> None:
             Text(f"{title(each, RULES.get(each.rule))}: {each.text}"),
         )
     console().print(table)
+    tell_when_judged(ledger)
 
 
 @incidents.command()
@@ -81,9 +84,16 @@ def show(incident: str, as_json: bool) -> None:
         return
     rule = RULES.get(found.rule)
     click.echo(f"{found.id}: {title(found, rule)}")
-    click.echo(f"  {found.severity}, {found.state}; {found.text}")
+    click.echo(f"  {found.severity}, {standing(found)}; {'last seen: ' if found.resolved_at else ''}{found.text}")
+    ended = f", ended by {found.resolved_by}" if found.resolved_by else ""
+    whole = lasted((found.resolved_at or time.time()) - found.since)
+    click.echo(f"  first seen {moment(found.since)} UTC, lasted {whole}{ended}")
     if rule is not None:
-        click.echo(f"  runbook: {rule.runbook}" + (f"; remedy: Dagster's job {rule.remedy}" if rule.remedy else ""))
+        click.echo(f"  runbook: {rule.runbook}")
+    if rule is not None and rule.remedy:
+        click.echo(f"  remedy: Dagster's job {rule.remedy}: dagster job execute -m {DEFINITIONS} -j {rule.remedy}")
+    if load_settings().slack_token is None:
+        click.echo("  Slack is not set up (SLACK_BOT_TOKEN): whom a line below is for was told by nobody")
     for name, value in found.evidence.items():
         click.echo(f"  {name}: {value if isinstance(value, str) else json.dumps(value)}")
     for each in history:
@@ -116,66 +126,27 @@ def resolve(incident: str, by: str) -> None:
     _act(incident, "ended", lambda ledger: ledger.resolve(incident, by, time.time()))
 
 
-@incidents.command()
-@click.argument("rule")
-@click.option("--subject", default="*", show_default=True, help="Of which subject, or a pattern.")
-@click.option("--for", "lasts", required=True, metavar="30m|2h|1d", help="How long.")
-@click.option("--from", "begins", type=click.DateTime(), help="From when (UTC), for a maintenance window; else now.")
-@click.option("--reason", required=True, help="Why.")
-@click.option("--by", default=getpass.getuser, help="Whose it is; yours, if you don't say.")
-def silence(rule: str, subject: str, lasts: str, begins: datetime | None, reason: str, by: str) -> None:
-    """Tell nobody of what RULE (an id, or a pattern) finds, for a while. The incidents are kept all the same.
-
-    \b
-    Examples:
-      market-pipeline incidents silence "*" --for 30m --reason "moving Kafka"
-      market-pipeline incidents silence high-latency --from 2026-11-28T02:00:00 --for 2h --reason "compaction"
-    """
-    start = begins.replace(tzinfo=UTC).timestamp() if begins else time.time()
-    try:
-        made = Silence(rule, subject, by, reason, start, start + duration_s(lasts))
-    except ValueError as error:
-        raise PipelineError(str(error)) from None
-    Ledger(load_settings().paths.incidents).silence(made)
-    click.echo(f"nobody is told of {rule} (subject {subject}) from {moment(start)} to {moment(made.ends_at)} UTC")
-
-
-def duration_s(text: str) -> float:
-    """``30m``, ``2h`` or ``1d`` in seconds.
-
-    Raises:
-        ValueError: it is something else.
-    """
-    units = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
-    number, unit = text[:-1], text[-1:]
-    if unit not in units or not number.isdecimal() or not int(number):
-        raise ValueError(f"{text!r} is no duration: write 30m, 2h or 1d")
-    return int(number) * units[unit].total_seconds()
-
-
 def standing(incident: Incident) -> str:
-    """Its state, and who has it, or that nobody was told of it (`show` says why)."""
-    if incident.withheld is not None:
-        return f"{incident.state}, kept back"
-    return f"{incident.state} by {incident.acked_by}" if incident.acked_by and incident.is_active else incident.state
+    """Its state, and who has it, whether it seems to be over, or that nobody was told of it (`show` says why)."""
+    if not incident.is_active:
+        return incident.state
+    taken = f" by {incident.acked_by}" if incident.acked_by else ""
+    well = f", well since {moment(incident.clear_since)}" if incident.clear_since is not None else ""
+    return f"{incident.state}{taken}{', kept back' if incident.withheld is not None else ''}{well}"
 
 
 def sentence(entry: Entry) -> str:
     """One line of the history."""
-    who = f", by {entry.contact}" if entry.change == "acked" else f" → {entry.contact}"
-    return f"{entry.change}{f' (nobody is told: {entry.withheld})' if entry.withheld else who}: {entry.text}"
-
-
-def _ledger() -> Ledger:
-    settings = load_settings()
-    if not settings.paths.incidents.exists():
-        raise PipelineError(f"nothing was judged yet on {settings.data_dir}: Dagster's sensor `alerts` does it")
-    return Ledger(settings.paths.incidents)
+    if entry.change == Change.RESOLVED:
+        return f"resolved; last seen: {entry.text}"
+    if entry.withheld:
+        return f"{entry.change}, nobody is told ({entry.withheld}): {entry.text}"
+    return f"{entry.change} {'by' if entry.change == Change.ACKED else 'for'} {entry.contact}: {entry.text}"
 
 
 def _asked(ask: Callable[[Ledger], T]) -> T:
     try:
-        return ask(_ledger())
+        return ask(kept_ledger())
     except NoSuchIncident as error:
         raise PipelineError(str(error)) from None
 
@@ -185,3 +156,7 @@ def _act(incident: str, done: str, act: Callable[[Ledger], Transition | None]) -
     if transition is None:
         raise PipelineError(f"nothing to do: see `market-pipeline incidents show {incident}`")
     click.echo(f"{transition.incident.id} is {done}: {transition.incident.text}")
+
+
+for command in (silence, silences, unsilence):
+    incidents.add_command(command)

@@ -91,17 +91,24 @@ def _processes(snapshot: Snapshot) -> Table:
     for heading in ("process", "pid", "state", "uptime", "restarts", "memory", "last error"):
         table.add_column(heading, header_style="bold", justify="right" if heading in _NUMERIC else "left")
     for name, each in snapshot.processes.items():
-        colour = {"RUNNING": "green", "STARTING": "yellow", "STOPPED": "dim", "EXITED": "dim"}.get(each.state, "red")
         table.add_row(
             name,
             str(each.pid or NONE),
-            Text(each.state.lower(), style=colour),
+            _state(snapshot, name, each.state),
             duration(each.uptime_s),
             Text(str(each.restarts), style="yellow" if each.restarts else ""),
             f"{each.rss_mb:,.0f} MB" if each.rss_mb is not None else NONE,
             Text(each.last_error or ""),  # what others wrote is no markup
         )
     return table
+
+
+def _state(snapshot: Snapshot, name: str, state: str) -> Text:
+    servers = {"kafka": snapshot.kafka.live, "cassandra": snapshot.cassandra.live}
+    if state == "RUNNING" and not servers.get(name, True):
+        return Text("running, silent", style="red")
+    colour = {"RUNNING": "green", "STARTING": "yellow", "STOPPED": "dim", "EXITED": "dim"}.get(state, "red")
+    return Text(state.lower(), style=colour)
 
 
 _NUMERIC = frozenset({"pid", "uptime", "restarts", "memory"})
@@ -134,7 +141,7 @@ def feed_line(snapshot: Snapshot) -> str:
     if feed.rejected:
         parts.append(f"rejected {sum(feed.rejected.values()):,}")
     if feed.reconnects:
-        parts.append(f"{feed.reconnects} reconnects")
+        parts.append(f"{feed.reconnects} reconnect{'s' if feed.reconnects > 1 else ''}")
     if feed.last_disconnect and not feed.connected:
         parts.append(str(feed.last_disconnect.get("reason")))
     if feed.kafka_error:
@@ -154,7 +161,7 @@ def feed_faults(snapshot: Snapshot) -> list[str]:
         lasts = duration(max(0.0, snapshot.at - feed.gap_since))
         told.append(f"gap since {lasts}" + (f" ({feed.gap_reason})" if feed.gap_reason else ""))
     if feed.gaps_waiting:
-        told.append(f"{feed.gaps_waiting} gaps wait for Cassandra")
+        told.append(f"gaps that wait for Cassandra: {feed.gaps_waiting}")
     if feed.left_out:
         told.append(f"beyond the plan's limit, left out: {', '.join(feed.left_out)}")
     return told
@@ -165,13 +172,13 @@ def _journal(journal: Mapping[str, Any] | None) -> list[str]:
         return []
     text = f"journal {journal.get('bytes', 0) / 1e6:,.1f} MB"
     waiting = journal.get("unconfirmed_frames")
-    return [text + (f", {waiting:,} frames wait for Kafka" if waiting else "")]
+    return [text + (f", frames that wait for Kafka: {waiting:,}" if waiting else "")]
 
 
 def kafka_line(snapshot: Snapshot) -> str:
     kafka = snapshot.kafka
     if not kafka.live:
-        return "does not answer"
+        return f"does not answer: {kafka.fault}"
     if kafka.fault is not None:
         return f"answers, but {kafka.fault}"
     offsets = " ".join(f"{partition}:{kafka.begin.get(partition, 0)}–{end}" for partition, end in kafka.end.items())
@@ -189,8 +196,9 @@ def stream_line(snapshot: Snapshot) -> str:
         f"lag {number(stream.lag)}",
         f"{stream.input_rate:,.1f}/s" if stream.input_rate is not None else f"{NONE}/s",
         newest_trade(stream.newest_event_age_s),
-        f"last progress {age(stream.last_progress_age_s)} ago",
     ]
+    if stream.last_progress_age_s is not None:
+        parts.append(f"last progress {age(stream.last_progress_age_s)} ago")
     if stream.late_dropped:
         parts.append(f"{stream.late_dropped:,} too late for their bar")
     if stream.rejected:

@@ -224,7 +224,7 @@ class Receiver:
 
     def _note_failure(self, failure: Disconnected) -> None:
         now = time.time()
-        self.state.reconnects += 1
+        self.state.reconnects += self._heard_us is not None  # whoever was never connected connects, and not again
         self.state.last_disconnect = {"reason": str(failure.reason), "detail": failure.detail, "at": now}
         # however a connection ends: since when nothing came over it, only its last message tells
         heard = self._silent_since_us if failure.reason is Reason.MUTE else self._heard_us

@@ -18,7 +18,7 @@ from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionP
 from cassandra.query import PreparedStatement
 
 from market_pipeline.settings import Settings
-from market_pipeline.which import where_flags
+from market_pipeline.unanswered import cure
 
 CONNECT_TIMEOUT_S = 5.0
 CONCURRENT_STATEMENTS = 32
@@ -29,10 +29,9 @@ class StoreUnreachableError(Exception):
     """Cassandra did not answer in time; the message says where it was looked for and what to do."""
 
     def __init__(self, settings: Settings, why: str) -> None:
-        where = f"{', '.join(settings.contact_points)} port {settings.cql_port}"
-        start = f"start it with `market-pipeline up{where_flags(settings)}`"
-        cure = start if settings.embedded_cassandra else "check CASSANDRA_CONTACT_POINTS"
-        super().__init__(f"Cassandra does not answer at {where} ({why}): {cure}")
+        servers = [f"{host}:{settings.cql_port}" for host in settings.contact_points]
+        what = cure(settings, "cassandra", servers) if settings.embedded_cassandra else "check CASSANDRA_CONTACT_POINTS"
+        super().__init__(f"Cassandra does not answer at {', '.join(servers)} ({why}): {what}")
 
 
 STORE_ERRORS = (StoreUnreachableError, DriverException, NoHostAvailable, ConnectionException)

@@ -18,13 +18,8 @@ from cassandra.cluster import Session
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from market_pipeline.broker.client import BrokerUnreachableError, client_config
-from market_pipeline.broker.offsets import (
-    OffsetsRefused,
-    begin_offsets,
-    commit_group_offsets,
-    end_offsets,
-    group_offsets,
-)
+from market_pipeline.broker.commits import Committer, OffsetsRefused
+from market_pipeline.broker.offsets import begin_offsets, end_offsets, group_offsets
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.model import Trade
 from market_pipeline.settings import Settings
@@ -47,8 +42,7 @@ class Visibility:
         self._session = session
         self._committed = committed
         self._queryable = Queryable(settings.topic)
-        self._mirrored: dict[int, int] = {}
-        self._refused = False
+        self._mirror = Mirror(settings)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="visibility", daemon=True)
         self._consumer = Consumer(
@@ -114,7 +108,7 @@ class Visibility:
         while not self._stopped.wait(LOOK_EVERY_S):
             try:
                 self.look()
-                self._mirror()
+                self._mirror.show(self._queryable.visible)
             except (BrokerUnreachableError, TopicError, KafkaException, *STORE_ERRORS) as error:
                 # both have watchers of their own; here it only means that lag is not known
                 logger.debug("lag is unknown: %s", error)
@@ -122,6 +116,7 @@ class Visibility:
             except Exception:
                 logger.exception("visibility")
         self._consumer.close()
+        self._mirror.close()
 
     def _start_from_group(self) -> None:
         try:
@@ -167,15 +162,35 @@ class Visibility:
         hour = datetime.fromtimestamp(trade.ts // HOUR_MS * HOUR_MS / 1000, UTC)
         return self._session.execute(self._query, (trade.symbol, hour, ts, trade.trade_id)).one() is not None
 
-    def _mirror(self) -> None:
-        changed = {p: offset for p, offset in self._queryable.visible.items() if self._mirrored.get(p) != offset}
-        if changed:
-            try:
-                commit_group_offsets(self._settings, self._settings.consumer_group, self._settings.topic, changed)
-            except OffsetsRefused as error:
-                if not self._refused:
-                    logger.warning("Kafka's own tools show an old lag from now on: %s", error)
-                self._refused = True
-            else:
-                self._mirrored |= changed
+
+class Mirror:
+    """The offsets that Kafka's own tools show for the stream's group: those up to which everything is queryable."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._committer = Committer(settings, settings.consumer_group, settings.topic)
+        self._shown: dict[int, int] = {}
+        self._refused = False
+
+    def show(self, visible: Mapping[int, int]) -> None:
+        """Ask for what is new to be shown, if the last request was answered.
+
+        Raises:
+            BrokerUnreachableError: Kafka did not answer the last request.
+        """
+        try:
+            if self._committer.waits:
+                shown = self._committer.answer()
+                if shown is None:
+                    return
+                self._shown |= shown
                 self._refused = False
+        except OffsetsRefused as error:
+            if not self._refused:
+                logger.warning("Kafka's own tools show an old lag from now on: %s", error)
+            self._refused = True
+        changed = {p: offset for p, offset in visible.items() if self._shown.get(p) != offset}
+        if changed:
+            self._committer.send(changed)
+
+    def close(self) -> None:
+        self._committer.close()

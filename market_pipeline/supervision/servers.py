@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,12 +9,13 @@ from pathlib import Path
 from cassandra.cluster import Session
 from confluent_kafka import KafkaException
 
-from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.broker.client import BrokerUnreachableError, reason
 from market_pipeline.broker.offsets import begin_offsets, end_offsets, records_since
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
 from market_pipeline.store.newest import newest_received_at
+from market_pipeline.unanswered import listens
 
 RATE_OVER_S = 60
 """Trades come in bursts, so that a second of them tells nothing; the stream's own rate is over as long."""
@@ -30,7 +30,7 @@ class KafkaStatus:
         begin: the oldest offset of each partition.
         end: the offset that its next record will get.
         rate: records a second over the last ``RATE_OVER_S``.
-        fault: what is wrong with the topic of a Kafka that answers.
+        fault: why it does not answer, or what is wrong with the topic of one that answers.
     """
 
     live: bool = False
@@ -57,15 +57,17 @@ class CassandraStatus:
 
 def kafka_status(settings: Settings) -> KafkaStatus:
     """Offsets, and the rate by the records' own times: nothing has to be waited for to measure it."""
-    if not any(map(_listens, settings.bootstrap_servers.split(","))):
-        return KafkaStatus()  # the client would try until its time is up
+    if not any(map(listens, settings.bootstrap_servers.split(","))):
+        return KafkaStatus(fault="nobody listens")  # the client would try until its time is up
     try:
         begin, end = begin_offsets(settings, settings.topic), end_offsets(settings, settings.topic)
         recent = records_since(settings, settings.topic, int((time.time() - RATE_OVER_S) * 1000), end)
     except TopicError as error:
         return KafkaStatus(live=True, fault=str(error))
-    except (BrokerUnreachableError, KafkaException):
-        return KafkaStatus()
+    except BrokerUnreachableError as error:
+        return KafkaStatus(fault=error.why)
+    except KafkaException as error:
+        return KafkaStatus(fault=reason(error))
     return KafkaStatus(True, begin, end, round(recent / RATE_OVER_S, 1))
 
 
@@ -95,12 +97,3 @@ def _bytes_below(folder: Path) -> int:
             with contextlib.suppress(OSError):  # compaction removes files at any moment
                 total += (Path(parent) / name).lstat().st_size
     return total
-
-
-def _listens(server: str) -> bool:
-    host, _, port = server.strip().rpartition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except (OSError, ValueError):
-        return False
-    return True

@@ -14,7 +14,8 @@ from cassandra.cluster import Session
 from confluent_kafka import Producer
 
 from market_pipeline.broker.client import client_config
-from market_pipeline.broker.offsets import commit_group_offsets, end_offsets, partition_lags
+from market_pipeline.broker.commits import commit_group_offsets
+from market_pipeline.broker.offsets import end_offsets, partition_lags
 from market_pipeline.broker.topics import ensure_topics, wait_for_kafka
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home

@@ -10,10 +10,9 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import ConfigResource
 
 from market_pipeline.broker.client import BrokerUnreachableError, admin, client_config
+from market_pipeline.broker.commits import Committer, OffsetsRefused, commit_group_offsets
 from market_pipeline.broker.offsets import (
-    OffsetsRefused,
     begin_offsets,
-    commit_group_offsets,
     end_offsets,
     group_offsets,
     list_groups,
@@ -127,6 +126,18 @@ def test_offsets_of_a_group_with_members_are_refused_by_name(servers: Settings, 
     finally:
         consumer.close()
     commit_group_offsets(servers, group, topic, {0: 0})
+
+
+def test_a_commit_waits_for_nobody_and_is_there_when_it_is_answered(servers: Settings, topic: str) -> None:
+    committer = Committer(servers, group := f"group-{topic}", topic)
+    try:
+        committer.send({0: 7, 2: 9})
+        assert committer.waits
+        assert wait_for(committer.answer, "the answer", within_s=30) == {0: 7, 2: 9}
+        assert not committer.waits
+    finally:
+        committer.close()
+    assert group_offsets(servers, group, topic) == {0: 7, 1: None, 2: 9}
 
 
 def test_a_topic_keeps_its_partitions_and_says_so(servers: Settings, caplog: pytest.LogCaptureFixture) -> None:

@@ -1,5 +1,6 @@
 """Runbook 3, "Kafka Broker Down": Kafka's health check fails."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from market_pipeline.alerts.look import Look
@@ -20,11 +21,20 @@ RULE = Rule(
 _signal = partial(Signal, RULE.id, "kafka")
 
 
+def _process(look: Look) -> Mapping[str, str]:
+    """What its supervisor says of it: whether it hangs or is gone is told apart by that."""
+    process = look.snapshot.processes.get("kafka")
+    if process is None:
+        return {}
+    told = {"process": f"{process.state.lower()}, pid {process.pid}, started again {process.restarts} times"}
+    return told | ({"last end": process.last_error} if process.last_error else {})
+
+
 def judge(look: Look) -> Signal:
     """Whether producers and consumers can work."""
     kafka = look.snapshot.kafka
     if not kafka.live:
-        return _signal(Verdict.FAULT, "Kafka does not answer")
+        return _signal(Verdict.FAULT, f"Kafka does not answer: {kafka.fault}", evidence=_process(look))
     if kafka.fault is not None:
         return _signal(Verdict.FAULT, kafka.fault)
     if look.leaderless is None:

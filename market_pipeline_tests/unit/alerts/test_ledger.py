@@ -75,8 +75,8 @@ def test_an_ack_of_two_is_one(ledger: Ledger) -> None:
 def test_a_silence_is_kept_with_its_reason_and_withheld_messages_with_theirs(ledger: Ledger) -> None:
     silence = Silence("disk-*", "*", "ann", "bigger disk on its way", T0 - 1, T0 + 600)
     ledger.silence(silence)
-    assert ledger.silences(T0) == [silence]
-    assert ledger.silences(T0 + 600) == []
+    assert ledger.silences(T0) == {1: silence}
+    assert ledger.silences(T0 + 600) == {}
     (opened,) = ledger.judge([full()], RULES, T0)
     _, history = ledger.show(opened.incident.id)
     assert [each.withheld for each in history] == ["silenced by ann: bigger disk on its way"]

@@ -1,6 +1,7 @@
 """``incidents`` as a person at night types it."""
 
 import json
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_nothing_is_made_where_nothing_was_judged(run: Run, tmp_path: Path) -> N
 
 
 def test_an_incident_is_listed_shown_taken_on_and_ended(run: Run, ledger: Ledger) -> None:
-    assert run("list").output == "no incident: what is watched is well\n"
+    assert run("list").output.startswith("no incident\nwarning: nobody has judged yet: ")
     name = full(ledger)
     listed = run("list").output
     assert name in listed
@@ -60,14 +61,34 @@ def test_an_incident_is_listed_shown_taken_on_and_ended(run: Run, ledger: Ledger
     shown = run("show", "cassandra").output
     assert "runbook: Common Alerts 4: Cassandra Out of Disk" in shown
     assert 'tables_mb: {"silver": 7.5}' in shown
-    assert "opened → team lead: 85 % used" in shown
-    assert "acked, by ann: 85 % used" in shown
+    assert "opened for team lead: 85 % used" in shown
+    assert "acked by ann: 85 % used" in shown
+    assert "Slack is not set up" in shown
+    assert "first seen 20" in shown
     history = json.loads(run("show", name, "--json").output)["history"]
     assert [each["change"] for each in history] == ["opened", "acked"]
 
     assert "is ended" in run("resolve", "cassandra", "--by", "ann").output
-    assert run("list").output == "no incident: what is watched is well\n"
+    assert re.fullmatch(r"no incident\njudged \d+ s ago\n", run("list").output)
     assert name in run("list", "--all").output
+    over = run("show", name).output
+    assert "P2, resolved; last seen: 85 % used" in over
+    assert "lasted 0:00:0" in over
+    assert "ended by ann" in over
+    assert "resolved; last seen: 85 % used" in over.splitlines()[-1]
+
+
+def test_an_old_verdict_is_none(run: Run, ledger: Ledger) -> None:
+    full(ledger, Verdict.FINE, later_s=-3_600.0)
+    said = run("list").output
+    assert "warning: nobody has judged since 20" in said
+    assert "sensor `alerts`" in said
+
+
+def test_an_incident_that_seems_over_says_so(run: Run, ledger: Ledger) -> None:
+    full(ledger)
+    full(ledger, Verdict.FINE)
+    assert "open, well since 20" in run("show", "cassandra").output
 
 
 def test_an_unknown_incident_is_one_line_with_the_cure(run: Run, ledger: Ledger) -> None:
@@ -82,7 +103,21 @@ def test_a_silence_keeps_the_incident_and_says_why_nobody_was_told(run: Run, led
     assert answer.exit_code == 0, answer.output
     full(ledger, later_s=1.0)
     assert "open, kept back" in run("list").output
-    assert "nobody is told: silenced by ann: new disk [on its way]" in run("show", "cassandra").output
+    assert "nobody is told (silenced by ann: new disk [on its way])" in run("show", "cassandra").output
+    assert "new disk [on its way]" in run("silences").output
+    (told,) = json.loads(run("silences", "--json").output)
+    assert (told["number"], told["rule"], told["author"]) == (1, "cassandra-*", "ann")
+    assert "the silence of cassandra-* (subject *), by ann, is ended" in run("unsilence", "1").output
+    assert run("silences").output == "no silence: whatever is found is told\n"
+    again = run("unsilence", "1")
+    assert again.exit_code == 1
+    assert "`market-pipeline incidents silences`" in again.output
+
+
+def test_a_silence_of_a_rule_that_there_is_not_is_refused(run: Run) -> None:
+    answer = run("silence", "kafka-dwon", "--for", "1h", "--reason", "x")
+    assert answer.exit_code == 1
+    assert "there is no rule 'kafka-dwon'; there are zero-trades" in answer.output
 
 
 @pytest.mark.parametrize(

@@ -241,7 +241,7 @@ def test_the_screen_tells_what_is_wrong() -> None:
         "no answer since 12 s",
         "nothing is received: the journal can't be written (No space left on device)",
         "gap since 60 s (disk)",
-        "2 gaps wait for Cassandra",
+        "gaps that wait for Cassandra: 2",
         "beyond the plan's limit, left out: X, Y",
     ]
     assert all(fault in feed_line(sick) for fault in feed_faults(sick))

@@ -1,0 +1,36 @@
+"""The ledger of incidents as the commands find it, and how old its verdict is."""
+
+import time
+
+import click
+
+from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.message import moment
+from market_pipeline.cli import PipelineError, load_settings
+
+STALE_S = 150.0
+"""So long after the last look a state is none any more: the sensor looks each half minute."""
+WHO_JUDGES = "Dagster's sensor `alerts` does it, while the pipeline runs with Dagster"
+
+
+def kept_ledger() -> Ledger:
+    """The ledger of the pipeline that is meant.
+
+    Raises:
+        PipelineError: nothing was ever judged there.
+    """
+    settings = load_settings()
+    if not settings.paths.incidents.exists():
+        raise PipelineError(f"nothing was judged yet on {settings.data_dir}: {WHO_JUDGES}")
+    return Ledger(settings.paths.incidents)
+
+
+def tell_when_judged(ledger: Ledger) -> None:
+    """An old verdict is no verdict."""
+    judged_at = ledger.judged_at()
+    ago_s = time.time() - judged_at if judged_at is not None else None
+    if judged_at is not None and ago_s is not None and ago_s < STALE_S:
+        click.echo(f"judged {ago_s:.0f} s ago")
+        return
+    since = f"since {moment(judged_at)} UTC" if judged_at is not None else "yet"
+    click.echo(f"warning: nobody has judged {since}: {WHO_JUDGES}", err=True)

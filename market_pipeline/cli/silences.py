@@ -1,0 +1,100 @@
+"""``incidents silence``, ``silences`` and ``unsilence``: who does not want to be told, and until when."""
+
+import getpass
+import json
+import time
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatchcase
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from market_pipeline.alerts.ledger import Ledger, NoSuchSilence
+from market_pipeline.alerts.message import moment
+from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.alerts.silence import Silence
+from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.kept_incidents import kept_ledger
+from market_pipeline.cli.terminal import console
+
+
+@click.command()
+@click.argument("rule")
+@click.option("--subject", default="*", show_default=True, help="Of which subject, or a pattern.")
+@click.option("--for", "lasts", required=True, metavar="30m|2h|1d", help="How long.")
+@click.option("--from", "begins", type=click.DateTime(), help="From when (UTC), for a maintenance window; else now.")
+@click.option("--reason", required=True, help="Why.")
+@click.option("--by", default=getpass.getuser, help="Whose it is; yours, if you don't say.")
+def silence(rule: str, subject: str, lasts: str, begins: datetime | None, reason: str, by: str) -> None:
+    """Tell nobody of what RULE (an id, or a pattern) finds, for a while. The incidents are kept all the same.
+
+    \b
+    Examples:
+      market-pipeline incidents silence "*" --for 30m --reason "moving Kafka"
+      market-pipeline incidents silence high-latency --from 2026-11-28T02:00:00 --for 2h --reason "compaction"
+    """
+    start = begins.replace(tzinfo=UTC).timestamp() if begins else time.time()
+    try:
+        made = Silence(rule, subject, by, reason, start, start + duration_s(lasts))
+    except ValueError as error:
+        raise PipelineError(str(error)) from None
+    if not any(fnmatchcase(each, rule) for each in RULES):
+        raise PipelineError(
+            f"there is no rule {rule!r}; there are {', '.join(RULES)}, and patterns such as 'cassandra-*'"
+        )
+    Ledger(load_settings().paths.incidents).silence(made)
+    click.echo(f"nobody is told of {rule} (subject {subject}) from {moment(start)} to {moment(made.ends_at)} UTC")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def silences(as_json: bool) -> None:
+    """List the silences that hold or are to come.
+
+    \b
+    Examples:
+      market-pipeline incidents silences
+    """
+    found = kept_ledger().silences(time.time())
+    if as_json:
+        click.echo(json.dumps([{"number": number} | asdict(each) for number, each in found.items()]))
+        return
+    if not found:
+        click.echo("no silence: whatever is found is told")
+        return
+    table = Table("number", "rule", "subject", "from (UTC)", "to (UTC)", "by", "why")
+    for number, each in found.items():
+        times = moment(each.starts_at), moment(each.ends_at)
+        table.add_row(str(number), Text(each.rule), Text(each.subject), *times, Text(each.author), Text(each.reason))
+    console().print(table)
+
+
+@click.command()
+@click.argument("number", type=int)
+def unsilence(number: int) -> None:
+    """End a silence before its time. NUMBER is that of `incidents silences`.
+
+    \b
+    Examples:
+      market-pipeline incidents unsilence 3
+    """
+    try:
+        ended = kept_ledger().end_silence(number, time.time())
+    except NoSuchSilence as error:
+        raise PipelineError(str(error)) from None
+    click.echo(f"the silence of {ended.rule} (subject {ended.subject}), by {ended.author}, is ended")
+
+
+def duration_s(text: str) -> float:
+    """``30m``, ``2h`` or ``1d`` in seconds.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    units = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
+    number, unit = text[:-1], text[-1:]
+    if unit not in units or not number.isdecimal() or not int(number):
+        raise ValueError(f"{text!r} is no duration: write 30m, 2h or 1d")
+    return int(number) * units[unit].total_seconds()
