@@ -102,6 +102,11 @@ class Report:
         return sum(len(difference.extra) for difference in self.differences)
 
     @property
+    def empty(self) -> bool:
+        """No hop has a trade of the day: nothing was compared."""
+        return not any(self.counts.values())
+
+    @property
     def clean(self) -> bool:
         return not self.bars and not any(self.differences)
 

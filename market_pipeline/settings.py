@@ -6,7 +6,8 @@ dir knows on which ports its pipeline was started last, so that whoever names th
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -224,6 +225,14 @@ class Settings(BaseSettings):
         flat = {name: ",".join(v) if isinstance(v, list) else str(v) for name, v in values.items() if v is not None}
         flat |= {"data_dir": str(self.data_dir), "port_base": str(self.port_base)}
         return {_variable(name): value for name, value in flat.items()}
+
+
+def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:
+    """The names of ours among these that no setting has, such as one that is misspelt, and what may have been meant."""
+    known = {f"MARKET_PIPELINE_{field.upper()}" for field in Settings.model_fields}
+    known |= {alias for field in Settings.model_fields for alias in _aliases(field) if alias.isupper()}
+    ours = (name for name in names if name.upper().startswith("MARKET_PIPELINE_") and name.upper() not in known)
+    return {name: next(iter(get_close_matches(name.upper(), sorted(known), 1)), None) for name in ours}
 
 
 def local_master(partitions: int) -> str:

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from dotenv import dotenv_values
 
-from market_pipeline.settings import Settings, SettingsError
+from market_pipeline.layout import kept_port_base
+from market_pipeline.settings import Settings, SettingsError, unknown_variables
+from market_pipeline.supervision.lock import holder
 
 COMMANDS = {
     "up": ("lifecycle", "Start everything; returns or shows progress until trades can be queried."),
@@ -158,9 +161,29 @@ def load_settings(**given: object) -> Settings:
     """The settings for a command; options that were not given stay as the environment says.
 
     Raises:
+        PipelineError: a setting is wrong, or the pipeline runs on other ports, on which its servers would look dead.
+    """
+    settings = chosen_settings(**given)
+    kept = kept_port_base(settings.paths)
+    if kept not in (None, settings.port_base) and holder(settings.paths.lock("supervisord")) is not None:
+        raise PipelineError(
+            f"the pipeline on {settings.data_dir} runs at port base {kept}, not {settings.port_base}: leave out "
+            "--port-base and MARKET_PIPELINE_PORT_BASE, or give another one a --data-dir of its own too"
+        )
+    return settings
+
+
+def chosen_settings(**given: object) -> Settings:
+    """The same, whatever runs.
+
+    Raises:
         PipelineError: a setting is wrong.
     """
     try:
-        return Settings.load(**given)
+        settings = Settings.load(**given)
     except SettingsError as error:
         raise PipelineError(str(error)) from None
+    for name, meant in unknown_variables({*os.environ, *dotenv_values(".env")}).items():
+        cure = f"did you mean {meant}?" if meant else "README lists those that there are"
+        click.secho(f"warning: there is no setting {name}: {cure}", fg="yellow", err=True)
+    return settings

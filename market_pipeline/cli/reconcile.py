@@ -9,12 +9,14 @@ from rich.table import Table
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError
+from market_pipeline.bronze.archive import bronze_days
 from market_pipeline.bronze.manifest import ArchiveError
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.terminal import console
 from market_pipeline.quality.ledger import BarMismatch, Difference
 from market_pipeline.reconcile import DayExpired, Report
 from market_pipeline.reconcile import reconcile as compare_hops
+from market_pipeline.settings import Settings
 from market_pipeline.store.cells import json_cell
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.store.failure import one_line
@@ -42,7 +44,8 @@ class Day(click.ParamType[date]):
 def reconcile(day: date | None, as_json: bool) -> None:
     """Compare received = produced = bronze = silver = bars for a UTC day.
 
-    Exit 0 only when nothing is missing and nothing is doubled; else 1, and what differs is named.
+    Exit 0 only when nothing is missing and nothing is doubled; else 1, and what differs is named. A day without a trade
+    proves nothing: exit 1.
 
     \b
     Examples:
@@ -59,7 +62,18 @@ def reconcile(day: date | None, as_json: bool) -> None:
     except STORE_ERRORS as error:
         raise PipelineError(one_line(error)) from None
     click.echo(_as_json(report)) if as_json else _print(report)
+    if report.empty:
+        raise PipelineError(_nothing(settings, which))
     sys.exit(0 if report.clean else 1)
+
+
+def _nothing(settings: Settings, day: date) -> str:
+    """There is no trade of the day anywhere: which days have some."""
+    days = [each for each in bronze_days(settings) if each != day]
+    others = "there is none of another day either"
+    if days:
+        others = f"the last days with trades are {', '.join(map(str, days[-NAMED:]))}: --day chooses one"
+    return f"no trade of {day} (UTC) at any hop, so that nothing was compared; {others}"
 
 
 def _print(report: Report) -> None:
@@ -85,6 +99,8 @@ def _print(report: Report) -> None:
         )
     if report.open_bars:
         click.echo(f"  {report.open_bars:,} bars were left out: trades have come into them since this began")
+    if report.empty:
+        return
     verdict = "nothing is missing" if report.clean else "this is not in order"
     click.secho(
         f"{report.lost:,} lost, {report.doubled:,} doubled, {len(report.bars):,} bars wrong: {verdict} "
@@ -113,7 +129,7 @@ def _as_json(report: Report) -> str:
     return json_cell(
         {
             "day": day.isoformat(),
-            "clean": report.clean,
+            "clean": report.clean and not report.empty,
             "lost": report.lost,
             "doubled": report.doubled,
             "counts": report.counts,

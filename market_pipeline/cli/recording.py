@@ -9,14 +9,16 @@ from typing import BinaryIO
 
 import click
 
-from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli import PipelineError, chosen_settings, load_settings
 from market_pipeline.feed.journal import Frame, read_frames
 from market_pipeline.feed.recording import RecordingError, recorded_line
 from market_pipeline.feed.server import cannot_serve, serve_in_foreground
 from market_pipeline.settings import Settings
-from market_pipeline.supervision.lock import AlreadyRunning
+from market_pipeline.supervision.lock import AlreadyRunning, holder
 from market_pipeline.which import where_flags
 
+_BESIDE = " --data-dir /tmp/replay --port-base 31000"
+"""Where a replay runs beside a pipeline that has a feed of its own."""
 TIMES = "ISO 8601, such as 2026-11-24T14:30:00Z; UTC unless it tells a zone."
 
 
@@ -64,7 +66,7 @@ def record(out: Path | None, since: int, until: int | None) -> None:
             count = _write(frames, file)
     except OSError as error:
         raise PipelineError(f"{out} can't be written: {error.strerror}") from None
-    flags = where_flags(settings)
+    flags = _BESIDE if holder(settings.paths.lock("feed-server")) is not None else where_flags(settings)
     click.echo(f"{count:,} messages written to {out}; play them with `market-pipeline replay {out}{flags}`", err=True)
 
 
@@ -84,11 +86,13 @@ def replay(file: Path, speed: str, once: bool) -> None:
       market-pipeline replay today.jsonl --speed 10
       market-pipeline replay today.jsonl --speed max --once --port-base 31000
     """
-    settings = load_settings(feed="replay", replay_file=file, replay_speed=speed, replay_once=once or None)
+    settings = chosen_settings(feed="replay", replay_file=file, replay_speed=speed, replay_once=once or None)
     try:
         serve_in_foreground(settings, click.echo)
-    except (RecordingError, AlreadyRunning) as error:
+    except RecordingError as error:
         raise PipelineError(str(error)) from None
+    except AlreadyRunning as error:
+        raise PipelineError(f"{error}: another feed beside it needs its own place, such as{_BESIDE}") from None
     except OSError as error:
         raise PipelineError(cannot_serve(settings, error)) from None
 

@@ -11,13 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli import load_settings
 from market_pipeline.cli.terminal import console
-from market_pipeline.layout import kept_port_base
 from market_pipeline.local.snapshot import Snapshot, gather
-from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
-from market_pipeline.supervision.lock import holder
 from market_pipeline.which import where_flags
 
 EXIT_NOTHING_RUNS = 3
@@ -38,7 +35,6 @@ def status(as_json: bool, watch: bool) -> None:
       market-pipeline status --json | jq .stream.newest_event_age_s
     """
     settings = load_settings()
-    _right_ports(settings)
     if watch and not as_json:
         _watch(settings)
         return
@@ -53,16 +49,6 @@ def status(as_json: bool, watch: bool) -> None:
         time.sleep(WATCH_EVERY_S)
     if not snapshot.anything_runs:
         raise SystemExit(EXIT_NOTHING_RUNS)
-
-
-def _right_ports(settings: Settings) -> None:
-    """Other ports than those of the pipeline that runs would make its servers look dead."""
-    kept = kept_port_base(settings.paths)
-    if kept not in (None, settings.port_base) and holder(settings.paths.lock(SUPERVISOR)) is not None:
-        raise PipelineError(
-            f"the pipeline on {settings.data_dir} runs at port base {kept}, not {settings.port_base}: leave out "
-            "--port-base and MARKET_PIPELINE_PORT_BASE"
-        )
 
 
 def _watch(settings: Settings) -> None:

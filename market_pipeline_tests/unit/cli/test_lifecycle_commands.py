@@ -121,13 +121,25 @@ def test_status_of_nothing_has_its_own_exit_code(run: object) -> None:
     assert f"`market-pipeline up --data-dir /tmp/{'long' * 30} --port-base 31000`\n" in screen.output
 
 
-def test_status_refuses_other_ports_than_those_of_the_pipeline_that_runs(run: object, tmp_path: Path) -> None:
+def test_a_misspelt_variable_is_told_with_what_may_have_been_meant(run: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKET_PIPELINE_SYMBOL", "AAPL")
+    monkeypatch.setenv("MARKET_PIPELINE_RATE", "5")
+    result = run("status")  # type: ignore[operator]
+    warning = "warning: there is no setting MARKET_PIPELINE_SYMBOL: did you mean MARKET_PIPELINE_SYMBOLS?"
+    assert result.stderr.splitlines() == [warning]
+
+
+@pytest.mark.parametrize("command", [("status",), ("query", "SELECT 1"), ("up", "--detach"), ("down",)])
+def test_other_ports_than_those_of_the_pipeline_that_runs_are_refused(
+    run: object, tmp_path: Path, command: tuple[str, ...]
+) -> None:
     settings = Settings.load(data_dir=tmp_path / "data")
     settings.paths.config.mkdir(parents=True)
     settings.paths.port_base.write_text("31000\n")
-    assert run("status", "--port-base", "32000").exit_code == 3  # type: ignore[operator]
+    if command == ("status",):
+        assert run("status", "--port-base", "32000").exit_code == 3  # type: ignore[operator]
     with ProcessLock(settings.paths.lock("supervisord")):
-        result = run("status", "--port-base", "32000")  # type: ignore[operator]
+        result = run(*command, "--port-base", "32000")  # type: ignore[operator]
     assert result.exit_code == 1
     assert "runs at port base 31000, not 32000: leave out --port-base" in result.output
 

@@ -54,7 +54,19 @@ def test_what_keeps_it_from_comparing_is_one_line(
 
 
 def test_bars_that_were_left_out_are_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    report = Report(date(2025, 11, 28), open_bars=3)
+    report = Report(date(2025, 11, 28), counts={"received": 7}, open_bars=3)
     answer = reconciled(monkeypatch, tmp_path, report)
     assert (answer.exit_code, "3 bars were left out" in answer.stdout) == (0, True)
     assert json.loads(reconciled(monkeypatch, tmp_path, report, "--json").stdout)["open_bars"] == 3
+
+
+def test_a_day_without_a_trade_proves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    report = Report(date(2025, 11, 28), counts={"received": 0, "silver": 0})
+    answer = reconciled(monkeypatch, tmp_path, report)
+    assert answer.exit_code == 1
+    assert "0 lost" not in answer.stdout
+    assert answer.stderr.strip().splitlines()[-1].startswith("error: no trade of ")
+    monkeypatch.setattr(command, "bronze_days", lambda _: [date(2025, 11, 24), date(2025, 11, 27)])
+    said = reconciled(monkeypatch, tmp_path, report).stderr
+    assert "the last days with trades are 2025-11-24, 2025-11-27: --day" in said
+    assert json.loads(reconciled(monkeypatch, tmp_path, report, "--json").stdout)["clean"] is False
