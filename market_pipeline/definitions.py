@@ -1,8 +1,13 @@
 """What Dagster loads: ``-m market_pipeline.definitions``. Everything is under ``defs/``."""
 
+import warnings
 from pathlib import Path
 
 import dagster as dg
+
+# which parts of Dagster are new, and which are old, is for whoever writes the definitions, not for whoever runs them
+for category in (dg.BetaWarning, dg.PreviewWarning, dg.SupersessionWarning):
+    warnings.filterwarnings("ignore", category=category)
 
 
 @dg.definitions

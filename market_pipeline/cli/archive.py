@@ -52,11 +52,12 @@ def _as_text(result: bronze.ArchiveResult, compacted: CompactionResult | None) -
     lines = ["nothing new on trades_raw"]
     if result.rows:
         lines = [
-            f"archived {result.rows:,} records, {result.bytes:,} bytes in {len(result.files)} files, "
+            f"archived {result.rows:,} records, {result.bytes:,} bytes in {_files(len(result.files))}, "
             f"in {result.seconds:.1f} s ({result.rows / max(result.seconds, 0.001):,.0f} records/s)"
         ]
     if result.first_trade and result.last_trade:
-        lines.append(f"trades from {result.first_trade.isoformat()} to {result.last_trade.isoformat()}")
+        first, last = (f"{each:%Y-%m-%d %H:%M:%S.%f}"[:-3] for each in (result.first_trade, result.last_trade))
+        lines.append(f"trades from {first} to {last} UTC")
     if compacted is not None:
         lines.append(
             f"compacted {compacted.hours} hours: {compacted.files_before} files became {compacted.hours}, "
@@ -65,6 +66,10 @@ def _as_text(result: bronze.ArchiveResult, compacted: CompactionResult | None) -
         if compacted.postponed:
             lines.append(f"{compacted.postponed} hours are being read: their old files go at the next compaction")
     return "\n".join(lines)
+
+
+def _files(count: int) -> str:
+    return f"{count} file{'' if count == 1 else 's'}"
 
 
 def _as_json(result: bronze.ArchiveResult, compacted: CompactionResult | None) -> str:

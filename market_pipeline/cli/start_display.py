@@ -94,7 +94,7 @@ def what_next(settings: Settings, console: Console, *, detached: bool) -> None:
     """The addresses, and what to type next."""
     flags = where_flags(settings)
     keyspace = settings.keyspace
-    starting = "   (starting: its page takes up to a minute)" if detached else ""
+    starting = "   (starts, which takes a minute or two: `status` tells)" if detached else ""
     dagster = f"  Dagster    http://{LOOPBACK}:{settings.ports.webserver}{starting}\n" if settings.dagster else ""
     console.print(
         f"\n{dagster}"

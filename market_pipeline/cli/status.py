@@ -14,7 +14,7 @@ from rich.text import Text
 from market_pipeline.cli import load_settings
 from market_pipeline.cli.terminal import console
 from market_pipeline.local.snapshot import Snapshot, gather
-from market_pipeline.settings import Settings
+from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.which import where_flags
 
 EXIT_NOTHING_RUNS = 3
@@ -43,7 +43,7 @@ def status(as_json: bool, watch: bool) -> None:
         if as_json:
             click.echo(json.dumps(snapshot.as_json(), default=str))
         else:
-            console().print(screen(snapshot, where_flags(settings)), crop=False)
+            console().print(screen(snapshot, settings), crop=False)
         if not watch:
             break
         time.sleep(WATCH_EVERY_S)
@@ -52,24 +52,24 @@ def status(as_json: bool, watch: bool) -> None:
 
 
 def _watch(settings: Settings) -> None:
-    with Live(screen(gather(settings), where_flags(settings)), screen=True, auto_refresh=False) as live:
+    with Live(screen(gather(settings), settings), screen=True, auto_refresh=False) as live:
         try:
             while True:
                 time.sleep(WATCH_EVERY_S)
-                live.update(screen(gather(settings), where_flags(settings)), refresh=True)
+                live.update(screen(gather(settings), settings), refresh=True)
         except KeyboardInterrupt:
             return
 
 
-def screen(snapshot: Snapshot, flags: str = "") -> Group:
-    """What is printed; ``flags`` name the pipeline in what a person is told to type."""
+def screen(snapshot: Snapshot, settings: Settings) -> Group:
+    """What is printed."""
     head = Text(
         f"{time.strftime('%Y-%m-%d %H:%M:%S %Z', time.localtime(snapshot.at))}  {snapshot.data_dir}", style="dim"
     )
     if not snapshot.anything_runs:
-        cure = f"nothing runs here: start it with `market-pipeline up{flags}`"
+        cure = f"nothing runs here: start it with `market-pipeline up{where_flags(settings)}`"
         return Group(head, Text(cure, style="yellow", no_wrap=True, overflow="ignore"))  # a command is copied whole
-    return Group(head, _processes(snapshot), _figures(snapshot))
+    return Group(head, _processes(snapshot), _figures(snapshot, settings))
 
 
 def _processes(snapshot: Snapshot) -> Table:
@@ -100,7 +100,7 @@ def _state(snapshot: Snapshot, name: str, state: str) -> Text:
 _NUMERIC = frozenset({"pid", "uptime", "restarts", "memory"})
 
 
-def _figures(snapshot: Snapshot) -> Table:
+def _figures(snapshot: Snapshot, settings: Settings) -> Table:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold")
     table.add_column()
@@ -109,6 +109,7 @@ def _figures(snapshot: Snapshot) -> Table:
         ("kafka", kafka_line(snapshot)),
         ("stream", stream_line(snapshot)),
         ("cassandra", cassandra_line(snapshot)),
+        *([("dagster", dagster_line(snapshot, settings))] if "dagster-webserver" in snapshot.processes else []),
     ):
         table.add_row(name, Text(text))
     return table
@@ -200,6 +201,11 @@ def cassandra_line(snapshot: Snapshot) -> str:
     cassandra = snapshot.cassandra
     disk = f" · {cassandra.disk_mb:,.0f} MB on disk" if cassandra.disk_mb is not None else ""
     return (f"answers, version {cassandra.version}" if cassandra.live else "does not answer") + disk
+
+
+def dagster_line(snapshot: Snapshot, settings: Settings) -> str:
+    page = f"http://{LOOPBACK}:{settings.ports.webserver}"
+    return page if snapshot.dagster_page else f"its page does not answer yet: {page}"
 
 
 def number(value: int | None) -> str:

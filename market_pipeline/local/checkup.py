@@ -188,7 +188,7 @@ def check_websocket(settings: Settings, open_to: Callable[[str], str | None]) ->
     if why is None:
         return Check("websocket", "ok", f"{where} accepts connections")
     if settings.active_feed != "finnhub":
-        return Check("websocket", "ok", f"{where} does not answer ({why}); not needed")
+        return Check("websocket", "ok", f"not needed: {where} does not answer ({why})")
     return Check("websocket", "failed", f"{where} does not answer ({why})", "check the network, or FINNHUB_WS_URL")
 
 

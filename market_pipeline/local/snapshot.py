@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from market_pipeline.local.processes import ProcessStatus, process_statuses, supervisor_states
-from market_pipeline.settings import Settings
+from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus, cassandra_status, kafka_status
+from market_pipeline.unanswered import listens
 
 ANSWER_WITHIN_S = 2.5
 
@@ -88,6 +89,8 @@ class Snapshot:
     kafka: KafkaStatus
     stream: StreamStatus
     cassandra: CassandraStatus
+    dagster_page: bool = False
+    """Whether Dagster's webserver is there: it listens once it has loaded the definitions."""
 
     @property
     def anything_runs(self) -> bool:
@@ -105,6 +108,7 @@ def gather(settings: Settings) -> Snapshot:
             "processes": lambda: supervisor_states(settings),
             "kafka": lambda: kafka_status(settings),
             "cassandra": lambda: cassandra_status(settings),
+            "dagster": lambda: listens(f"{LOOPBACK}:{settings.ports.webserver}"),
         },
     )
     now = time.time()
@@ -121,6 +125,7 @@ def gather(settings: Settings) -> Snapshot:
         kafka=answers["kafka"] or KafkaStatus(fault=f"it listens, and is silent for {ANSWER_WITHIN_S} s"),
         stream=stream_status(beats["stream"], processes["stream"].pid, now, stored.newest_trade_age_s),
         cassandra=stored,
+        dagster_page=bool(answers["dagster"]),
     )
 
 

@@ -105,6 +105,7 @@ def start_jvm(java_home: Path, options: list[str], classpath: list[Path], config
             [*command, "pyspark-shell"],
             stdin=subprocess.PIPE,
             env=os.environ | extra,
+            process_group=0,  # a polite stop is sent to a whole group, and is for Python to take, which ends the JVM
             preexec_fn=die_with(os.getpid()),
         )
         _wait_for(told, process)

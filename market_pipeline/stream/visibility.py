@@ -17,19 +17,22 @@ from typing import Self
 from cassandra.cluster import Session
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
-from market_pipeline.broker.client import BrokerUnreachableError, client_config
+from market_pipeline.broker.client import BrokerUnreachableError, client_config, reason
 from market_pipeline.broker.commits import Committer, OffsetsRefused
 from market_pipeline.broker.offsets import begin_offsets, end_offsets, group_offsets
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.model import Trade
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS
+from market_pipeline.store.failure import one_line
 from market_pipeline.stream.queryable import Awaited, Queryable, View, newest_of
 
 LOOK_EVERY_S = 1.0
 LOOK_BACK = 100
 """Records before the end among which a trade is looked for; when all of them are dead letters, they count as seen."""
 FETCH_TIMEOUT_S = 2.0
+TOLD_AT_LOOK = 2
+"""One that fails is no news; both servers have watchers of their own."""
 HOUR_MS = 3_600_000
 logger = logging.getLogger(__name__)
 
@@ -43,6 +46,8 @@ class Visibility:
         self._committed = committed
         self._queryable = Queryable(settings.topic)
         self._mirror = Mirror(settings)
+        self._blind = 0
+        """Looks in a row that failed."""
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="visibility", daemon=True)
         self._consumer = Consumer(
@@ -110,11 +115,16 @@ class Visibility:
                 self.look()
                 self._mirror.show(self._queryable.visible)
             except (BrokerUnreachableError, TopicError, KafkaException, *STORE_ERRORS) as error:
-                # both have watchers of their own; here it only means that lag is not known
-                logger.debug("lag is unknown: %s", error)
                 self.view = View()
+                self._blind += 1
+                if self._blind == TOLD_AT_LOOK:
+                    logger.warning("trades may wait, lag is unknown: %s", _told(error))
             except Exception:
                 logger.exception("visibility")
+            else:
+                if self._blind >= TOLD_AT_LOOK:
+                    logger.info("Kafka and Cassandra answer again")
+                self._blind = 0
         self._consumer.close()
         self._mirror.close()
 
@@ -161,6 +171,12 @@ class Visibility:
         ts = datetime.fromtimestamp(trade.ts / 1000, UTC)
         hour = datetime.fromtimestamp(trade.ts // HOUR_MS * HOUR_MS / 1000, UTC)
         return self._session.execute(self._query, (trade.symbol, hour, ts, trade.trade_id)).one() is not None
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, STORE_ERRORS):
+        return one_line(error)
+    return reason(error)
 
 
 class Mirror:

@@ -121,7 +121,9 @@ def test_status_of_nothing_has_its_own_exit_code(run: object) -> None:
     assert f"`market-pipeline up --data-dir /tmp/{'long' * 30} --port-base 31000`\n" in screen.output
 
 
-def test_a_misspelt_variable_is_told_with_what_may_have_been_meant(run: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_misspelt_variable_is_told_with_what_may_have_been_meant(
+    run: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("MARKET_PIPELINE_SYMBOL", "AAPL")
     monkeypatch.setenv("MARKET_PIPELINE_RATE", "5")
     result = run("status")  # type: ignore[operator]
@@ -196,7 +198,7 @@ def a_snapshot() -> Snapshot:
 
 def test_the_screen_tells_it_all() -> None:
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(screen(a_snapshot()))
+    console.print(screen(a_snapshot(), Settings.load(port_base=31000)))
     text = console.export_text()
     for part in (
         *("producer", "42", "running", "61 min", "812 MB", "terminated by SIGKILL", "fatal", "gave up"),
@@ -214,7 +216,7 @@ def test_what_others_wrote_is_shown_as_it_is(name: str) -> None:
     sick = replace(a_snapshot(), processes={"stream": error}, feed=FeedStatus(name, True))
     price = SimpleNamespace(symbol=name, price=Decimal("1.5"), volume=Decimal(2), ts=datetime(2025, 11, 28, tzinfo=UTC))
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(screen(sick))
+    console.print(screen(sick, Settings.load()))
     console.print(trades_table(Seen([price])))
     assert console.export_text().count(name) == 3
 
@@ -313,3 +315,22 @@ def test_what_to_type_next_names_this_pipeline(tmp_path: Path) -> None:
     assert "market-pipeline down --data-dir" in console.export_text()
     what_next(settings.model_copy(update={"dagster": False}), console, detached=True)
     assert "Dagster" not in console.export_text()
+
+
+@pytest.mark.parametrize(("there", "told"), [(True, "http://"), (False, "its page does not answer yet: http://")])
+def test_the_screen_tells_when_dagsters_page_is_there(there: bool, told: str) -> None:
+    webserver = ProcessStatus(43, "RUNNING", 5.0, 0, None, 150.0, None)
+    snapshot = replace(a_snapshot(), processes={"dagster-webserver": webserver}, dagster_page=there)
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(screen(snapshot, Settings.load(port_base=31000)))
+    assert f"dagster    {told}127.0.0.1:31030" in console.export_text()
+
+
+def test_a_server_that_runs_and_does_not_answer_is_no_healthy_one() -> None:
+    kafka = ProcessStatus(44, "RUNNING", 900.0, 0, None, 300.0, None)
+    silent = KafkaStatus(fault="it listens, and is silent for 2.5 s")
+    snapshot = replace(a_snapshot(), processes={"kafka": kafka}, kafka=silent)
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(screen(snapshot, Settings.load()))
+    assert "running, silent" in console.export_text()
+    assert kafka_line(snapshot) == "does not answer: it listens, and is silent for 2.5 s"
