@@ -10,10 +10,13 @@ _CONNECT_WITHIN_S = 1.0
 
 
 def listens(server: str) -> bool:
-    """Whether a connection to ``host:port`` is taken: a stopped process's is too, by its kernel."""
+    """Whether a connection to ``host:port`` is taken, or waits for it: a stopped process's are, by its kernel, until
+    there are too many."""
     host, _, port = server.strip().rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=_CONNECT_WITHIN_S).close()
+    except TimeoutError:
+        return True
     except (OSError, ValueError):
         return False
     return True

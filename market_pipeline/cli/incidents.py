@@ -93,7 +93,7 @@ def show(incident: str, as_json: bool) -> None:
     if rule is not None and rule.remedy:
         click.echo(f"  remedy: Dagster's job {rule.remedy}: dagster job execute -m {DEFINITIONS} -j {rule.remedy}")
     if load_settings().slack_token is None:
-        click.echo("  Slack is not set up (SLACK_BOT_TOKEN): whom a line below is for was told by nobody")
+        click.echo("  nobody is told, for Slack is not set up (SLACK_BOT_TOKEN)")
     for name, value in found.evidence.items():
         click.echo(f"  {name}: {value if isinstance(value, str) else json.dumps(value)}")
     for each in history:
