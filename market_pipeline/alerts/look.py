@@ -1,7 +1,7 @@
 """One look at the pipeline: everything that the rules judge, found out at one moment. Only data."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from market_pipeline.local.snapshot import Snapshot
 
@@ -29,6 +29,14 @@ class Disk:
 
 
 @dataclass(frozen=True)
+class DeadLetters:
+    """Those of the last ten minutes: how many, and of the newest of them how many for each reason."""
+
+    count: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Look:
     """What was found out; None where it was not, in time or at all.
 
@@ -41,7 +49,12 @@ class Look:
         arrivals: records on ``trades_raw`` of the last ten minutes, by Kafka's word.
         leaderless: partitions of Kafka without a leader.
         delays_s: received → written of the newest trade of each symbol that had one within a minute, seconds.
+        vendor_delays_s: event → received of the same trades, seconds: the vendor's own delay and the way to us.
         disk: of an embedded Cassandra.
+        dead_letters: on ``trades_dlq``.
+        lags: the stream's lag at the looks of the last ten minutes, this one included: (epoch seconds, records).
+        disk_used: how much of Cassandra's disk was used in the last two weeks: (epoch seconds, 0 to 1).
+        journal_limit: bytes that the journal may use.
     """
 
     now: float
@@ -52,4 +65,9 @@ class Look:
     arrivals: int | None = None
     leaderless: int | None = None
     delays_s: Sequence[float] | None = None
+    vendor_delays_s: Sequence[float] | None = None
     disk: Disk | None = None
+    dead_letters: DeadLetters | None = None
+    lags: Sequence[tuple[float, float]] = ()
+    disk_used: Sequence[tuple[float, float]] = ()
+    journal_limit: int | None = None

@@ -2,23 +2,27 @@
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_ISREG
 
-from market_pipeline.alerts.look import Disk, Look
+from market_pipeline.alerts.look import DeadLetters, Disk, Look
 from market_pipeline.broker.client import BrokerUnreachableError
-from market_pipeline.broker.offsets import records_since
+from market_pipeline.broker.offsets import end_offsets, records_since
+from market_pipeline.broker.records import read_topic
 from market_pipeline.broker.topics import TopicError, list_topics
 from market_pipeline.local.snapshot import gather, within
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
-from market_pipeline.store.delays import newest_delays
+from market_pipeline.store.delays import Delay, newest_delays
 
 ANSWER_WITHIN_S = 4.0
 ARRIVALS_OVER = timedelta(minutes=10)
 DELAYS_OVER = timedelta(minutes=1)
+LETTERS_READ = 100
+"""Of each partition: enough to tell the reasons of a burst."""
 BROKER_ERRORS = (BrokerUnreachableError, TopicError)
 
 
@@ -31,12 +35,23 @@ def look(settings: Settings, now: float | None = None) -> Look:
         {
             "arrivals": lambda: arrivals(settings, snapshot.kafka.end, now) if snapshot.kafka.live else None,
             "leaderless": lambda: leaderless(settings) if snapshot.kafka.live else None,
-            "delays_s": lambda: delays_s(settings, now) if snapshot.cassandra.live else None,
+            "delays": lambda: delays(settings, now) if snapshot.cassandra.live else None,
+            "dead_letters": lambda: dead_letters(settings, now) if snapshot.kafka.live else None,
             "disk": lambda: disk(settings.paths.cassandra) if settings.embedded_cassandra else None,
         },
     )
-    supervised = settings.embedded_kafka or settings.embedded_cassandra
-    return Look(now, snapshot.feed.name or settings.active_feed, settings.symbols, supervised, snapshot, **answers)
+    found: list[Delay] | None = answers.pop("delays")
+    return Look(
+        now=now,
+        feed=snapshot.feed.name or settings.active_feed,
+        symbols=settings.symbols,
+        supervised=settings.embedded_kafka or settings.embedded_cassandra,
+        snapshot=snapshot,
+        delays_s=None if found is None else [each.ours_s for each in found],
+        vendor_delays_s=None if found is None else [each.vendor_s for each in found],
+        journal_limit=int(settings.journal_max_gb * 2**30),
+        **answers,
+    )
 
 
 def arrivals(settings: Settings, end: Mapping[int, int], now: float) -> int | None:
@@ -56,8 +71,29 @@ def leaderless(settings: Settings) -> int | None:
         return None
 
 
-def delays_s(settings: Settings, now: float) -> list[float] | None:
-    """Received → written of the newest trades of the last minute, seconds."""
+def dead_letters(settings: Settings, now: float) -> DeadLetters | None:
+    """Those of the last ten minutes; of the newest few in each partition, why."""
+    since = now - ARRIVALS_OVER.total_seconds()
+    topic = settings.dead_letter_topic
+    try:
+        end = end_offsets(settings, topic)
+        count = records_since(settings, topic, int(since * 1000), end)
+        if not count:
+            return DeadLetters(0)
+        start = {partition: max(0, offset - LETTERS_READ) for partition, offset in end.items()}
+        reasons = Counter(reason_of(record.headers) for record in read_topic(settings, topic, start=start, end=end))
+    except BROKER_ERRORS:
+        return None
+    return DeadLetters(count, dict(reasons.most_common()))
+
+
+def reason_of(headers: Iterable[tuple[str, bytes]]) -> str:
+    """Why a record is a dead letter, by its own header."""
+    return next((value.decode("utf-8", "replace") for name, value in headers if name == "reason"), "no reason told")
+
+
+def delays(settings: Settings, now: float) -> list[Delay] | None:
+    """How long the newest trades of the last minute took."""
     since = datetime.fromtimestamp(now, UTC) - DELAYS_OVER
     try:
         with connect(settings, timeout_s=ANSWER_WITHIN_S) as session:

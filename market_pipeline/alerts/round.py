@@ -1,12 +1,14 @@
 """One round of the watch: look, judge, keep, and tell."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from market_pipeline.alerts.delivery import Courier, Routing
 from market_pipeline.alerts.healing import Attempt
+from market_pipeline.alerts.history import DISK, LAG, History
 from market_pipeline.alerts.incident import Transition
 from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.lookout import look
 from market_pipeline.alerts.outbox import Outbox
 from market_pipeline.alerts.rulebook import RULES, judge
@@ -14,6 +16,8 @@ from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.slack import Slack
 from market_pipeline.settings import Settings
 from market_pipeline.which import where_flags
+
+LAGS_OVER_S, DISK_OVER_S = 600.0, 14 * 86_400.0
 
 
 @dataclass(frozen=True)
@@ -32,13 +36,26 @@ def judge_now(settings: Settings) -> Told:
         sqlite3.Error: the ledger can't be written.
     """
     now = time.time()
-    signals = judge(look(settings, now))
+    signals = judge(with_history(look(settings, now), History(settings.paths.incidents)))
     ledger = Ledger(settings.paths.incidents)
     transitions = ledger.judge(signals, RULES, now)
     messenger = courier(settings)
     if messenger is not None:
         messenger.deliver()
     return Told(summary(signals), tuple(line(each) for each in transitions), tuple(ledger.attempts(RULES, now)))
+
+
+def with_history(found: Look, history: History) -> Look:
+    """The look with those before it, and kept for those after it."""
+    if found.snapshot.stream.lag is not None:
+        history.remember(LAG, found.now, found.snapshot.stream.lag)
+    if found.disk is not None:
+        history.remember(DISK, found.now, found.disk.used)
+    return replace(
+        found,
+        lags=history.since(LAG, found.now - LAGS_OVER_S),
+        disk_used=history.since(DISK, found.now - DISK_OVER_S),
+    )
 
 
 def courier(settings: Settings) -> Courier | None:

@@ -5,7 +5,21 @@ from collections.abc import Callable, Iterable, Mapping
 from market_pipeline.alerts import engine
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
-from market_pipeline.alerts.rules import cassandra_disk, high_latency, kafka_down, programs, zero_trades
+from market_pipeline.alerts.rules import (
+    cassandra_disk,
+    clock,
+    consumer_lag,
+    dead_letters,
+    feed_gap,
+    high_latency,
+    journal_filling,
+    kafka_down,
+    key,
+    programs,
+    stream_stalled,
+    vendor_delay,
+    zero_trades,
+)
 from market_pipeline.alerts.signal import Signal
 
 _JUDGES: Mapping[Rule, Callable[[Look], Signal | Iterable[Signal]]] = {
@@ -15,6 +29,14 @@ _JUDGES: Mapping[Rule, Callable[[Look], Signal | Iterable[Signal]]] = {
     cassandra_disk.RULE: cassandra_disk.judge,
     programs.DOWN: programs.judge_down,
     programs.HUNG: programs.judge_hung,
+    stream_stalled.RULE: stream_stalled.judge,
+    consumer_lag.RULE: consumer_lag.judge,
+    dead_letters.RULE: dead_letters.judge,
+    feed_gap.RULE: feed_gap.judge,
+    journal_filling.RULE: journal_filling.judge,
+    vendor_delay.RULE: vendor_delay.judge,
+    key.RULE: key.judge,
+    clock.RULE: clock.judge,
 }
 
 RULES: Mapping[str, Rule] = engine.check(_JUDGES)

@@ -62,6 +62,14 @@ CREATE TABLE IF NOT EXISTS attempt (
   PRIMARY KEY (incident, number)
 );
 
+-- figures of past looks, for what is judged over a window
+CREATE TABLE IF NOT EXISTS sample (
+  series TEXT NOT NULL,
+  at REAL NOT NULL,
+  value REAL NOT NULL,
+  PRIMARY KEY (series, at)
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS silence (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   rule TEXT NOT NULL,

@@ -28,6 +28,7 @@ class FeedStatus:
         journal_error: why frames can't be kept; nothing is received then.
         gaps_waiting: gaps that are not in Cassandra yet.
         gap_since: of a gap that lasts, epoch seconds; ``gap_reason`` says why.
+        clock_is_slow: trades come from the future of this machine's clock.
     """
 
     name: str | None = None
@@ -48,6 +49,7 @@ class FeedStatus:
     gaps_waiting: int | None = None
     gap_since: float | None = None
     gap_reason: str | None = None
+    clock_is_slow: bool | None = None
 
 
 _RECKONED = {"name", "connected", "last_received_age_s", "silent_s"}

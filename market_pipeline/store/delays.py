@@ -1,7 +1,8 @@
-"""How long the newest trades took from being received to being written."""
+"""How long the newest trades took from their event to being received, and from there to being written."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
@@ -10,8 +11,15 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, prepared
 
 
-def newest_delays(session: Session, settings: Settings, symbols: Sequence[str], since: datetime) -> list[float]:
-    """Received → written of the newest trade of each symbol, in seconds, of those that were written since then.
+class Delay(NamedTuple):
+    """Of one trade, in seconds: event → received, the vendor's part; received → written, ours."""
+
+    vendor_s: float
+    ours_s: float
+
+
+def newest_delays(session: Session, settings: Settings, symbols: Sequence[str], since: datetime) -> list[Delay]:
+    """How long the newest trade of each symbol took, of those that were written since then.
 
     "Newest" goes by event time, of this UTC hour and the one before.
 
@@ -20,7 +28,7 @@ def newest_delays(session: Session, settings: Settings, symbols: Sequence[str], 
     """
     query = prepared(
         session,
-        f"SELECT received_at, ingested_at FROM {settings.keyspace}.trades_silver "
+        f"SELECT ts, received_at, ingested_at FROM {settings.keyspace}.trades_silver "
         "WHERE symbol = ? AND bucket = ? LIMIT 1",
     )
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -28,7 +36,7 @@ def newest_delays(session: Session, settings: Settings, symbols: Sequence[str], 
     answers = execute_concurrent_with_args(session, query, places, concurrency=CONCURRENT_STATEMENTS)
     rows = [row for _, found in answers if (row := found.one()) is not None]
     return [
-        (row.ingested_at - row.received_at).total_seconds()
+        Delay((row.received_at - row.ts).total_seconds(), (row.ingested_at - row.received_at).total_seconds())
         for row in rows
         if row.ingested_at.replace(tzinfo=UTC) >= since
     ]

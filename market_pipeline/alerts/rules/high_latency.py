@@ -28,7 +28,10 @@ def judge(look: Look) -> Signal:
     waiting_s = stream.newest_event_age_s if stream.lag else None
     if waiting_s is not None and waiting_s > LIMIT_S:
         return _signal(
-            Verdict.FAULT, f"{stream.lag:,} trades wait, the newest queryable is {waiting_s:.0f} s old", waiting_s
+            Verdict.FAULT,
+            f"{stream.lag:,} trades wait, the newest queryable is {waiting_s:.0f} s old",
+            waiting_s,
+            evidence=stages(look),
         )
     if look.delays_s is None:
         return _signal(Verdict.UNKNOWN, "Cassandra does not say when the newest trades were written")
@@ -38,7 +41,22 @@ def judge(look: Look) -> Signal:
         return _signal(Verdict.FINE, "nothing waits, and nothing came within a minute", 0.0)
     p95_s = percentile(look.delays_s, 0.95)
     verdict = Verdict.FAULT if p95_s > LIMIT_S else Verdict.FINE
-    return _signal(verdict, f"95 % of the newest trades were queryable within {p95_s:.2f} s", p95_s)
+    text = f"95 % of the newest trades were queryable within {p95_s:.2f} s"
+    return _signal(verdict, text, p95_s, evidence=stages(look))
+
+
+def stages(look: Look) -> dict[str, str]:
+    """Where the time goes: the vendor's part, the journal's, and what Kafka, Spark and Cassandra take together."""
+    told = {}
+    if look.vendor_delays_s:
+        told["event to received"] = f"{percentile(look.vendor_delays_s, 0.95):.2f} s"
+    if look.snapshot.feed.journal is not None:
+        told["waits for Kafka"] = f"{look.snapshot.feed.journal.get('oldest_unconfirmed_age_s', 0.0):.2f} s"
+    if look.delays_s:
+        told["received to written"] = f"{percentile(look.delays_s, 0.95):.2f} s"
+    if look.snapshot.stream.lag is not None:
+        told["lag"] = f"{look.snapshot.stream.lag:,} records"
+    return told
 
 
 def percentile(values: Sequence[float], part: float) -> float:

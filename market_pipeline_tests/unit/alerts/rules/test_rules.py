@@ -11,31 +11,9 @@ from market_pipeline.alerts.rules import cassandra_disk, high_latency, kafka_dow
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Verdict
 from market_pipeline.local.processes import ProcessStatus
-from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
-from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
-
-BUSY = datetime(2026, 11, 24, 15, tzinfo=UTC).timestamp()  # a Tuesday, 10:00 in New York
-RUNNING = ProcessStatus(7, "RUNNING", 1000.0, 0, None, 90.0, 0.5)
-WELL = Look(
-    now=BUSY,
-    feed="finnhub",
-    symbols=("AAPL", "BINANCE:BTCUSDT"),
-    supervised=True,
-    snapshot=Snapshot(
-        at=BUSY,
-        data_dir="/data",
-        supervisor=1,
-        processes={"producer": RUNNING, "stream": RUNNING},
-        feed=FeedStatus("finnhub", connected=True, received=9, last_received_age_s=1.0),
-        kafka=KafkaStatus(live=True, begin={0: 0}, end={0: 9}, rate=1.0),
-        stream=StreamStatus(mode="real-time", phase="running", lag=0, newest_event_age_s=1.0),
-        cassandra=CassandraStatus(live=True, version="5.0", newest_trade_age_s=1.0),
-    ),
-    arrivals=500,
-    leaderless=0,
-    delays_s=(0.02, 0.03),
-    disk=Disk(100, 50, {"market_data.trades_silver": 7}, 0),
-)
+from market_pipeline.local.snapshot import FeedStatus, StreamStatus
+from market_pipeline.supervision.servers import KafkaStatus
+from market_pipeline_tests.unit.alerts.looks import RUNNING, WELL
 
 
 def with_feed(feed: FeedStatus, *, producer: ProcessStatus | None = RUNNING) -> Look:
