@@ -37,6 +37,15 @@ class DeadLetters:
 
 
 @dataclass(frozen=True)
+class Runs:
+    """What Dagster tells of its own work, by name: what is wrong with it, None where nothing is."""
+
+    jobs: Mapping[str, str | None] = field(default_factory=dict)
+    checks: Mapping[str, str | None] = field(default_factory=dict)
+    schedules: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Look:
     """What was found out; None where it was not, in time or at all.
 
@@ -55,6 +64,7 @@ class Look:
         lags: the stream's lag at the looks of the last ten minutes, this one included: (epoch seconds, records).
         disk_used: how much of Cassandra's disk was used in the last two weeks: (epoch seconds, 0 to 1).
         journal_limit: bytes that the journal may use.
+        runs: of Dagster; None where nobody asked it.
     """
 
     now: float
@@ -71,3 +81,4 @@ class Look:
     lags: Sequence[tuple[float, float]] = ()
     disk_used: Sequence[tuple[float, float]] = ()
     journal_limit: int | None = None
+    runs: Runs | None = None

@@ -8,7 +8,7 @@ from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.history import DISK, LAG, History
 from market_pipeline.alerts.incident import Transition
 from market_pipeline.alerts.ledger import Ledger
-from market_pipeline.alerts.look import Look
+from market_pipeline.alerts.look import Look, Runs
 from market_pipeline.alerts.lookout import look
 from market_pipeline.alerts.outbox import Outbox
 from market_pipeline.alerts.rulebook import RULES, judge
@@ -29,14 +29,19 @@ class Told:
     attempts: tuple[Attempt, ...] = ()
 
 
-def judge_now(settings: Settings) -> Told:
+def judge_now(settings: Settings, runs: Runs | None = None) -> Told:
     """Look at the pipeline, keep what becomes of the incidents, and bring to Slack what is due.
+
+    Args:
+        settings: of the pipeline.
+        runs: what Dagster tells of its own work, where somebody asked it.
 
     Raises:
         sqlite3.Error: the ledger can't be written.
     """
     now = time.time()
-    signals = judge(with_history(look(settings, now), History(settings.paths.incidents)))
+    found = with_history(look(settings, now), History(settings.paths.incidents))
+    signals = judge(replace(found, runs=runs))
     ledger = Ledger(settings.paths.incidents)
     transitions = ledger.judge(signals, RULES, now)
     messenger = courier(settings)

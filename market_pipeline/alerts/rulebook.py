@@ -16,6 +16,7 @@ from market_pipeline.alerts.rules import (
     kafka_down,
     key,
     programs,
+    runs,
     stream_stalled,
     vendor_delay,
     zero_trades,
@@ -37,6 +38,9 @@ _JUDGES: Mapping[Rule, Callable[[Look], Signal | Iterable[Signal]]] = {
     vendor_delay.RULE: vendor_delay.judge,
     key.RULE: key.judge,
     clock.RULE: clock.judge,
+    runs.FAILED_RUN: runs.judge_runs,
+    runs.FAILED_CHECK: runs.judge_checks,
+    runs.MISSED_SCHEDULE: runs.judge_schedules,
 }
 
 RULES: Mapping[str, Rule] = engine.check(_JUDGES)

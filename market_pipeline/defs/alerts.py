@@ -1,5 +1,7 @@
 """Judges the runbook's rules each half minute, keeps the incidents, and asks for the remedies that are due."""
 
+import time
+
 import dagster as dg
 
 from market_pipeline.defs.remedies import restart_program
@@ -17,8 +19,10 @@ LOOK_EVERY_S = 30
 def alerts(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> dg.SensorResult | dg.SkipReason:
     # loaded when it is asked for: the clients of Kafka and Cassandra would slow down every start of the code server
     from market_pipeline.alerts.round import judge_now
+    from market_pipeline.defs.run_records import runs_of
 
-    told = judge_now(pipeline.settings())
+    runs = runs_of(context.instance, context.repository_def, time.time()) if context.repository_def else None
+    told = judge_now(pipeline.settings(), runs)
     for line in told.changes:
         context.log.warning(line)
     if not told.attempts:

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from market_pipeline.alerts.look import DeadLetters, Disk, Look
+from market_pipeline.alerts.look import DeadLetters, Disk, Look, Runs
 from market_pipeline.local.processes import ProcessStatus
 from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
@@ -38,5 +38,6 @@ WELL = Look(
     dead_letters=DeadLetters(0),
     lags=[(BUSY - 30.0 * back, 0.0) for back in reversed(range(20))],
     journal_limit=4 * 2**30,
+    runs=Runs(jobs={"archive": None}, checks={"trades_raw:no_offsets_lost": None}, schedules={"hourly": None}),
     disk=Disk(100, 50, {"market_data.trades_silver": 7}, 0),
 )

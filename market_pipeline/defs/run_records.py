@@ -1,0 +1,80 @@
+"""What Dagster itself has to tell: runs that failed, checks that fail, schedules that missed their time."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import dagster as dg
+from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from dagster._utils.schedules import schedule_execution_time_iterator
+
+if TYPE_CHECKING:
+    from market_pipeline.alerts.look import Runs
+
+LOOK_BACK_S = 2 * 86_400.0
+"""A job whose last run is older says nothing of today."""
+MOST_RUNS = 500
+LATE_S = 180.0
+"""The daemon looks each half minute, and a tick takes its time on a busy machine."""
+_OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
+_AD_HOC = "__"
+"""How the names of jobs begin that Dagster makes of what a person materialises by hand, who sees the outcome."""
+
+
+def runs_of(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, now: float) -> "Runs":
+    """What Dagster's storage has; ``now`` in epoch seconds."""
+    from market_pipeline.alerts.look import Runs
+
+    return Runs(
+        jobs=dict(_jobs(instance, now)),
+        checks=dict(_checks(instance, repository)),
+        schedules=dict(_schedules(instance, repository, now)),
+    )
+
+
+def _jobs(instance: dg.DagsterInstance, now: float) -> Iterator[tuple[str, str | None]]:
+    filters = dg.RunsFilter(statuses=_OVER, updated_after=datetime.fromtimestamp(now - LOOK_BACK_S, UTC))
+    seen: set[str] = set()
+    for record in instance.get_run_records(filters, limit=MOST_RUNS, order_by="update_timestamp"):
+        run = record.dagster_run
+        if run.job_name in seen or run.job_name.startswith(_AD_HOC):
+            continue
+        seen.add(run.job_name)
+        failed = run.status is dg.DagsterRunStatus.FAILURE
+        yield run.job_name, f"run {run.run_id[:8]} failed" if failed else None
+
+
+def _checks(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -> Iterator[tuple[str, str | None]]:
+    keys = sorted(repository.asset_graph.asset_check_keys)
+    records = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+    for key, record in records.items():
+        if record.status in (AssetCheckExecutionRecordStatus.SUCCEEDED, AssetCheckExecutionRecordStatus.FAILED):
+            failed = record.status is AssetCheckExecutionRecordStatus.FAILED
+            name = f"{key.asset_key.to_user_string()}:{key.name}"
+            yield name, f"failed in run {record.run_id[:8]}" if failed else None
+
+
+def _schedules(
+    instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, now: float
+) -> Iterator[tuple[str, str | None]]:
+    schedules = {schedule.name: schedule for schedule in repository.schedule_defs}
+    for state in instance.all_instigator_state(instigator_type=InstigatorType.SCHEDULE):
+        schedule = schedules.get(state.instigator_name)
+        if schedule is None or state.status is InstigatorStatus.STOPPED:  # somebody's wish
+            continue
+        ticks = instance.get_ticks(state.instigator_origin_id, state.selector_id, limit=1)
+        if not ticks:
+            continue  # its first time has not come
+        due = next(
+            schedule_execution_time_iterator(
+                now - LATE_S, schedule.cron_schedule, schedule.execution_timezone, ascending=False
+            )
+        )
+        if ticks[0].status is TickStatus.FAILURE:
+            yield schedule.name, "its last tick failed"
+        elif ticks[0].timestamp < due.timestamp():
+            yield schedule.name, f"no tick since that of {due:%Y-%m-%d %H:%M} UTC was due"
+        else:
+            yield schedule.name, None
