@@ -4,28 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from market_pipeline.local.snapshot import Snapshot
-
-
-@dataclass(frozen=True)
-class Disk:
-    """The disk under Cassandra's data.
-
-    Attributes:
-        total: bytes it has.
-        free: bytes of it that are free for us.
-        tables: bytes of each table, snapshots left out.
-        snapshots: bytes that only snapshots still hold.
-    """
-
-    total: int
-    free: int
-    tables: Mapping[str, int]
-    snapshots: int
-
-    @property
-    def used(self) -> float:
-        """The part that is not free, 0 to 1."""
-        return 1.0 - self.free / self.total if self.total else 0.0
+from market_pipeline.supervision.disk import Disk
 
 
 @dataclass(frozen=True)

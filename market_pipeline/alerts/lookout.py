@@ -1,14 +1,11 @@
 """Finds out what the rules judge: asks everything at once, and leaves out what does not answer in time."""
 
-import shutil
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from stat import S_ISREG
 
-from market_pipeline.alerts.look import DeadLetters, Disk, Look
+from market_pipeline.alerts.look import DeadLetters, Look
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.offsets import end_offsets, records_since
 from market_pipeline.broker.records import read_topic
@@ -17,6 +14,7 @@ from market_pipeline.local.snapshot import gather, within
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
 from market_pipeline.store.delays import Delay, newest_delays
+from market_pipeline.supervision.disk import disk
 
 ANSWER_WITHIN_S = 4.0
 ARRIVALS_OVER = timedelta(minutes=10)
@@ -100,29 +98,3 @@ def delays(settings: Settings, now: float) -> list[Delay] | None:
             return newest_delays(session, settings, settings.symbols, since)
     except STORE_ERRORS:
         return None
-
-
-def disk(home: Path) -> Disk | None:
-    """The disk under an embedded Cassandra's data, and what its tables and snapshots take of it."""
-    try:
-        usage = shutil.disk_usage(home)
-    except OSError:
-        return None
-    tables: dict[str, int] = {}
-    snapshots = 0
-    data = home / "data"
-    for file in data.glob("*/*/**/*"):
-        try:
-            stat = file.lstat()
-        except OSError:  # compaction removes files at any moment
-            continue
-        if not S_ISREG(stat.st_mode):
-            continue
-        keyspace, table, *rest = file.relative_to(data).parts
-        if "snapshots" in rest:
-            # a snapshot is a second name of a file: it takes room when it is the last one
-            snapshots += stat.st_size if stat.st_nlink == 1 else 0
-        else:
-            name = f"{keyspace}.{table.partition('-')[0]}"
-            tables[name] = tables.get(name, 0) + stat.st_size
-    return Disk(usage.total, usage.free, tables, snapshots)

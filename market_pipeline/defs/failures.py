@@ -18,13 +18,19 @@ def told_in_one_line() -> Iterator[None]:
     from market_pipeline.bronze.manifest import ArchiveError
     from market_pipeline.local.jars import JarError
     from market_pipeline.local.java import NoJava
+    from market_pipeline.local.nodetool import NoNodetool
     from market_pipeline.local.preflight import StartError
     from market_pipeline.local.supervisor_client import SupervisorAway
+    from market_pipeline.remedies.compaction import NodetoolFailed, NoRoom
+    from market_pipeline.remedies.dead_letter_replay import NotAMoment, NotConfirmed
     from market_pipeline.settings import SettingsError
     from market_pipeline.store.cluster import STORE_ERRORS
     from market_pipeline.store.failure import one_line
 
-    known = (BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StartError)
+    known = (
+        *(BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StartError),
+        *(NoNodetool, NoRoom, NodetoolFailed, NotAMoment, NotConfirmed),
+    )
     try:
         yield
     except known as error:

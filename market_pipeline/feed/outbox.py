@@ -107,6 +107,10 @@ class Outbox:
         """Serve delivery reports."""
         self._producer.poll(wait_s)
 
+    def flush(self, within_s: float) -> None:
+        """Wait until everything is delivered or has failed, or the time is up."""
+        self._producer.flush(within_s)
+
     def abandon(self) -> None:
         """Throw away what is queued or under way."""
         self._producer.purge()

@@ -55,6 +55,31 @@ def restart(settings: Settings, name: str, clock: Callable[[], float] = time.mon
         client.stop(name, limits[name])
         began = clock()
         client.start(name)
+    return wait_until_ready(settings, name, before, began, clock)
+
+
+def wait_until_ready(
+    settings: Settings,
+    name: str,
+    before: int | None,
+    began: float | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Restarted:
+    """Return when a program that was started is ready.
+
+    Args:
+        settings: of the pipeline.
+        name: the program.
+        before: its process before, None when it didn't run.
+        began: when it was started, by ``clock``; now, where it isn't told.
+        clock: monotonic seconds.
+
+    Raises:
+        SupervisorAway: the supervisor does not answer.
+        StartError: the new process ends, or isn't ready in time; with the end of its log.
+    """
+    client = SupervisorClient(settings)
+    began = clock() if began is None else began
     pids = set[int]()
     while True:
         state = _asked(settings, client, name)

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime
 
-from market_pipeline.alerts.look import DeadLetters, Disk, Look, Runs
+from market_pipeline.alerts.look import DeadLetters, Look, Runs
 from market_pipeline.local.processes import ProcessStatus
 from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
+from market_pipeline.supervision.disk import Disk
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
 
 BUSY = datetime(2026, 11, 24, 15, tzinfo=UTC).timestamp()  # a Tuesday, 10:00 in New York

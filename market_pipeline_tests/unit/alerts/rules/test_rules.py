@@ -5,13 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from market_pipeline.alerts.look import Disk, Look
+from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rulebook import RULES, judge
 from market_pipeline.alerts.rules import cassandra_disk, high_latency, kafka_down, zero_trades
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Verdict
 from market_pipeline.local.processes import ProcessStatus
 from market_pipeline.local.snapshot import FeedStatus, StreamStatus
+from market_pipeline.supervision.disk import Disk
 from market_pipeline.supervision.servers import KafkaStatus
 from market_pipeline_tests.unit.alerts.looks import RUNNING, WELL
 

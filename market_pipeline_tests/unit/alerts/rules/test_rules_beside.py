@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_pipeline.alerts.look import DeadLetters, Disk, Look
+from market_pipeline.alerts.look import DeadLetters, Look
 from market_pipeline.alerts.lookout import reason_of
 from market_pipeline.alerts.rules import (
     cassandra_disk,
@@ -25,6 +25,7 @@ from market_pipeline.alerts.rules import (
 )
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Verdict
+from market_pipeline.supervision.disk import Disk
 from market_pipeline.supervision.servers import KafkaStatus
 from market_pipeline_tests.unit.alerts.looks import BUSY, RUNNING, WELL
 

@@ -1,0 +1,93 @@
+"""Remedies that do more than restart, as jobs: what sends again or deletes is a dry run unless it is told `really`."""
+
+import dagster as dg
+
+from market_pipeline.defs.failures import told_in_one_line
+from market_pipeline.defs.remedies import POOL
+from market_pipeline.defs.resources import PipelineResource
+from market_pipeline.defs.schedules import MAX_RUNTIME
+
+DRY = "a dry run: with the config `really: true` it is done"
+
+
+@dg.op(pool=POOL, description="Compact the keyspace and clean it up; refused with the figures where the disk is short.")
+def compact_keyspace_now(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
+    from market_pipeline.remedies.compaction import compact
+
+    with told_in_one_line():
+        done = compact(pipeline.settings())
+    context.log.info(f"{done.freed / 1e6:,.1f} MB freed in {done.seconds:.0f} s")
+    rows = [
+        dg.TableRecord({"table": name, "before_mb": size / 1e6, "after_mb": done.after.get(name, 0) / 1e6})
+        for name, size in sorted(done.before.items())
+    ]
+    tables = {"tables": dg.MetadataValue.table(rows)} if rows else {}
+    context.add_output_metadata({"freed_mb": done.freed / 1e6, "seconds": done.seconds, **tables})
+
+
+@dg.job(tags={MAX_RUNTIME: "7200"}, description="Runbook: nodetool compact and cleanup, where the disk has room.")
+def compact_keyspace() -> None:
+    compact_keyspace_now()
+
+
+class Replay(dg.Config):
+    """Which dead letters to send again."""
+
+    really: bool = False
+    """Send; otherwise only count."""
+    since: str | None = None
+    """Leave out what came before, ISO 8601."""
+
+
+@dg.op(pool=POOL, description="Send again those dead letters that are trades by today's rules.")
+def replay_dead_letters_now(context: dg.OpExecutionContext, config: Replay, pipeline: PipelineResource) -> None:
+    from market_pipeline.remedies.dead_letter_replay import epoch_ms, replay
+
+    with told_in_one_line():
+        found = replay(pipeline.settings(), really=config.really, since_ms=epoch_ms(config.since))
+    context.log.info(f"{found.seen:,} dead letters, {found.trades:,} trades in them now, {found.sent:,} sent")
+    if not config.really:
+        context.log.info(DRY)
+    still = dict(found.still.most_common())
+    context.add_output_metadata({"letters": found.seen, "trades": found.trades, "sent": found.sent, "still": still})
+
+
+@dg.job(tags={MAX_RUNTIME: "3600"}, description="After a fix: send again the dead letters that are trades now.")
+def replay_dead_letters() -> None:
+    replay_dead_letters_now()
+
+
+class Really(dg.Config):
+    """Whether to do it, or only to tell what it would do."""
+
+    really: bool = False
+
+
+@dg.op(pool=POOL, description="Let the stream read Kafka again from its oldest record.")
+def reset_stream_now(context: dg.OpExecutionContext, config: Really, pipeline: PipelineResource) -> None:
+    from market_pipeline.remedies.stream_reset import plan, reset
+
+    settings = pipeline.settings()
+    with told_in_one_line():
+        again = plan(settings)
+        for query, records in again.by_query.items():
+            context.log.info(f"{query}: {records:,} of Kafka's {again.kept:,} records are read again")
+        context.add_output_metadata({"kept": again.kept, **again.by_query})
+        if not config.really:
+            context.log.info(DRY)
+            return
+        done = reset(settings)
+    context.log.info(f"{done.restarted}; the old checkpoints are {done.put_aside}")
+
+
+@dg.job(tags={MAX_RUNTIME: "900"}, description="Put the stream's checkpoints aside: the same trades are the same rows.")
+def reset_stream() -> None:
+    reset_stream_now()
+
+
+rebuild_day = dg.define_asset_job(
+    "rebuild_day",
+    selection=dg.AssetSelection.assets("trades_silver", "ohlcv_1m", "ohlcv_1d", "symbol_daily_stats"),
+    tags={MAX_RUNTIME: "7200"},
+    description="A day's silver and gold anew, from the bronze archive.",
+)

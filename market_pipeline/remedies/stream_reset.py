@@ -1,0 +1,72 @@
+"""Lets the stream read Kafka again from its oldest record: its checkpoints are put aside.
+
+Nothing is doubled by it, for each row's key comes from its trade. It costs the time to read all that Kafka keeps.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from market_pipeline.broker.offsets import begin_offsets, end_offsets
+from market_pipeline.local.programs import every_program
+from market_pipeline.local.restart import Restarted, wait_until_ready
+from market_pipeline.local.supervisor_client import SupervisorClient
+from market_pipeline.settings import Settings
+from market_pipeline.stream.checkpoints import next_offsets
+from market_pipeline.stream.position import ALL_QUERIES
+
+STREAM = "stream"
+
+
+@dataclass(frozen=True)
+class Again:
+    """What each query would read again: records, by query; and how many Kafka has in all."""
+
+    by_query: Mapping[str, int]
+    kept: int
+
+
+@dataclass(frozen=True)
+class Reset:
+    """The stream that reads from the beginning, and where its old checkpoints are."""
+
+    restarted: Restarted
+    put_aside: Path
+
+
+def plan(settings: Settings) -> Again:
+    """What a reset would have the stream read again. Changes nothing.
+
+    Raises:
+        BrokerUnreachableError, TopicError: Kafka does not answer.
+    """
+    begin, end = begin_offsets(settings, settings.topic), end_offsets(settings, settings.topic)
+    done = {query: next_offsets(settings.paths.checkpoints / query, settings.topic) or {} for query in ALL_QUERIES}
+    again = {
+        query: sum(max(0, offset - begin.get(partition, 0)) for partition, offset in offsets.items())
+        for query, offsets in done.items()
+    }
+    return Again(again, sum(end[partition] - begin.get(partition, 0) for partition in end))
+
+
+def reset(settings: Settings) -> Reset:
+    """Stop the stream, put its checkpoints aside, and start it.
+
+    Raises:
+        SupervisorAway: the supervisor does not answer.
+        StartError: the stream does not start; the old checkpoints are where they were put.
+        OSError: the checkpoints can't be moved; the stream is started again as it was.
+    """
+    client = SupervisorClient(settings)
+    before = client.processes()[STREAM].pid
+    limits = {program.name: program.stop_within_s for program in every_program(settings)}
+    client.stop(STREAM, limits[STREAM])
+    checkpoints = settings.paths.checkpoints
+    aside = checkpoints.with_name(f"{checkpoints.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+    try:
+        if checkpoints.exists():
+            checkpoints.rename(aside)
+    finally:
+        client.start(STREAM)
+    return Reset(wait_until_ready(settings, STREAM, before), aside)
