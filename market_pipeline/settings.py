@@ -224,7 +224,7 @@ class Settings(BaseSettings):
         values = self.model_dump(mode="json", exclude_unset=True, exclude={"finnhub_api_key", "slack_token"})
         flat = {name: ",".join(v) if isinstance(v, list) else str(v) for name, v in values.items() if v is not None}
         flat |= {"data_dir": str(self.data_dir), "port_base": str(self.port_base)}
-        return {_variable(name): value for name, value in flat.items()}
+        return {variable(name): value for name, value in flat.items()}
 
 
 def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:
@@ -250,10 +250,10 @@ def _complaint(told: str) -> str:
     Args:
         told: the setting's name, or an alias of it.
     """
-    name = next((name for name in Settings.model_fields if told in (name, _variable(name), *_aliases(name))), told)
+    name = next((name for name in Settings.model_fields if told in (name, variable(name), *_aliases(name))), told)
     meaning = Settings.model_fields[name].description
     may_be = permitted(Settings.model_json_schema(by_alias=False)["properties"][name])
-    return f"{_variable(name)} must be {may_be}" + (f" ({meaning})" if meaning else "")
+    return f"{variable(name)} must be {may_be}" + (f" ({meaning})" if meaning else "")
 
 
 def _aliases(name: str) -> list[str]:
@@ -261,6 +261,7 @@ def _aliases(name: str) -> list[str]:
     return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
 
 
-def _variable(name: str) -> str:
+def variable(name: str) -> str:
+    """The variable of a setting."""
     aliases = _aliases(name)
     return aliases[-1] if aliases else f"MARKET_PIPELINE_{name.upper()}"

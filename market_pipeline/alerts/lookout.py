@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from market_pipeline.alerts.look import DeadLetters, Look
@@ -28,12 +28,13 @@ def look(settings: Settings, now: float | None = None) -> Look:
     """Look at everything, which takes some seconds at most; ``now`` is in epoch seconds."""
     now = time.time() if now is None else now
     snapshot = gather(settings)
+    symbols = snapshot.feed.symbol_names or settings.symbols
     answers = within(
         ANSWER_WITHIN_S,
         {
             "arrivals": lambda: arrivals(settings, snapshot.kafka.end, now) if snapshot.kafka.live else None,
             "leaderless": lambda: leaderless(settings) if snapshot.kafka.live else None,
-            "delays": lambda: delays(settings, now) if snapshot.cassandra.live else None,
+            "delays": lambda: delays(settings, symbols, now) if snapshot.cassandra.live else None,
             "dead_letters": lambda: dead_letters(settings, now) if snapshot.kafka.live else None,
             "disk": lambda: disk(settings.paths.cassandra) if settings.embedded_cassandra else None,
         },
@@ -42,7 +43,7 @@ def look(settings: Settings, now: float | None = None) -> Look:
     return Look(
         now=now,
         feed=snapshot.feed.name or settings.active_feed,
-        symbols=settings.symbols,
+        symbols=symbols,
         supervised=settings.embedded_kafka or settings.embedded_cassandra,
         snapshot=snapshot,
         delays_s=None if found is None else [each.ours_s for each in found],
@@ -90,11 +91,11 @@ def reason_of(headers: Iterable[tuple[str, bytes]]) -> str:
     return next((value.decode("utf-8", "replace") for name, value in headers if name == "reason"), "no reason told")
 
 
-def delays(settings: Settings, now: float) -> list[Delay] | None:
+def delays(settings: Settings, symbols: Sequence[str], now: float) -> list[Delay] | None:
     """How long the newest trades of the last minute took."""
     since = datetime.fromtimestamp(now, UTC) - DELAYS_OVER
     try:
         with connect(settings, timeout_s=ANSWER_WITHIN_S) as session:
-            return newest_delays(session, settings, settings.symbols, since)
+            return newest_delays(session, settings, symbols, since)
     except STORE_ERRORS:
         return None

@@ -1,5 +1,6 @@
 """The runbook's remedies as jobs: started by hand, from a message, or by an alert. Two never run at once."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -15,13 +16,18 @@ POOL = "remedies"
 FIRST = "dagster/priority"
 
 
-def _restarting(remedy: str, what: str) -> dg.JobDefinition:
-    @dg.op(name=f"{remedy}_now", pool=POOL, description=what)
+SYMBOLS = {"symbols": dg.Field([str], default_value=[], description="What the new producer subscribes, until `up`.")}
+MEMORY = {"spark_driver_memory_mb": dg.Field(int, default_value=0, description="Heap of the new driver, until `up`.")}
+
+
+def _restarting(remedy: str, what: str, choices: Mapping[str, dg.Field] | None = None) -> dg.JobDefinition:
+    @dg.op(name=f"{remedy}_now", pool=POOL, description=what, config_schema=choices or {})
     def now(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
         from market_pipeline.local.remedies import mend
 
+        chosen = {name: value for name, value in context.op_config.items() if value}
         with told_in_one_line():
-            for mended in mend(pipeline.settings(), remedy):
+            for mended in mend(pipeline.settings(), remedy, chosen):
                 _tell(context, mended)
 
     @dg.job(name=remedy, description=what, tags={MAX_RUNTIME: "900", FIRST: "10"})
@@ -57,10 +63,14 @@ def restart_program() -> None:
 
 
 restart_producer = _restarting(
-    "restart_producer", "Restart the producer: what it has received is in the journal, and is sent by the new one."
+    "restart_producer",
+    "Restart the producer, with other symbols if told: what it has received is in the journal, the new one sends it.",
+    SYMBOLS,
 )
 restart_stream = _restarting(
-    "restart_stream", "Restart the Spark stream: it goes on from its checkpoints, the same rows for the same trades."
+    "restart_stream",
+    "Restart the Spark stream, with more memory if told: it goes on from its checkpoints, same trades, same rows.",
+    MEMORY,
 )
 restart_kafka = _restarting(
     "restart_kafka", "Restart Kafka and, when it answers, the producer and the stream; the journal bridges the time."

@@ -33,8 +33,13 @@ class Mended:
         return f"{self.program}: {self.restarted}"
 
 
-def mend(settings: Settings, remedy: str) -> Iterator[Mended]:
+def mend(settings: Settings, remedy: str, values: Mapping[str, object] | None = None) -> Iterator[Mended]:
     """Restart the programs of a remedy, one after the other; a server has to answer before the next one's turn.
+
+    Args:
+        settings: of the pipeline.
+        remedy: one of ``RESTARTS``.
+        values: settings for the new processes of its programs, until the next ``up``.
 
     Raises:
         SupervisorAway: the supervisor does not answer.
@@ -42,10 +47,10 @@ def mend(settings: Settings, remedy: str) -> Iterator[Mended]:
         BrokerUnreachableError, StoreUnreachableError: a server is there and does not answer.
     """
     for program in RESTARTS[remedy]:
-        yield mend_one(settings, program)
+        yield mend_one(settings, program, values)
 
 
-def mend_one(settings: Settings, program: str) -> Mended:
+def mend_one(settings: Settings, program: str, values: Mapping[str, object] | None = None) -> Mended:
     """Restart one program, and see that it answers.
 
     Raises:
@@ -54,7 +59,7 @@ def mend_one(settings: Settings, program: str) -> Mended:
     known = SupervisorClient(settings).processes()
     if program not in known:
         raise StartError(f"there is no program {program!r}; there are {', '.join(known)}")
-    restarted = restart(settings, program)
+    restarted = restart(settings, program, values=values)
     if program in _ANSWERS:
         _ANSWERS[program](settings, ANSWERS_WITHIN_S)
     return Mended(program, restarted)

@@ -4,9 +4,10 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from market_pipeline.local import overrides
 from market_pipeline.local.logs import log_files, tail
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.programs import FINAL_EXITS, every_program
@@ -36,16 +37,29 @@ class Restarted:
         return f"pid {self.before or 'none'} → {self.after}, ready after {self.seconds:.1f} s"
 
 
-def restart(settings: Settings, name: str, clock: Callable[[], float] = time.monotonic) -> Restarted:
+def restart(
+    settings: Settings,
+    name: str,
+    clock: Callable[[], float] = time.monotonic,
+    values: Mapping[str, object] | None = None,
+) -> Restarted:
     """Restart a program that the supervisor has, and return when the new process is ready.
+
+    Args:
+        settings: of the pipeline.
+        name: the program.
+        clock: monotonic seconds.
+        values: settings that the new process has and others have not, until the next ``up``.
 
     Raises:
         SupervisorAway: the supervisor does not answer.
         StartError: the new process ends, or isn't ready in time; with the end of its log.
     """
     client = SupervisorClient(settings)
+    overrides.check(values or {})  # before anything is stopped
     before = client.processes()[name].pid
-    if before is not None and hangs(name, before, read_heartbeat(settings.paths.heartbeat(name)), time.time()):
+    beat = read_heartbeat(settings.paths.heartbeat(name))
+    if not values and before is not None and hangs(name, before, beat, time.time()):
         # it would not hear a polite signal, and all the time that it has to end in would pass; the supervisor starts it
         with contextlib.suppress(ProcessLookupError):
             os.kill(before, signal.SIGKILL)
@@ -53,6 +67,8 @@ def restart(settings: Settings, name: str, clock: Callable[[], float] = time.mon
     else:
         limits = {program.name: program.stop_within_s for program in every_program(settings)}
         client.stop(name, limits[name])
+        if values:
+            overrides.override(settings, name, values)
         began = clock()
         client.start(name)
     return wait_until_ready(settings, name, before, began, clock)

@@ -34,6 +34,7 @@ class FeedStatus:
     name: str | None = None
     connected: bool = False
     symbols: int | None = None
+    symbol_names: list[str] = field(default_factory=list)
     seen: int | None = None
     unseen: list[str] = field(default_factory=list)
     received: int | None = None

@@ -115,6 +115,15 @@ class SupervisorClient:
             if fault.faultCode not in (NOT_RUNNING, BAD_NAME):
                 raise SupervisorAway(f"{name}: {fault.faultString}") from None
 
+    def renew(self, name: str) -> None:
+        """Take in what the configuration file says of a program by now; it must not run."""
+        self._call("reloadConfig")
+        try:
+            self._call("removeProcessGroup", name)
+            self._call("addProcessGroup", name)
+        except xmlrpc.client.Fault as fault:
+            raise SupervisorAway(f"{name}: {fault.faultString}") from None
+
     def shutdown(self) -> None:
         """End the supervisor; it stops what still runs first."""
         self._call("shutdown")

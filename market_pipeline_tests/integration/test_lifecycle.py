@@ -16,7 +16,9 @@ import pytest
 
 from market_pipeline.local.ports import is_free, needed
 from market_pipeline.local.programs import names
+from market_pipeline.local.remedies import mend
 from market_pipeline.local.webserver import daemon_works, serves_page
+from market_pipeline.remedies.stream_reset import plan, reset
 from market_pipeline.settings import LOOPBACK
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.supervision.lock import holder
@@ -138,6 +140,30 @@ def test_restart_gives_a_new_process_and_is_no_failure(pipeline: RunningPipeline
     assert after["state"] == "RUNNING"
     assert after["pid"] != before["pid"]
     assert after["restarts"] == before["restarts"]
+
+
+def test_the_producer_is_restarted_with_other_symbols(pipeline: RunningPipeline) -> None:
+    def subscribed() -> list[str]:
+        names: list[str] = pipeline.status()["feed"]["symbol_names"]
+        return names
+
+    before = subscribed()
+    list(mend(pipeline.settings, "restart_producer", {"symbols": ["AAPL", "BINANCE:BTCUSDT"]}))
+    assert subscribed() == ["AAPL", "BINANCE:BTCUSDT"]
+    pipeline.run("restart", "producer")
+    assert subscribed() == ["AAPL", "BINANCE:BTCUSDT"]  # until the next `up`
+    list(mend(pipeline.settings, "restart_producer", {"symbols": before}))
+    assert subscribed() == before
+
+
+def test_a_stream_that_reads_everything_again_makes_the_same_rows(pipeline: RunningPipeline) -> None:
+    count = pipeline.count("trades_silver")
+    assert sum(plan(pipeline.settings).by_query.values()) > 0
+    done = reset(pipeline.settings)
+    assert (done.put_aside / "trades_silver" / "commits").is_dir()
+    wait_for(lambda: (pipeline.status()["stream"]["lag"] or 10**9) < 200, "the stream to catch up", within_s=240)
+    assert pipeline.count("trades_silver") >= count
+    assert pipeline.reconciled(datetime.now(UTC).date())["clean"]
 
 
 def test_restart_of_an_unknown_service_lists_the_known_ones(pipeline: RunningPipeline) -> None:
