@@ -83,6 +83,11 @@ class Paths:
         return self.root / "bronze"
 
     @property
+    def reports(self) -> Path:
+        """The pages of routine reports."""
+        return self.root / "reports"
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 

@@ -25,7 +25,7 @@ KEEP_FREE_BYTES = 1024**3
 OURS = frozenset(
     {
         *("VERSION", "bronze", "cassandra", "checkpoints", "config", "dagster", "incidents", "java"),
-        *("journal", "kafka", "logs", "run"),
+        *("journal", "kafka", "logs", "reports", "run"),
     }
 )
 """What may be in a data dir that has no ``VERSION`` yet."""

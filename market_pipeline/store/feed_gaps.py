@@ -46,3 +46,15 @@ def gap_spans(session: Session, settings: Settings, symbol: str, days: Sequence[
     for day in days:
         for row in session.execute(ask, (symbol, day)):
             yield row.started_at.replace(tzinfo=UTC), row.ended_at.replace(tzinfo=UTC)
+
+
+def gaps_of_day(session: Session, settings: Settings, day: date) -> Iterator[tuple[datetime, datetime, str, str]]:
+    """Start, end, reason and symbol of each down-time that began on the day, of every symbol there is."""
+    keys = session.execute(f"SELECT DISTINCT symbol, day FROM {settings.keyspace}.feed_gaps")
+    symbols = [row.symbol for row in keys if row.day.date() == day]
+    ask = prepared(
+        session, f"SELECT started_at, ended_at, reason FROM {settings.keyspace}.feed_gaps WHERE symbol = ? AND day = ?"
+    )
+    for symbol in symbols:
+        for row in session.execute(ask, (symbol, day)):
+            yield row.started_at.replace(tzinfo=UTC), row.ended_at.replace(tzinfo=UTC), row.reason, symbol

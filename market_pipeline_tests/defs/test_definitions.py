@@ -19,6 +19,7 @@ ASSETS = {
 }
 EXTERNAL = {"feed_gaps": ("feed", set())}
 """Written by a program and never materialised by Dagster."""
+REPORTS = {"daily_report": ("operations", {"trades_silver", "ohlcv_1m", "feed_gaps"})}
 COLUMNS = {
     "trades_raw": model.TRADE_RECORD,
     "trades_silver": model.TRADES_SILVER,
@@ -41,6 +42,7 @@ SCHEDULES = {
     "archive_every_10_minutes": ("*/10 * * * *", "archive"),
     "daily_checks_after_midnight": ("20 0 * * *", "daily_checks"),
     "daily_gold_after_midnight": ("40 0 * * *", "daily_gold"),
+    "daily_report_after_midnight": ("10 1 * * *", "daily_report"),
     "compact_bronze_schedule": ("25 * * * *", "compact_bronze"),
 }
 
@@ -59,7 +61,7 @@ def test_the_assets_their_groups_and_their_lineage(specs: dict[str, dg.AssetSpec
     found = {
         name: (spec.group_name, {dep.asset_key.to_user_string() for dep in spec.deps}) for name, spec in specs.items()
     }
-    assert found == ASSETS | EXTERNAL
+    assert found == ASSETS | EXTERNAL | REPORTS
 
 
 @pytest.mark.parametrize("name", ASSETS)
@@ -85,7 +87,7 @@ def test_what_a_program_keeps_by_itself_is_described_and_not_materialised(
             column.name for column in model.FEED_GAPS
         }
     everything = dg.AssetSelection.from_string("*").resolve(loaded.resolve_asset_graph())
-    assert {key.to_user_string() for key in everything} == ASSETS.keys()
+    assert {key.to_user_string() for key in everything} == (ASSETS | REPORTS).keys()
 
 
 @pytest.mark.parametrize("name", ASSETS)

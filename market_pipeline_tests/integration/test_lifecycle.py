@@ -163,7 +163,7 @@ def test_a_stream_that_reads_everything_again_makes_the_same_rows(pipeline: Runn
     assert (done.put_aside / "trades_silver" / "commits").is_dir()
     wait_for(lambda: (pipeline.status()["stream"]["lag"] or 10**9) < 200, "the stream to catch up", within_s=240)
     assert pipeline.count("trades_silver") >= count
-    assert pipeline.reconciled(datetime.now(UTC).date())["clean"]
+    assert pipeline.reconciled(str(datetime.now(UTC).date()))["clean"]
 
 
 def test_restart_of_an_unknown_service_lists_the_known_ones(pipeline: RunningPipeline) -> None:

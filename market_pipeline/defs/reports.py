@@ -1,0 +1,71 @@
+"""The runbook's checklists as report assets: each run looks at every box and leaves a page."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from market_pipeline.defs.description import OWNERS
+from market_pipeline.defs.failures import told_in_one_line
+from market_pipeline.defs.partitions import DAILY, days_of
+from market_pipeline.defs.resources import PipelineResource
+from market_pipeline.defs.schedules import MAX_RUNTIME
+
+if TYPE_CHECKING:
+    from market_pipeline.routine.report import Report
+    from market_pipeline.settings import Settings
+
+GROUP = "operations"
+
+
+@dg.asset(
+    group_name=GROUP,
+    deps=["trades_silver", "ohlcv_1m", "feed_gaps"],
+    partitions_def=DAILY,
+    kinds={"report"},
+    owners=OWNERS,
+    description="The runbook's daily checks of a UTC day that is over: a page with tables and charts.",
+)
+def daily_report(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
+    from market_pipeline.routine.daily import daily_report as report_of
+
+    with told_in_one_line():
+        settings = pipeline.settings()
+        for day in days_of(context):
+            report = report_of(settings, day, datetime.now(UTC), context.log.info)
+            _tell(context, settings, report, f"daily/{day}", str(day))
+
+
+def _tell(
+    context: dg.AssetExecutionContext, settings: "Settings", report: "Report", name: str, partition: str | None = None
+) -> None:
+    from market_pipeline.routine.page import keep
+
+    path = keep(settings, name, report)
+    metadata = {
+        "report": dg.MetadataValue.md(report.markdown()),
+        "page": dg.MetadataValue.path(str(path)),
+        "needs a person": dg.MetadataValue.int(len(report.attention)),
+        **{box: dg.MetadataValue.text(found.text) for box, (_, found) in report.findings.items()},
+    }
+    context.add_asset_metadata(metadata, partition_key=partition)
+
+
+daily_report_job = dg.define_asset_job(
+    "daily_report",
+    selection=dg.AssetSelection.assets("daily_report"),
+    tags={MAX_RUNTIME: "7200"},
+    description="Fill in the runbook's daily checklist.",
+)
+
+
+@dg.schedule(
+    job=daily_report_job,
+    cron_schedule="10 1 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="At 01:10 UTC, when the day before is checked and built.",
+)
+def daily_report_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+    day: date = (context.scheduled_execution_time.astimezone(UTC) - timedelta(days=1)).date()
+    return dg.RunRequest(run_key=str(day), partition_key=str(day))
