@@ -51,8 +51,8 @@ def _tell(
     context.add_asset_metadata(metadata, partition_key=partition)
 
 
-daily_report_job = dg.define_asset_job(
-    "daily_report",
+daily_routine = dg.define_asset_job(
+    "daily_routine",
     selection=dg.AssetSelection.assets("daily_report"),
     tags={MAX_RUNTIME: "7200"},
     description="Fill in the runbook's daily checklist.",
@@ -60,12 +60,12 @@ daily_report_job = dg.define_asset_job(
 
 
 @dg.schedule(
-    job=daily_report_job,
+    job=daily_routine,
     cron_schedule="10 1 * * *",
     execution_timezone="UTC",
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="At 01:10 UTC, when the day before is checked and built.",
 )
-def daily_report_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+def daily_routine_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
     day: date = (context.scheduled_execution_time.astimezone(UTC) - timedelta(days=1)).date()
     return dg.RunRequest(run_key=str(day), partition_key=str(day))

@@ -42,7 +42,7 @@ SCHEDULES = {
     "archive_every_10_minutes": ("*/10 * * * *", "archive"),
     "daily_checks_after_midnight": ("20 0 * * *", "daily_checks"),
     "daily_gold_after_midnight": ("40 0 * * *", "daily_gold"),
-    "daily_report_after_midnight": ("10 1 * * *", "daily_report"),
+    "daily_routine_after_midnight": ("10 1 * * *", "daily_routine"),
     "compact_bronze_schedule": ("25 * * * *", "compact_bronze"),
 }
 
