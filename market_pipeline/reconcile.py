@@ -19,7 +19,7 @@ from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.retention import has_forgotten
 from market_pipeline.feed.journal.segment import list_segments
 from market_pipeline.feed.normalise import trades_of
-from market_pipeline.model import RejectedTrade, Trade, decode, trade_id
+from market_pipeline.model import RejectedTrade, Trade, decode, is_probe, trade_id
 from market_pipeline.quality.ledger import (
     BarMismatch,
     Cell,
@@ -225,8 +225,10 @@ def _received(settings: Settings) -> Iterator[Sighting]:
 
 
 def decoded(values: Iterable[bytes]) -> Iterator[Trade]:
-    """The trades among a topic's values; what is not a trade is the dead letters' business."""
+    """The trades among a topic's values, probes left out; what is not a trade is the dead letters' business."""
     for value in values:
+        if is_probe(value):
+            continue
         try:
             yield decode(value)
         except RejectedTrade:

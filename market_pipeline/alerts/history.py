@@ -4,10 +4,10 @@ from pathlib import Path
 
 from market_pipeline.alerts.database import Database
 
-LAG, DISK = "lag", "disk"
-KEPT_S = {LAG: 86_400.0, DISK: 45 * 86_400.0}
+LAG, DISK, DELAY = "lag", "disk", "delay"
+KEPT_S = {LAG: 8 * 86_400.0, DISK: 45 * 86_400.0, DELAY: 45 * 86_400.0}
 """How long each series is kept, seconds."""
-EVERY_S = {LAG: 0.0, DISK: 1_800.0}
+EVERY_S = {LAG: 0.0, DISK: 1_800.0, DELAY: 300.0}
 """How far apart what is kept is, at least, seconds."""
 
 

@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 from market_pipeline.alerts.delivery import Courier, Routing
 from market_pipeline.alerts.healing import Attempt
-from market_pipeline.alerts.history import DISK, LAG, History
+from market_pipeline.alerts.history import DELAY, DISK, LAG, History
 from market_pipeline.alerts.incident import Transition
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.look import Look, Runs
 from market_pipeline.alerts.lookout import look
 from market_pipeline.alerts.outbox import Outbox
 from market_pipeline.alerts.rulebook import RULES, judge
+from market_pipeline.alerts.rules.high_latency import percentile
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.slack import Slack
 from market_pipeline.settings import Settings
@@ -56,6 +57,8 @@ def with_history(found: Look, history: History) -> Look:
         history.remember(LAG, found.now, found.snapshot.stream.lag)
     if found.disk is not None:
         history.remember(DISK, found.now, found.disk.used)
+    if found.delays_s:
+        history.remember(DELAY, found.now, percentile(found.delays_s, 0.95))
     return replace(
         found,
         lags=history.since(LAG, found.now - LAGS_OVER_S),

@@ -3,17 +3,25 @@
 from datetime import UTC, date, datetime
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from market_pipeline.bronze.archive import bronze_files
+from market_pipeline.model import PROBE_RECORD_BEGINS
 from market_pipeline.settings import Settings
 from market_pipeline.stream.parsing import parse, valid
 from market_pipeline.stream.transforms import unique
 
 
 def records_of_day(spark: SparkSession, settings: Settings, day: date) -> DataFrame | None:
-    """What came over Kafka for the day (column ``value``), None when nothing did. Use it within ``archive.reading``."""
+    """What came over Kafka for the day (column ``value``), probes left out; None when nothing did.
+
+    Use it within ``archive.reading``.
+    """
     files = [str(path) for path in bronze_files(settings, day)]
-    return spark.read.parquet(*files).select("value") if files else None
+    if not files:
+        return None
+    probe = F.col("value").cast("string").startswith(PROBE_RECORD_BEGINS.decode())
+    return spark.read.parquet(*files).select("value").where(~F.coalesce(probe, F.lit(False)))
 
 
 def trades_of_day(spark: SparkSession | None, settings: Settings, day: date) -> DataFrame | None:

@@ -21,6 +21,7 @@ COMMANDS = {
     "status": ("status", "One screen: processes, feed, Kafka, stream, Cassandra."),
     "query": ("query", "Run one CQL statement; a table or exact JSON."),
     "reconcile": ("reconcile", "Compare received = produced = bronze = silver = bars for a day."),
+    "smoke-test": ("smoke_test", "Send a marked trade over the whole path, and see it at every hop."),
     "doctor": ("doctor", "Check this machine and the pipeline; one line each, with the cure."),
     "incidents": ("incidents", "What is wrong, what was, and what is done about it."),
     "logs": ("lifecycle", "Show or follow the logs of one service or of all."),
@@ -137,7 +138,7 @@ class LazyGroup(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = importlib.import_module(f"market_pipeline.cli.{COMMANDS[cmd_name][0]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return _with_pipeline_options(command)
 
 

@@ -8,6 +8,7 @@ import dagster as dg
 from market_pipeline.defs.description import OWNERS
 from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.partitions import DAILY, days_of
+from market_pipeline.defs.remedies import POOL
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.defs.schedules import MAX_RUNTIME
 
@@ -48,8 +49,41 @@ def _tell(
         "needs a person": dg.MetadataValue.int(len(report.attention)),
         **{box: dg.MetadataValue.text(found.text) for box, (_, found) in report.findings.items()},
     }
-    context.add_asset_metadata(metadata, partition_key=partition)
+    if partition is None:
+        context.add_output_metadata(metadata)
+    else:
+        context.add_asset_metadata(metadata, partition_key=partition)
 
+
+@dg.asset(
+    group_name=GROUP,
+    deps=["trades_silver", "ohlcv_1m"],
+    kinds={"report"},
+    owners=OWNERS,
+    pool=POOL,
+    description="The runbook's weekly checks, smoke test and compaction included: a page with tables and charts.",
+)
+def weekly_report(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
+    from market_pipeline.routine.weekly import weekly_report as report_of
+
+    with told_in_one_line():
+        settings, now = pipeline.settings(), datetime.now(UTC)
+        _tell(context, settings, report_of(settings, now, context.log.info), f"weekly/{now:%G-W%V}")
+
+
+weekly_routine = dg.define_asset_job(
+    "weekly_routine",
+    selection=dg.AssetSelection.assets("weekly_report"),
+    tags={MAX_RUNTIME: "7200"},
+    description="Fill in the runbook's weekly checklist.",
+)
+weekly_routine_on_sunday = dg.ScheduleDefinition(
+    job=weekly_routine,
+    cron_schedule="0 5 * * 0",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="On Sunday at 05:00 UTC, when the stock markets are closed and compaction disturbs nobody.",
+)
 
 daily_routine = dg.define_asset_job(
     "daily_routine",

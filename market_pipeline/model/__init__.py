@@ -4,6 +4,7 @@ Spark's types, the JSON on Kafka and the validation of the feed are made from th
 tested against it. Nothing here does input or output.
 """
 
+from market_pipeline.model.probe import PROBE, PROBE_RECORD_BEGINS, is_probe, probe
 from market_pipeline.model.record import (
     decode,
     encode,
@@ -59,6 +60,8 @@ __all__ = [
     "MAX_WHOLE",
     "OHLCV_1D",
     "OHLCV_1M",
+    "PROBE",
+    "PROBE_RECORD_BEGINS",
     "SYMBOL_DAILY_STATS",
     "TRADES_SILVER",
     "TRADE_RECORD",
@@ -75,7 +78,9 @@ __all__ = [
     "check_volume",
     "decode",
     "encode",
+    "is_probe",
     "parse_json",
+    "probe",
     "spark_ddl",
     "trade_id",
 ]

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
+from market_pipeline.model import PROBE
 from market_pipeline.quality.doubles import Placed
 from market_pipeline.quality.ledger import BarSum, Sighting
 from market_pipeline.settings import Settings
@@ -23,8 +24,9 @@ Partition = tuple[str, datetime]
 
 
 def symbols(session: Session, settings: Settings) -> list[str]:
-    """Every symbol that ever had a price: one row each in ``latest_prices``."""
-    return sorted(row.symbol for row in session.execute(f"SELECT symbol FROM {settings.keyspace}.latest_prices"))
+    """Every symbol that ever had a price, the probe's left out: one row each in ``latest_prices``."""
+    found = session.execute(f"SELECT symbol FROM {settings.keyspace}.latest_prices")
+    return sorted(row.symbol for row in found if row.symbol != PROBE)
 
 
 def silver_counts(

@@ -1,5 +1,7 @@
-"""The disk under an embedded Cassandra, and what its tables and snapshots take of it."""
+"""What takes room on this machine: the disk under an embedded Cassandra, its tables and snapshots, any folder."""
 
+import contextlib
+import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,3 +55,13 @@ def disk(home: Path) -> Disk | None:
             name = f"{keyspace}.{table.partition('-')[0]}"
             tables[name] = tables.get(name, 0) + stat.st_size
     return Disk(usage.total, usage.free, tables, snapshots)
+
+
+def bytes_below(folder: Path) -> int:
+    """The size of all files below a folder; 0 where there is none."""
+    total = 0
+    for parent, _, names in os.walk(folder):  # passes over what it can't read
+        for name in names:
+            with contextlib.suppress(OSError):  # compaction removes files at any moment
+                total += (Path(parent) / name).lstat().st_size
+    return total

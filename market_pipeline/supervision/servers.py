@@ -1,10 +1,7 @@
 """The state of Kafka and Cassandra, asked for directly."""
 
-import contextlib
-import os
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from cassandra.cluster import Session
 from confluent_kafka import KafkaException
@@ -15,6 +12,7 @@ from market_pipeline.broker.topics import TopicError
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
 from market_pipeline.store.newest import newest_received_at
+from market_pipeline.supervision.disk import bytes_below
 from market_pipeline.unanswered import listens
 
 RATE_OVER_S = 60
@@ -73,7 +71,7 @@ def kafka_status(settings: Settings) -> KafkaStatus:
 
 def cassandra_status(settings: Settings) -> CassandraStatus:
     """Whether it answers, how new its newest trade is, and how much disk it has."""
-    disk = round(_bytes_below(settings.paths.cassandra) / 1e6, 1) if settings.embedded_cassandra else None
+    disk = round(bytes_below(settings.paths.cassandra) / 1e6, 1) if settings.embedded_cassandra else None
     try:
         with connect(settings, timeout_s=REQUEST_WITHIN_S) as session:
             row = session.execute("SELECT release_version FROM system.local").one()
@@ -88,12 +86,3 @@ def _newest_trade_age_s(session: Session, settings: Settings) -> float | None:
     except STORE_ERRORS:  # it answers, but has no tables yet
         return None
     return None if newest is None else round(max(0.0, time.time() - newest.timestamp()), 3)
-
-
-def _bytes_below(folder: Path) -> int:
-    total = 0
-    for parent, _, names in os.walk(folder):  # passes over what it can't read
-        for name in names:
-            with contextlib.suppress(OSError):  # compaction removes files at any moment
-                total += (Path(parent) / name).lstat().st_size
-    return total

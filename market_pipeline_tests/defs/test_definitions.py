@@ -19,7 +19,10 @@ ASSETS = {
 }
 EXTERNAL = {"feed_gaps": ("feed", set())}
 """Written by a program and never materialised by Dagster."""
-REPORTS = {"daily_report": ("operations", {"trades_silver", "ohlcv_1m", "feed_gaps"})}
+REPORTS = {
+    "daily_report": ("operations", {"trades_silver", "ohlcv_1m", "feed_gaps"}),
+    "weekly_report": ("operations", {"trades_silver", "ohlcv_1m"}),
+}
 COLUMNS = {
     "trades_raw": model.TRADE_RECORD,
     "trades_silver": model.TRADES_SILVER,
@@ -43,6 +46,7 @@ SCHEDULES = {
     "daily_checks_after_midnight": ("20 0 * * *", "daily_checks"),
     "daily_gold_after_midnight": ("40 0 * * *", "daily_gold"),
     "daily_routine_after_midnight": ("10 1 * * *", "daily_routine"),
+    "weekly_routine_schedule": ("0 5 * * 0", "weekly_routine"),
     "compact_bronze_schedule": ("25 * * * *", "compact_bronze"),
 }
 

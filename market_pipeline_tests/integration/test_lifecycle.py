@@ -18,7 +18,10 @@ from market_pipeline.local.ports import is_free, needed
 from market_pipeline.local.programs import names
 from market_pipeline.local.remedies import mend
 from market_pipeline.local.webserver import daemon_works, serves_page
+from market_pipeline.model import PROBE
 from market_pipeline.remedies.stream_reset import plan, reset
+from market_pipeline.routine.daily import daily_report
+from market_pipeline.routine.weekly import weekly_report
 from market_pipeline.settings import LOOPBACK
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.supervision.lock import holder
@@ -130,6 +133,31 @@ def test_reconcile_beside_the_running_simulator_agrees(pipeline: RunningPipeline
     today = datetime.now(UTC).date().isoformat()
     done = pipeline.run("reconcile", "--day", today, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_marked_trade_is_seen_at_every_hop_and_leaves_nothing_behind(pipeline: RunningPipeline) -> None:
+    hops = json.loads(pipeline.run("smoke-test", "--json").stdout)
+    assert {hop["name"]: hop["fine"] for hop in hops} == dict.fromkeys(
+        ("feed", "kafka", "silver", "latest price", "bar", "bronze", "removed", "dagster"), True
+    )
+    assert "8 hops seen" in pipeline.run("smoke-test").stdout  # the one before it hides nothing
+    for table in ("latest_prices", "trades_silver", "ohlcv_1m"):
+        assert PROBE not in {row["symbol"] for row in pipeline.rows(f"SELECT symbol FROM market_data.{table}")}
+    assert pipeline.reconciled(str(datetime.now(UTC).date()))["clean"]
+
+
+def test_the_daily_and_the_weekly_report_look_at_every_box(pipeline: RunningPipeline) -> None:
+    now = datetime.now(UTC)
+    daily = daily_report(pipeline.settings, now.date(), now)
+    told = {name: found.fine for name, (_, found) in daily.findings.items()}
+    assert told["reconciled"] is told["recent-data"] is told["disk-forecast"] is True
+    assert told["overnight-alerts"] is not None
+    assert "| silver |" in daily.markdown()
+    weekly = weekly_report(pipeline.settings, now)
+    found = {name: found for name, (_, found) in weekly.findings.items()}
+    assert found["smoke-test"].fine is True
+    assert found["tombstones"].fine is not False
+    assert found["dagster-storage"].text.endswith(str(pipeline.settings.paths.dagster))
 
 
 def test_restart_gives_a_new_process_and_is_no_failure(pipeline: RunningPipeline) -> None:

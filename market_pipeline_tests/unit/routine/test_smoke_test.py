@@ -1,0 +1,47 @@
+"""The smoke test where there is nothing to test: a hop says what is missing, and what can not be tried is not tried."""
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from market_pipeline.cli import main
+from market_pipeline.model import PROBE, decode, encode, is_probe, probe, trade_id
+
+
+def test_a_probe_is_a_trade_like_any_other_and_known_by_its_record() -> None:
+    made = probe(1_764_000_000_123_456)
+    assert decode(encode(made)) == made
+    assert (made.symbol, made.trade_id) == (PROBE, trade_id(1_764_000_000_123_456, 0))
+    assert is_probe(encode(made))
+    assert not is_probe(encode(made).replace(PROBE.encode(), b"AAPL"))
+    assert not is_probe(b"")
+
+
+@pytest.fixture
+def nothing(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port}")
+    monkeypatch.setenv("CASSANDRA_CONTACT_POINTS", "127.0.0.1")
+    monkeypatch.setenv("CASSANDRA_PORT", str(free_port))
+    monkeypatch.setattr("market_pipeline.routine.smoke_test.WITHIN_S", 1.0)
+
+
+def test_with_nothing_there_each_hop_says_so_and_the_way_is_not_tried(nothing: None) -> None:
+    answer = CliRunner().invoke(main, ["smoke-test", "-v"])
+    assert answer.exit_code == 1
+    lines = [line.split()[:2] for line in answer.stdout.splitlines()]
+    assert lines[:2] == [["FAIL", "feed"], ["FAIL", "kafka"]]
+    assert ["FAIL", "cassandra"] in lines
+    for hop in ("silver", "bar", "bronze"):
+        assert ["–", hop] in lines
+    assert answer.stderr.startswith("error: feed: the producer does not run")
+    assert len(answer.stderr.splitlines()) == 1
+
+
+def test_as_json_it_is_one_array(nothing: None) -> None:
+    answer = CliRunner().invoke(main, ["smoke-test", "--json"])
+    told = {hop["name"]: hop["fine"] for hop in json.loads(answer.stdout)}
+    assert told["feed"] is told["kafka"] is False
+    assert told["silver"] is None
