@@ -137,6 +137,15 @@ class Ledger:
             rows = connection.execute("SELECT document FROM incident WHERE opened_at >= ? ORDER BY since DESC", (at,))
             return [incident_from(document) for (document,) in rows]
 
+    def first(self, change: str, since: float) -> dict[str, float]:
+        """When each incident first had such a change at ``since`` (epoch seconds) or later, by its id."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT incident, min(at) FROM transition WHERE change = ? AND at >= ? GROUP BY incident",
+                (change, since),
+            )
+            return {incident: float(at) for incident, at in rows}
+
     def show(self, incident: str) -> tuple[Incident, list[Entry]]:
         """An incident by its id or the beginning of it, and its history in order.
 

@@ -71,6 +71,35 @@ def weekly_report(context: dg.AssetExecutionContext, pipeline: PipelineResource)
         _tell(context, settings, report_of(settings, now, context.log.info), f"weekly/{now:%G-W%V}")
 
 
+@dg.asset(
+    group_name=GROUP,
+    deps=["trades_silver", "ohlcv_1m"],
+    kinds={"report"},
+    owners=OWNERS,
+    description="The runbook's monthly checks: versions, the key, what each rule fired on, how soon people answered.",
+)
+def monthly_report(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:
+    from market_pipeline.routine.monthly import monthly_report as report_of
+
+    with told_in_one_line():
+        settings, now = pipeline.settings(), datetime.now(UTC)
+        _tell(context, settings, report_of(settings, now, context.log.info), f"monthly/{now:%Y-%m}")
+
+
+monthly_routine = dg.define_asset_job(
+    "monthly_routine",
+    selection=dg.AssetSelection.assets("monthly_report"),
+    tags={MAX_RUNTIME: "3600"},
+    description="Fill in the runbook's monthly checklist.",
+)
+monthly_routine_on_the_first = dg.ScheduleDefinition(
+    job=monthly_routine,
+    cron_schedule="0 6 1 * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="On the first of the month at 06:00 UTC.",
+)
+
 weekly_routine = dg.define_asset_job(
     "weekly_routine",
     selection=dg.AssetSelection.assets("weekly_report"),

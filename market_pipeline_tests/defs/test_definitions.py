@@ -22,6 +22,7 @@ EXTERNAL = {"feed_gaps": ("feed", set())}
 REPORTS = {
     "daily_report": ("operations", {"trades_silver", "ohlcv_1m", "feed_gaps"}),
     "weekly_report": ("operations", {"trades_silver", "ohlcv_1m"}),
+    "monthly_report": ("operations", {"trades_silver", "ohlcv_1m"}),
 }
 COLUMNS = {
     "trades_raw": model.TRADE_RECORD,
@@ -47,6 +48,7 @@ SCHEDULES = {
     "daily_gold_after_midnight": ("40 0 * * *", "daily_gold"),
     "daily_routine_after_midnight": ("10 1 * * *", "daily_routine"),
     "weekly_routine_schedule": ("0 5 * * 0", "weekly_routine"),
+    "monthly_routine_schedule": ("0 6 1 * *", "monthly_routine"),
     "compact_bronze_schedule": ("25 * * * *", "compact_bronze"),
 }
 
