@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -82,12 +82,17 @@ def _newest_release(cache: Path) -> Callable[[str, str], str | None]:
         try:
             project = context.project(group, artifact)
             project.update()
-            release = project.release
+            return newest_final(project.versions())
         except Exception:  # requests, urllib3 and jgo each have their own
             return None
-        return str(release) if release else None
 
     return ask
+
+
+def newest_final(versions: Iterable[str]) -> str | None:
+    """The highest of the versions that are no tries of what is to come, such as ``6.0-alpha2``."""
+    final = [version for version in map(str, versions) if re.fullmatch(r"\d+(\.\d+)*", version)]
+    return max(final, key=lambda version: tuple(map(int, version.split("."))), default=None)
 
 
 def _canonical(name: str) -> str:

@@ -12,7 +12,7 @@ from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.routine import monthly
 from market_pipeline.routine.alert_review import responses, review
-from market_pipeline.routine.versions import RegistryAway, Version, jar_versions, python_versions
+from market_pipeline.routine.versions import RegistryAway, Version, jar_versions, newest_final, python_versions
 from market_pipeline.settings import Settings
 
 T0 = 1_800_000_000.0
@@ -91,6 +91,11 @@ def test_versions_of_ours_are_told_and_not_those_of_others() -> None:
     assert jars["kafka_2.13"] == Version("kafka_2.13", "jar", jars["kafka_2.13"].used, "9")
     assert jars["cassandra-all"].newest is None
     assert not jars["cassandra-all"].behind
+
+
+def test_what_is_only_tried_out_is_not_the_newest() -> None:
+    assert newest_final(["5.0.9", "6.0-alpha2", "5.0.10", "6.0-rc1"]) == "5.0.10"
+    assert newest_final(["1.0-M1"]) is None
 
 
 def test_a_registry_that_is_away_makes_up_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
