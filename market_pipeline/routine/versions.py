@@ -82,7 +82,7 @@ def _newest_release(cache: Path) -> Callable[[str, str], str | None]:
         try:
             project = context.project(group, artifact)
             project.update()
-            return newest_final(project.versions())
+            return newest_final(project.metadata.versions)
         except Exception:  # requests, urllib3 and jgo each have their own
             return None
 
@@ -91,7 +91,7 @@ def _newest_release(cache: Path) -> Callable[[str, str], str | None]:
 
 def newest_final(versions: Iterable[str]) -> str | None:
     """The highest of the versions that are no tries of what is to come, such as ``6.0-alpha2``."""
-    final = [version for version in map(str, versions) if re.fullmatch(r"\d+(\.\d+)*", version)]
+    final = [version for version in versions if re.fullmatch(r"\d+(\.\d+)*", version)]
     return max(final, key=lambda version: tuple(map(int, version.split("."))), default=None)
 
 
