@@ -162,6 +162,23 @@ def delete_topic(settings: Settings, name: str) -> None:
         raise TopicError(f"topic {name} was not deleted: {error.args[0].str()}") from None
 
 
+def topic_configuration(settings: Settings, name: str) -> dict[str, str]:
+    """A topic's configuration as Kafka has it, its own defaults included.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic.
+    """
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+    try:
+        entries = admin(settings).describe_configs([resource], request_timeout=TIMEOUT_S)[resource].result()
+    except KafkaException as error:
+        if is_silence(error):
+            raise BrokerUnreachableError(settings, error) from None
+        raise TopicError(f"topic {name} tells no configuration: {reason(error)}") from None
+    return {key: str(entry.value) for key, entry in entries.items()}
+
+
 def wait_for_kafka(settings: Settings, timeout_s: float) -> None:
     """Return when the broker answers a metadata request.
 

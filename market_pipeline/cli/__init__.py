@@ -29,6 +29,7 @@ COMMANDS = {
     "init": ("lifecycle", "Create the topics and tables that are missing."),
     "topics": ("broker", "List, create or delete Kafka topics."),
     "groups": ("broker", "List or describe Kafka consumer groups."),
+    "tune": ("tune", "Performance parameters, as the servers really have them."),
     "cqlsh": ("query", "A CQL prompt, or one statement with -e."),
     "nodetool": ("nodetool", "Cassandra's nodetool: status, info, tablestats, compact, cleanup, …"),
     "archive": ("archive", "Archive new records of trades_raw to Parquet (bronze)."),

@@ -1,0 +1,135 @@
+"""What the running servers have of the table's parameters, asked of themselves and not of our settings."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import psutil
+
+from market_pipeline.broker.offsets import end_offsets
+from market_pipeline.broker.topics import topic_configuration
+from market_pipeline.settings import Settings
+from market_pipeline.store.cluster import connect
+from market_pipeline.supervision.lock import holder
+
+HOUR_MS = 3_600_000
+MIGRATIONS = "schema_migrations"
+"""Written once: it has no tombstones."""
+_UNITS_MB = {"k": 1 / 1024, "m": 1, "g": 1024}
+
+
+class NotReadable(Exception):
+    """The value can't be read from here; one line with the reason."""
+
+
+def read_back(settings: Settings) -> dict[str, Callable[[], int]]:
+    """How each parameter is read, by its name.
+
+    Where it can't be, it raises ``NotReadable``, ``BrokerUnreachableError``, ``TopicError`` or one of ``STORE_ERRORS``.
+    """
+    shuffle = "spark.sql.shuffle.partitions"
+    return {
+        "num.partitions": lambda: len(end_offsets(settings, settings.topic)),
+        "log.retention.hours": lambda: int(topic_configuration(settings, settings.topic)["retention.ms"]) // HOUR_MS,
+        "spark.executor.memory": lambda: heap_mb(stream_command(settings)),
+        shuffle: lambda: int(configured(stream_command(settings), shuffle)),
+        "MAX_HEAP_SIZE": lambda: heap_mb(command_of(settings, "cassandra")),
+        "gc_grace_seconds": lambda: gc_grace_s(settings),
+    }
+
+
+def heap_mb(command: Iterable[str]) -> int:
+    """The largest heap that a JVM's command line allows, MB.
+
+    Raises:
+        NotReadable: it tells none.
+    """
+    for argument in command:
+        found = re.fullmatch(r"-Xmx(\d+)([kmgKMG])", argument)
+        if found:
+            return round(int(found[1]) * _UNITS_MB[found[2].lower()])
+    raise NotReadable("its command line tells no -Xmx")
+
+
+def configured(command: Sequence[str], name: str) -> str:
+    """The value of a ``--conf`` of Spark's command line.
+
+    Raises:
+        NotReadable: it has none of that name.
+    """
+    for argument in command:
+        key, _, value = argument.partition("=")
+        if key == name:
+            return value
+    raise NotReadable(f"its command line tells no {name}")
+
+
+def stream_command(settings: Settings) -> list[str]:
+    """The command line of the running stream's JVM.
+
+    Raises:
+        NotReadable: it does not run here.
+    """
+    return _jvm_below(settings, "stream")
+
+
+def command_of(settings: Settings, program: str) -> list[str]:
+    """The command line of a running server's JVM, what its ``@`` files hold included.
+
+    Raises:
+        NotReadable: it does not run here.
+    """
+    pid = holder(settings.paths.lock(program))
+    if pid is None:
+        raise NotReadable(f"{program} does not run here")
+    command = _command(pid, program)
+    return [part for each in command for part in (_file(each) if each.startswith("@") else [each])]
+
+
+def gc_grace_s(settings: Settings) -> int:
+    """The longest of the pipeline's tables of trades and bars.
+
+    Raises:
+        NotReadable: there are no tables.
+        any of ``STORE_ERRORS``: Cassandra fails.
+    """
+    query = "SELECT table_name, gc_grace_seconds FROM system_schema.tables WHERE keyspace_name = %s"
+    with connect(settings) as session:
+        rows = session.execute(query, (settings.keyspace,))
+        found = [int(row.gc_grace_seconds) for row in rows if row.table_name != MIGRATIONS]
+    if not found:
+        raise NotReadable(f"keyspace {settings.keyspace} has no tables")
+    return max(found)
+
+
+def differing(values: Mapping[str, int], have: Mapping[str, int | str]) -> list[str]:
+    """The names of which the servers have another value than the profile; what can't be read is none. Pure."""
+    return [name for name, wanted in values.items() if isinstance(have.get(name), int) and have[name] != wanted]
+
+
+def _jvm_below(settings: Settings, program: str) -> list[str]:
+    pid = holder(settings.paths.lock(program))
+    if pid is None:
+        raise NotReadable(f"{program} does not run here")
+    try:
+        for child in psutil.Process(pid).children():
+            command = child.cmdline()
+            if command and command[0].endswith("java"):
+                return command
+    except psutil.Error:
+        pass
+    raise NotReadable(f"{program} has no JVM yet")
+
+
+def _command(pid: int, program: str) -> list[str]:
+    try:
+        return psutil.Process(pid).cmdline()
+    except psutil.Error:
+        raise NotReadable(f"{program} does not run here") from None
+
+
+def _file(argument: str) -> list[str]:
+    try:
+        return [part.strip('"') for part in Path(argument[1:]).read_text(encoding="utf-8").split()]
+    except OSError:
+        return []
