@@ -1,6 +1,9 @@
 """``topics`` and ``groups``: the runbook's Kafka commands, on the embedded broker or on a configured one."""
 
 import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from itertools import islice
 
 import click
 from rich.table import Table
@@ -9,6 +12,8 @@ from rich.text import Text
 from market_pipeline.broker import offsets as broker_offsets
 from market_pipeline.broker import topics as broker_topics
 from market_pipeline.broker.client import BrokerUnreachableError
+from market_pipeline.broker.offsets import end_offsets
+from market_pipeline.broker.records import Record, read_topic
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.terminal import console
 from market_pipeline.settings import Settings
@@ -19,11 +24,12 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def topics() -> None:
-    """List, create or delete Kafka topics.
+    """List, read, create or delete Kafka topics.
 
     \b
     Examples:
       market-pipeline topics list
+      market-pipeline topics read trades_raw
       market-pipeline topics create new_topic --partitions 6
       market-pipeline topics delete old_topic
     """
@@ -59,6 +65,43 @@ def list_(internal: bool, as_json: bool) -> None:
             continue
         table.add_row(topic.name, str(topic.partitions), str(topic.replication), f"{sizes[topic.name]:,}")
     console().print(table)
+
+
+@topics.command()
+@click.argument("name")
+@click.option("--max-messages", "-n", default=5, show_default=True, type=click.IntRange(1), help="How many at most.")
+@click.option("--from-beginning", is_flag=True, help="The oldest instead of the newest.")
+def read(name: str, max_messages: int, from_beginning: bool) -> None:
+    """Print a topic's newest records, one JSON object a line.
+
+    \b
+    Examples:
+      market-pipeline topics read trades_raw --max-messages 5
+      market-pipeline topics read trades_dlq --from-beginning | jq .headers.reason
+    """
+    settings = load_settings()
+    try:
+        end = end_offsets(settings, name)
+        start = None if from_beginning else {p: max(0, offset - max_messages) for p, offset in end.items()}
+        records: Iterable[Record] = read_topic(settings, name, start=start, end=end)
+        if not from_beginning:
+            records = sorted(records, key=lambda record: record.timestamp)[-max_messages:]
+        for record in islice(records, max_messages):
+            click.echo(_as_json(record))
+    except ERRORS as error:
+        raise PipelineError(str(error)) from None
+
+
+def _as_json(record: Record) -> str:
+    told = {
+        "partition": record.partition,
+        "offset": record.offset,
+        "time": datetime.fromtimestamp(record.timestamp / 1000, UTC).isoformat(timespec="milliseconds"),
+        "key": record.key.decode("utf-8", "replace") if record.key is not None else None,
+        "value": record.value.decode("utf-8", "replace"),
+        "headers": {header: value.decode("utf-8", "replace") for header, value in record.headers},
+    }
+    return json.dumps(told, ensure_ascii=False)
 
 
 @topics.command()

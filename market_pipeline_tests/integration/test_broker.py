@@ -145,6 +145,20 @@ def test_a_topic_keeps_its_partitions_and_says_so(servers: Settings, caplog: pyt
     assert f"topic {servers.topic} keeps its {servers.kafka_partitions} partitions" in caplog.text
 
 
+def test_a_topic_is_read_from_either_end(servers: Settings, topic: str) -> None:
+    produce(servers, topic, 40)
+    newest = [json.loads(line) for line in run(servers, "topics", "read", topic, "-n", "3").stdout.splitlines()]
+    assert len(newest) == 3
+    assert all(record["headers"]["index"] == record["value"] for record in newest)
+    ends = end_offsets(servers, topic)
+    assert all(record["offset"] >= ends[record["partition"]] - 3 for record in newest)
+    oldest = run(servers, "topics", "read", topic, "-n", "2", "--from-beginning").stdout.splitlines()
+    assert [json.loads(line)["offset"] for line in oldest] == [0, 1]
+    missing = run(servers, "topics", "read", "nothing_here")
+    assert missing.exit_code == 1
+    assert "there is no topic nothing_here" in missing.stderr
+
+
 def test_the_runbooks_topic_commands(servers: Settings) -> None:
     name = f"cli_{uuid.uuid4().hex[:8]}"
     created = run(servers, "topics", "create", name, "--partitions", "6", "--config", "retention.ms=3600000")

@@ -1,0 +1,54 @@
+"""``RUNBOOK.md``: made from the lines and the rules, by ``python -m market_pipeline.runbook.page > RUNBOOK.md``."""
+
+import sys
+from collections.abc import Iterator
+
+from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.runbook.lines import SECTIONS, Line
+
+HEAD = """\
+# Runbook
+
+Made by `python -m market_pipeline.runbook.page`; a test keeps it and the code the same. Each line of the runbook that
+was followed by hand has an id, what does it now, and what to type. A job can also be launched on Dagster's page;
+`dagster job execute` needs the two variables of the README. With a data dir of its own, every command of
+`market-pipeline` takes `--data-dir`.
+"""
+
+
+def page() -> str:
+    """The whole page."""
+    return "\n".join([HEAD, *_sections(), *_rules()]) + "\n"
+
+
+def _sections() -> Iterator[str]:
+    for section in SECTIONS:
+        yield f"## {section.title}"
+        yield ""
+        for line in section.lines:
+            yield from _line(line)
+        yield ""
+
+
+def _line(line: Line) -> Iterator[str]:
+    by = [f"rule `{line.rule}`"] if line.rule else []
+    by += [f"job `{line.job}`"] if line.job else []
+    yield f"- **{line.id}**: {line.does}" + (f" ({', '.join(by)})" if by else "")
+    if line.command is not None:
+        yield ""
+        yield f"      {line.command}"
+        yield ""
+
+
+def _rules() -> Iterator[str]:
+    yield "## What is watched"
+    yield ""
+    yield "| rule | severity | what is wrong | lasts | mended by |"
+    yield "|---|---|---|---|---|"
+    for rule in RULES.values():
+        remedy = f"`{rule.remedy}`" + (", by itself" if rule.heals else "") if rule.remedy else "a person"
+        yield f"| `{rule.id}` | {rule.severity} | {rule.title} | {rule.hold_s:.0f} s | {remedy} |"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(page())

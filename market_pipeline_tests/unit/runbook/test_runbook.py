@@ -1,0 +1,87 @@
+"""Every line of the seed that somebody had to do is done by something that exists, and RUNBOOK.md says which."""
+
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import dagster as dg
+import pytest
+
+from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.cli import main
+from market_pipeline.definitions import defs
+from market_pipeline.runbook.lines import JOB, SECTIONS, Line
+from market_pipeline.runbook.page import page
+
+SEED = Path(__file__).with_name("seed.md").read_text(encoding="utf-8")
+RUNBOOK = Path(__file__).parents[3] / "RUNBOOK.md"
+LINES = [line for section in SECTIONS for line in section.lines]
+HEADINGS = ("| Severity |", "| Parameter |", "|---", "|----")
+
+
+def things_to_do(text: str) -> Iterator[str]:
+    """Each command (continued lines joined, remarks left out), box, alert, symptom and row of a table."""
+    code, command = False, ""
+    for raw in text.splitlines():
+        line = raw.strip()
+        if line.startswith("```"):
+            code = not code
+        elif code:
+            command += line.removesuffix("\\").strip() + " "
+            if not line.endswith("\\"):
+                if command.strip() and not command.startswith("#"):
+                    yield command.strip()
+                command = ""
+        elif line.startswith(("- ", "**Alert**")) or (line.startswith("| ") and not line.startswith(HEADINGS)):
+            yield line
+
+
+def test_every_line_of_the_seed_is_done_by_something() -> None:
+    wanted = Counter(things_to_do(SEED))
+    assert sum(wanted.values()) > 45
+    mapped = Counter(seed for line in LINES for seed in line.seed)
+    assert mapped == wanted
+
+
+def test_ids_are_of_one_line_each() -> None:
+    assert max(Counter(line.id for line in LINES).values()) == 1
+
+
+@pytest.mark.parametrize("line", LINES, ids=lambda line: line.id)
+def test_what_a_line_names_exists(line: Line) -> None:
+    repository = defs().get_repository_def()
+    assert line.command or line.job or line.rule
+    if line.rule is not None:
+        assert line.rule in RULES
+    if line.job is not None:
+        assert isinstance(repository.get_job(line.job), dg.JobDefinition)
+    if line.command is None or line.command.startswith("docker-compose"):
+        return
+    if line.command.startswith(JOB):
+        assert line.command == f"{JOB} {line.job}"
+        return
+    words = shlex.split(line.command)
+    assert words[0] == "market-pipeline"
+    parses(main, words[1:])
+
+
+def parses(command: click.Command, words: list[str]) -> None:
+    """What is typed is what the command takes; nothing is run."""
+    with command.make_context(command.name or "x", list(words), resilient_parsing=False) as context:
+        if isinstance(command, click.Group):
+            _, child, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+            assert child is not None
+            parses(child, rest)
+
+
+def test_the_page_is_the_one_that_the_code_makes() -> None:
+    assert RUNBOOK.read_text(encoding="utf-8") == page(), "python -m market_pipeline.runbook.page > RUNBOOK.md"
+
+
+def test_the_page_names_every_rule_and_line() -> None:
+    text = page()
+    for name in (*RULES, *(line.id for line in LINES)):
+        assert re.search(rf"[`*]{re.escape(name)}[`*]", text), name
