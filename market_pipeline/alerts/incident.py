@@ -88,6 +88,11 @@ class Incident:
         """Open or acked: it is a fact, and not over."""
         return self.state in (State.OPEN, State.ACKED)
 
+    def lasted_s(self, now: float) -> float:
+        """How long it was bad: until the good looks began, else until somebody ended it, else until now."""
+        ends = (self.clear_since, self.resolved_at, now)
+        return max(0.0, next(end for end in ends if end is not None) - self.since)
+
 
 @dataclass(frozen=True)
 class Transition:

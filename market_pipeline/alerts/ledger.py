@@ -96,6 +96,12 @@ class Ledger:
             )
             return due
 
+    def tried(self, incident: str) -> list[tuple[float, str]]:
+        """When which remedy was asked for by itself, of the incident of that id."""
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT at, remedy FROM attempt WHERE incident = ? ORDER BY number", (incident,))
+            return [(float(at), str(remedy)) for at, remedy in rows]
+
     def silence(self, silence: Silence) -> None:
         """Keep a silence."""
         with self._database.changing() as connection:

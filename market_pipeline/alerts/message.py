@@ -15,6 +15,7 @@ from market_pipeline.alerts.severity import Severity
 TEXT_LIMIT, HEADER_LIMIT = 2_900, 150
 SHOWN_EVIDENCE = 8
 
+RESTART_PROGRAM, DEFINITIONS = "restart_program", "market_pipeline.definitions"
 _SIGNS = {Severity.P1: "🔴", Severity.P2: "🟠", Severity.P3: "🟡", Severity.P4: "⚪"}
 _DONE = "✅"
 
@@ -65,7 +66,7 @@ def reply(change: str, text: str, contact: str, at: float) -> Message:
 def _facts(incident: Incident) -> list[tuple[str, str]]:
     facts = [("State", _state(incident)), ("Since", f"{moment(incident.since)} UTC")]
     if incident.resolved_at is not None:
-        facts.append(("Lasted", lasted(incident.resolved_at - incident.since)))
+        facts.append(("Lasted", lasted(incident.lasted_s(incident.resolved_at))))
     else:
         facts.append(("For", incident.severity.contact(incident.level)))
     facts.append(("Subject", escaped(incident.subject)))
@@ -91,8 +92,16 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
 def _what_to_do(incident: Incident, rule: Rule | None, flags: str) -> str:
     commands = [f"market-pipeline incidents ack {incident.id} --by YOU{flags}"] if incident.acked_by is None else []
     commands.append(f"market-pipeline incidents silence {incident.rule} --for 1h --reason WHY{flags}")
-    remedy = f"\nDagster's job `{rule.remedy}` mends it." if rule is not None and rule.remedy else ""
+    remedy = f"\n{escaped(how_to_mend(incident, rule))}" if rule is not None and rule.remedy else ""
     return "```" + "\n".join(map(escaped, commands)) + "```" + remedy
+
+
+def how_to_mend(incident: Incident, rule: Rule) -> str:
+    """What mends it, as a person types it; of a rule that has a remedy."""
+    if rule.remedy == RESTART_PROGRAM:
+        by_itself = " (Dagster's job restart_program does it by itself)" if rule.heals else ""
+        return f"market-pipeline restart {incident.subject}{by_itself}"
+    return f"dagster job execute -m {DEFINITIONS} -j {rule.remedy}"
 
 
 def _origin(incident: Incident, rule: Rule | None) -> str:

@@ -24,7 +24,7 @@ COMMANDS = {
     "smoke-test": ("smoke_test", "Send a marked trade over the whole path, and see it at every hop."),
     "doctor": ("doctor", "Check this machine and the pipeline; one line each, with the cure."),
     "incidents": ("incidents", "What is wrong, what was, and what is done about it."),
-    "logs": ("lifecycle", "Show or follow the logs of one service or of all."),
+    "logs": ("logs", "Show or follow the logs of one service or of all."),
     "restart": ("restart", "Restart one service, and see that it works."),
     "init": ("lifecycle", "Create the topics and tables that are missing."),
     "topics": ("broker", "List, create or delete Kafka topics."),

@@ -13,13 +13,12 @@ from rich.text import Text
 
 from market_pipeline.alerts.incident import Change, Incident, Transition
 from market_pipeline.alerts.ledger import Entry, Ledger, NoSuchIncident
-from market_pipeline.alerts.message import lasted, moment, title
+from market_pipeline.alerts.message import how_to_mend, lasted, moment, title
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.kept_incidents import kept_ledger, tell_when_judged
 from market_pipeline.cli.silences import silence, silences, unsilence
 from market_pipeline.cli.terminal import console
-from market_pipeline.local.programs import DEFINITIONS
 
 SHOWN_DAYS = 30
 T = TypeVar("T")
@@ -59,10 +58,10 @@ def list_(every: bool, as_json: bool) -> None:
         return
     table = Table("id", "severity", "state", "since (UTC)", "lasted", "what")
     for each in found:
-        ended = each.resolved_at or time.time()
+        whole = lasted(each.lasted_s(time.time()))
         table.add_row(
-            *(Text(each.id), each.severity, Text(standing(each)), moment(each.since), lasted(ended - each.since)),
-            Text(f"{title(each, RULES.get(each.rule))}: {each.text}"),
+            *(Text(each.id), each.severity, Text(standing(each)), moment(each.since), whole),
+            Text(f"{title(each, RULES.get(each.rule))}: {'last seen: ' if seems_over(each) else ''}{each.text}"),
         )
     console().print(table)
     tell_when_judged(ledger)
@@ -79,25 +78,28 @@ def show(incident: str, as_json: bool) -> None:
       market-pipeline incidents show kafka-down
     """
     found, history = _asked(lambda ledger: ledger.show(incident))
+    tried = _asked(lambda ledger: ledger.tried(found.id))
     if as_json:
         click.echo(json.dumps(asdict(found) | {"history": [asdict(each) for each in history]}))
         return
     rule = RULES.get(found.rule)
     click.echo(f"{found.id}: {title(found, rule)}")
-    click.echo(f"  {found.severity}, {standing(found)}; {'last seen: ' if found.resolved_at else ''}{found.text}")
+    click.echo(f"  {found.severity}, {standing(found)}; {'last seen: ' if seems_over(found) else ''}{found.text}")
     ended = f", ended by {found.resolved_by}" if found.resolved_by else ""
-    whole = lasted((found.resolved_at or time.time()) - found.since)
+    whole = lasted(found.lasted_s(time.time()))
     click.echo(f"  first seen {moment(found.since)} UTC, lasted {whole}{ended}")
     if rule is not None:
         click.echo(f"  runbook: {rule.runbook}")
     if rule is not None and rule.remedy:
-        click.echo(f"  remedy: Dagster's job {rule.remedy}: dagster job execute -m {DEFINITIONS} -j {rule.remedy}")
+        click.echo(f"  remedy: {how_to_mend(found, rule)}")
     if load_settings().slack_token is None:
         click.echo("  nobody is told, for Slack is not set up (SLACK_BOT_TOKEN)")
     for name, value in found.evidence.items():
         click.echo(f"  {name}: {value if isinstance(value, str) else json.dumps(value)}")
-    for each in history:
-        click.echo(f"  {moment(each.at)}  {sentence(each)}")
+    lines = [(each.at, sentence(each)) for each in history]
+    lines += [(at, f"asked Dagster for a run of {remedy}") for at, remedy in tried]
+    for at, line in sorted(lines, key=lambda each: each[0]):
+        click.echo(f"  {moment(at)}  {line}")
 
 
 @incidents.command()
@@ -124,6 +126,11 @@ def resolve(incident: str, by: str) -> None:
       market-pipeline incidents resolve cassandra-disk
     """
     _act(incident, "ended", lambda ledger: ledger.resolve(incident, by, time.time()))
+
+
+def seems_over(incident: Incident) -> bool:
+    """Whether the last bad look is not the newest one."""
+    return incident.clear_since is not None or not incident.is_active
 
 
 def standing(incident: Incident) -> str:
@@ -154,7 +161,8 @@ def _asked(ask: Callable[[Ledger], T]) -> T:
 def _act(incident: str, done: str, act: Callable[[Ledger], Transition | None]) -> None:
     transition = _asked(act)
     if transition is None:
-        raise PipelineError(f"nothing to do: see `market-pipeline incidents show {incident}`")
+        found, _ = _asked(lambda ledger: ledger.show(incident))
+        raise PipelineError(f"nothing to do: {found.id} is {standing(found)}")
     click.echo(f"{transition.incident.id} is {done}: {transition.incident.text}")
 
 

@@ -1,9 +1,7 @@
-"""``up``, ``down``, ``init`` and ``logs``: the life of a pipeline on this machine."""
+"""``up``, ``down`` and ``init``: the life of a pipeline on this machine."""
 
 import contextlib
-import itertools
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
@@ -17,7 +15,6 @@ from market_pipeline.broker.topics import TopicError, ensure_topics
 from market_pipeline.cli import PipelineError, load_settings, unusable
 from market_pipeline.cli.foreground import watch
 from market_pipeline.cli.start_display import StartDisplay, what_next
-from market_pipeline.local import logs as log_files
 from market_pipeline.local.down import Stopped, bring_down
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
@@ -33,7 +30,6 @@ from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.store.migrate import MigrationError, migrate
 from market_pipeline.supervision.lock import holder
 
-FOLLOW_EVERY_S = 0.25
 START_FAILURES = (
     *(NoJava, UnusablePath, JarError, StartError, SupervisorAway),
     *(BrokerUnreachableError, TopicError, MigrationError, *STORE_ERRORS, OSError),
@@ -224,33 +220,3 @@ def init() -> None:
         raise PipelineError(why(error)) from None
     click.echo(f"topics created: {', '.join(topics) or 'none, all were there'}")
     click.echo(f"migrations applied: {', '.join(migrations) or 'none, all were there'}")
-
-
-@click.command(short_help="show the logs")
-@click.argument("service", required=False)
-@click.option("-f", "--follow", is_flag=True, help="Go on showing what is added; Ctrl-C ends it.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=50, show_default=True, help="Lines of each log.")
-def logs(service: str | None, follow: bool, lines: int) -> None:
-    """Show the end of a service's logs, or of all of them, in order of time.
-
-    \b
-    Examples:
-      market-pipeline logs stream
-      market-pipeline logs -f -n 5
-    """
-    settings = load_settings()
-    known = log_files.services()
-    if service is not None and service not in known:
-        raise PipelineError(f"there is no service {service!r}; there are {', '.join(known)}")
-    files = [(name, file) for name in ([service] if service else known) for file in log_files.log_files(settings, name)]
-    if not any(file.exists() for _, file in files):
-        raise PipelineError(f"no log in {settings.paths.logs}: nothing has run on this data dir")
-    prefix = {name: f"{name:<20}| " if service is None else "" for name, _ in files}
-    followers = log_files.follow(files)
-    for name, line in log_files.interleaved([(name, log_files.tail(file, lines)) for name, file in files]):
-        click.echo(f"{prefix[name]}{line}")
-    with contextlib.suppress(KeyboardInterrupt):
-        for _ in itertools.count() if follow else ():
-            for name, line in log_files.added(followers):
-                click.echo(f"{prefix[name]}{line}")
-            time.sleep(FOLLOW_EVERY_S)

@@ -74,8 +74,9 @@ class Watch:
         """The trades, or None when there are none yet."""
         rows = self._latest_prices()
         first = trade_id(self._since_us, 0)
-        if any(row.trade_id >= first for row in rows):
-            return Seen(sorted(rows, key=lambda row: row.trade_id, reverse=True))
+        new = [row for row in rows if row.trade_id >= first]
+        if new:
+            return Seen(sorted(new, key=lambda row: row.trade_id, reverse=True))
         if self._told_by_stream():  # of a replayed file, the latest prices may be those of an earlier replay
             return Seen(rows)
         return Seen(quiet=True) if self._market_is_quiet() else None

@@ -28,13 +28,13 @@ class FeedStatus:
         journal_error: why frames can't be kept; nothing is received then.
         gaps_waiting: gaps that are not in Cassandra yet.
         gap_since: of a gap that lasts, epoch seconds; ``gap_reason`` says why.
+        symbol_names: what is subscribed.
         clock_is_slow: trades come from the future of this machine's clock.
     """
 
     name: str | None = None
     connected: bool = False
     symbols: int | None = None
-    symbol_names: list[str] = field(default_factory=list)
     seen: int | None = None
     unseen: list[str] = field(default_factory=list)
     received: int | None = None
@@ -51,6 +51,7 @@ class FeedStatus:
     gap_since: float | None = None
     gap_reason: str | None = None
     clock_is_slow: bool | None = None
+    symbol_names: list[str] = field(default_factory=list)
 
 
 _RECKONED = {"name", "connected", "last_received_age_s", "silent_s"}
@@ -125,7 +126,7 @@ def gather(settings: Settings) -> Snapshot:
         supervisor=supervisor,
         processes=processes,
         feed=feed_status(beats["producer"], processes["producer"].pid, now),
-        kafka=answers["kafka"] or KafkaStatus(fault=f"it listens, and is silent for {ANSWER_WITHIN_S} s"),
+        kafka=answers["kafka"] or KafkaStatus(fault=f"it listens, and does not answer within {ANSWER_WITHIN_S} s"),
         stream=stream_status(beats["stream"], processes["stream"].pid, now, stored.newest_trade_age_s),
         cassandra=stored,
         dagster_page=bool(answers["dagster"]),

@@ -70,7 +70,7 @@ def review(
     for incident in incidents:
         by_rule.setdefault(incident.rule, []).append(incident)
     for name, fires in sorted(by_rule.items(), key=lambda each: (-len(each[1]), each[0])):
-        lasted = [each.resolved_at - each.since for each in fires if each.resolved_at is not None]
+        lasted = [each.lasted_s(each.resolved_at) for each in fires if each.resolved_at is not None]
         passing = [each for each in fires if _passed(each, acked)]
         hold_s = rules[name].hold_s if name in rules else 0.0
         yield RuleReview(
@@ -88,7 +88,7 @@ def responses(incidents: Iterable[Incident], acked: Mapping[str, float]) -> Iter
         if not mine:
             continue
         to_ack = [acked[each.id] - each.opened_at for each in mine if each.id in acked and each.opened_at is not None]
-        to_heal = [each.resolved_at - each.since for each in mine if each.resolved_at is not None]
+        to_heal = [each.lasted_s(each.resolved_at) for each in mine if each.resolved_at is not None]
         limit = severity.respond_within_s
         yield Response(
             severity, len(mine), median(to_ack) if to_ack else None, median(to_heal) if to_heal else None,
@@ -108,6 +108,6 @@ def _proposed(passing: Sequence[Incident], fires: int, hold_s: float) -> float |
     if fires < ENOUGH or len(passing) <= MOSTLY * fires:
         return None
     # until it was fine again, and not until that was sure
-    lasted = sorted((each.clear_since or each.since) - each.since for each in passing)
+    lasted = sorted(each.lasted_s(each.since) for each in passing)
     proposed = float(-(-lasted[int(0.9 * (len(lasted) - 1))] // 10) * 10)
     return proposed if proposed > hold_s else None

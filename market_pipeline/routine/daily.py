@@ -68,7 +68,7 @@ def overnight_alerts(settings: Settings, day: date, now: datetime) -> Finding:
             "severity": each.severity,
             "state": each.state,
             "since": moment(each.since),
-            "lasted": lasted((each.resolved_at or now.timestamp()) - each.since),
+            "lasted": lasted(each.lasted_s(now.timestamp())),
             "told": each.withheld or "yes",
             "what": each.text,
         }

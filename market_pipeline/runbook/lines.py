@@ -50,8 +50,8 @@ SECTIONS = (
                 "| High (P2) | 1 hour | Team lead |",
                 "| Medium (P3) | 4 hours | Sprint owner |",
                 "| Low (P4) | Next sprint | Backlog |",
-                does="What nobody takes on in its time goes to the next contact; an ack ends that at once, and one that is "
-                "forgotten is taken back.",
+                does="What nobody takes on in its time goes to the next contact; an ack ends that at once, and one "
+                "that is forgotten is taken back.",
                 command="market-pipeline incidents list",
                 job="monthly_routine",
             ),
@@ -62,8 +62,8 @@ SECTIONS = (
         (
             _line(
                 "zero-trades", "**Alert**: No trades received in the last 10 minutes.",
-                does="Judged each half minute while a subscribed market is in session; tells whether we are deaf or the "
-                "vendor is mute.",
+                does="Judged each half minute while a subscribed market is in session; tells whether we are deaf or "
+                "the vendor is mute.",
                 command="market-pipeline incidents show zero-trades", rule="zero-trades",
             ),
             _line(
@@ -92,7 +92,7 @@ SECTIONS = (
             ),
             _line(
                 "restart-producer", "python -m src.producer.main --symbols AAPL,MSFT,GOOGL",
-                does="A new process, with other symbols if the job's config names them; the journal keeps what was received.",
+                does="A new process, with other symbols if the job's config names them; the journal bridges the time.",
                 command="market-pipeline restart producer", job="restart_producer",
             ),
         ),
@@ -102,7 +102,7 @@ SECTIONS = (
         (
             _line(
                 "high-latency", "**Alert**: End-to-end latency exceeds threshold.",
-                does="95 % of the newest trades took over 10 s, received to written, for a minute; told stage by stage.",
+                does="95 % of the newest trades took over 10 s, received to written, for a minute; by stage.",
                 command="market-pipeline incidents show high-latency", rule="high-latency",
             ),
             _line(
@@ -146,7 +146,7 @@ SECTIONS = (
             _line(
                 "kafka-quorum",
                 'docker-compose exec zookeeper zkCli.sh -server localhost:2181 <<< "ls /brokers/ids"',
-                does="Kafka keeps its own quorum (KRaft), without ZooKeeper; `kafka-down` tells partitions without a leader.",
+                does="Kafka keeps its own quorum (KRaft), without ZooKeeper; `kafka-down` tells missing leaders.",
                 command="market-pipeline topics list",
             ),
             _line(

@@ -72,7 +72,7 @@ def test_an_incident_is_one_thread_that_is_edited_in_place(watch: Watch, slack: 
         "taken on by ann",
         "over",
     ]
-    assert "0:05:10" in str(slack.roots[0]["blocks"])  # how long it lasted
+    assert "0:00:10" in str(slack.roots[0]["blocks"])  # how long it lasted
 
 
 def test_what_is_shown_helps_to_act(watch: Watch, slack: SlackServer) -> None:

@@ -55,7 +55,7 @@ def test_an_incident_is_listed_shown_taken_on_and_ended(run: Run, ledger: Ledger
     assert "is taken on" in run("ack", "cassandra", "--by", "ann").output
     again = run("ack", "cassandra", "--by", "bob")
     assert again.exit_code == 1
-    assert again.output.startswith("error: nothing to do")
+    assert again.output.startswith(f"error: nothing to do: {name} is acked by ann")
     assert "acked by ann" in run("list").output
 
     shown = run("show", "cassandra").output
@@ -141,3 +141,22 @@ def test_a_maintenance_window_begins_later(run: Run, ledger: Ledger) -> None:
     assert "from 2099-01-01 02:00:00 to 2099-01-01 02:30:00 UTC" in answer.output
     assert full(ledger)
     assert "kept back" not in run("list").output
+
+
+def test_what_was_tried_by_itself_is_part_of_the_story(run: Run, ledger: Ledger) -> None:
+    hung = Signal("program-hung", "stream", Verdict.FAULT, "stream (pid 7) last said something 30 s ago")
+    ledger.judge([hung], RULES, time.time())
+    (attempt,) = ledger.attempts(RULES, time.time())
+    assert attempt.remedy == "restart_program"
+    shown = run("show", "program-hung").output
+    assert "remedy: market-pipeline restart stream (Dagster's job restart_program does it by itself)" in shown
+    assert "asked Dagster for a run of restart_program" in shown.splitlines()[-1]
+
+
+def test_what_is_well_again_lasted_until_then(run: Run, ledger: Ledger) -> None:
+    full(ledger, later_s=-600.0)
+    full(ledger, Verdict.FINE, later_s=-500.0)
+    shown = run("show", "cassandra").output
+    assert "lasted 0:01:40" in shown
+    assert "last seen: 85 % used" in shown
+    assert "0:01:40" in run("list").output

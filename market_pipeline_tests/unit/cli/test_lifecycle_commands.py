@@ -165,7 +165,7 @@ def test_the_end_of_following_is_quiet(run: object, tmp_path: Path, monkeypatch:
 
     (tmp_path / "data" / "logs").mkdir(parents=True)
     (tmp_path / "data" / "logs" / "stream.log").write_text("one\n")
-    monkeypatch.setattr("market_pipeline.cli.lifecycle.time.sleep", interrupted)
+    monkeypatch.setattr("market_pipeline.cli.logs.time.sleep", interrupted)
     result = run("logs", "-f", "stream")  # type: ignore[operator]
     assert (result.exit_code, result.output) == (0, "one\n")
 

@@ -61,10 +61,10 @@ def test_trades_of_an_earlier_run_do_not_count(tmp_path: Path) -> None:
     assert watch(tmp_path, row("AAPL", SINCE_US - 1)).look() is None
 
 
-def test_the_newest_come_first(tmp_path: Path) -> None:
+def test_the_newest_come_first_and_none_of_an_earlier_run(tmp_path: Path) -> None:
     seen = watch(tmp_path, row("OLD", SINCE_US - 5), row("A", SINCE_US + 1), row("B", SINCE_US + 2)).look()
     assert seen is not None
-    assert [each.symbol for each in seen.rows] == ["B", "A", "OLD"]
+    assert [each.symbol for each in seen.rows] == ["B", "A"]
 
 
 def test_a_replay_of_old_trades_is_seen_by_the_streams_word(tmp_path: Path, beat: Any) -> None:
