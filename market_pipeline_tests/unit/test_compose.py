@@ -15,7 +15,7 @@ from compose_spec import PyCompose
 
 from market_pipeline.deploy.kafka_tools import TOOLS
 from market_pipeline.layout import Paths, Ports
-from market_pipeline.settings import Settings, _variable
+from market_pipeline.settings import Settings, variable
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "market_pipeline" / "deploy"
@@ -224,7 +224,7 @@ def test_an_image_of_ours_is_built_from_its_stage() -> None:
 
 def test_the_variables_given_to_the_containers_are_settings() -> None:
     ours = re.compile("MARKET_PIPELINE_|FINNHUB_|KAFKA_|CASSANDRA_|SPARK_MASTER")
-    known = {_variable(name) for name in Settings.model_fields} | {"FINNHUB_API_KEY"}
+    known = {variable(name) for name in Settings.model_fields} | {"FINNHUB_API_KEY"}
     given = {name for service in services().values() for name in service["environment"] if ours.match(name)}
     given |= {name for name in re.findall(r"\b([A-Z_]+)=", DOCKERFILE) if ours.match(name)}
     assert given <= known, given - known
