@@ -96,6 +96,12 @@ class Ledger:
             )
             return due
 
+    def is_over(self, incident: str) -> bool:
+        """Whether the incident of that id is resolved; one that there is not is none that needs anything."""
+        with self._database.reading() as connection:
+            row = connection.execute("SELECT state FROM incident WHERE id = ?", (incident,)).fetchone()
+            return row is None or row[0] == State.RESOLVED
+
     def tried(self, incident: str) -> list[tuple[float, str]]:
         """When which remedy was asked for by itself, of the incident of that id."""
         with self._database.reading() as connection:
@@ -138,9 +144,12 @@ class Ledger:
             return list(engine.active(_board(connection)))
 
     def since(self, at: float) -> list[Incident]:
-        """Every incident that was opened at ``at`` (epoch seconds) or later, the newest first."""
+        """Every incident that was opened at ``at`` (epoch seconds) or later, or is not over; the newest first."""
         with self._database.reading() as connection:
-            rows = connection.execute("SELECT document FROM incident WHERE opened_at >= ? ORDER BY since DESC", (at,))
+            rows = connection.execute(
+                "SELECT document FROM incident WHERE opened_at >= ? OR state IN ('open', 'acked') ORDER BY since DESC",
+                (at,),
+            )
             return [incident_from(document) for (document,) in rows]
 
     def first(self, change: str, since: float) -> dict[str, float]:

@@ -92,15 +92,15 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
 def _what_to_do(incident: Incident, rule: Rule | None, flags: str) -> str:
     commands = [f"market-pipeline incidents ack {incident.id} --by YOU{flags}"] if incident.acked_by is None else []
     commands.append(f"market-pipeline incidents silence {incident.rule} --for 1h --reason WHY{flags}")
-    remedy = f"\n{escaped(how_to_mend(incident, rule))}" if rule is not None and rule.remedy else ""
+    remedy = f"\n{escaped(how_to_mend(incident, rule, flags))}" if rule is not None and rule.remedy else ""
     return "```" + "\n".join(map(escaped, commands)) + "```" + remedy
 
 
-def how_to_mend(incident: Incident, rule: Rule) -> str:
-    """What mends it, as a person types it; of a rule that has a remedy."""
+def how_to_mend(incident: Incident, rule: Rule, flags: str = "") -> str:
+    """What mends it, as a person types it; of a rule that has a remedy. ``flags`` name the pipeline."""
     if rule.remedy == RESTART_PROGRAM:
         by_itself = " (Dagster's job restart_program does it by itself)" if rule.heals else ""
-        return f"market-pipeline restart {incident.subject}{by_itself}"
+        return f"market-pipeline restart {incident.subject}{flags}{by_itself}"
     return f"dagster job execute -m {DEFINITIONS} -j {rule.remedy}"
 
 

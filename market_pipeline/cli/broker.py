@@ -138,6 +138,8 @@ def delete(name: str, yes: bool) -> None:
       market-pipeline topics delete old_topic --yes
     """
     settings = load_settings()
+    if name in (settings.topic, settings.dead_letter_topic):
+        raise PipelineError(f"{name} is the pipeline's own, with records that nobody else may have: it is not deleted")
     if not yes:
         click.confirm(f"Delete topic {name} with all its records?", abort=True)
     try:

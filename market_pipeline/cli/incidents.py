@@ -19,6 +19,7 @@ from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.kept_incidents import kept_ledger, tell_when_judged
 from market_pipeline.cli.silences import silence, silences, unsilence
 from market_pipeline.cli.terminal import console
+from market_pipeline.which import where_flags
 
 SHOWN_DAYS = 30
 T = TypeVar("T")
@@ -91,7 +92,7 @@ def show(incident: str, as_json: bool) -> None:
     if rule is not None:
         click.echo(f"  runbook: {rule.runbook}")
     if rule is not None and rule.remedy:
-        click.echo(f"  remedy: {how_to_mend(found, rule)}")
+        click.echo(f"  remedy: {how_to_mend(found, rule, where_flags(load_settings()))}")
     if load_settings().slack_token is None:
         click.echo("  nobody is told, for Slack is not set up (SLACK_BOT_TOKEN)")
     for name, value in found.evidence.items():

@@ -32,7 +32,11 @@ def alerts(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> d
             dg.RunRequest(
                 job_name=attempt.remedy,
                 run_key=attempt.key,
-                run_config={"ops": {f"{attempt.remedy}_now": {"config": {"program": attempt.subject}}}},
+                run_config={
+                    "ops": {
+                        f"{attempt.remedy}_now": {"config": {"program": attempt.subject, "incident": attempt.incident}}
+                    }
+                },
                 tags={"market_pipeline/incident": attempt.incident, "market_pipeline/attempt": str(attempt.number)},
             )
             for attempt in told.attempts

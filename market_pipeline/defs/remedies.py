@@ -46,14 +46,21 @@ class Which(dg.Config):
     """Which program, by its name in `market-pipeline status`."""
 
     program: str
+    incident: str = ""
+    """For which it is done; one that is over meanwhile needs it no more."""
 
 
 @dg.op(pool=POOL, description="Restart one program, also one that hangs.")
 def restart_program_now(context: dg.OpExecutionContext, config: Which, pipeline: PipelineResource) -> None:
+    from market_pipeline.alerts.ledger import Ledger
     from market_pipeline.local.remedies import mend_one
 
+    settings = pipeline.settings()
+    if config.incident and Ledger(settings.paths.incidents).is_over(config.incident):
+        context.log.info(f"{config.incident} is over: {config.program} is left as it is")
+        return
     with told_in_one_line():
-        mended = mend_one(pipeline.settings(), config.program)
+        mended = mend_one(settings, config.program)
     _tell(context, mended)
 
 

@@ -7,10 +7,12 @@ from market_pipeline.defs.remedies import POOL
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.defs.schedules import MAX_RUNTIME
 
+LONG = "maintenance"
+"""The pool of what may take an hour: no restart has to wait for it."""
 DRY = "a dry run: with the config `really: true` it is done"
 
 
-@dg.op(pool=POOL, description="Compact the keyspace and clean it up; refused with the figures where the disk is short.")
+@dg.op(pool=LONG, description="Compact the keyspace and clean it up; refused with the figures where the disk is short.")
 def compact_keyspace_now(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
     from market_pipeline.remedies.compaction import compact
 
@@ -39,7 +41,7 @@ class Replay(dg.Config):
     """Leave out what came before, ISO 8601."""
 
 
-@dg.op(pool=POOL, description="Send again those dead letters that are trades by today's rules.")
+@dg.op(pool=LONG, description="Send again those dead letters that are trades by today's rules.")
 def replay_dead_letters_now(context: dg.OpExecutionContext, config: Replay, pipeline: PipelineResource) -> None:
     from market_pipeline.remedies.dead_letter_replay import epoch_ms, replay
 
@@ -77,8 +79,8 @@ def reset_stream_now(context: dg.OpExecutionContext, config: Really, pipeline: P
         if not config.really:
             context.log.info(DRY)
             return
-        done = reset(settings)
-    context.log.info(f"{done.restarted}; the old checkpoints are {done.put_aside}")
+        done = reset(settings, context.log.info)
+    context.log.info(str(done.restarted))
 
 
 @dg.job(tags={MAX_RUNTIME: "900"}, description="Put the stream's checkpoints aside: the same trades are the same rows.")

@@ -8,7 +8,7 @@ import dagster as dg
 from market_pipeline.defs.description import OWNERS
 from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.partitions import DAILY, days_of
-from market_pipeline.defs.remedies import POOL
+from market_pipeline.defs.repairs import LONG
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.defs.schedules import MAX_RUNTIME
 
@@ -60,7 +60,7 @@ def _tell(
     deps=["trades_silver", "ohlcv_1m"],
     kinds={"report"},
     owners=OWNERS,
-    pool=POOL,
+    pool=LONG,
     description="The runbook's weekly checks, smoke test and compaction included: a page with tables and charts.",
 )
 def weekly_report(context: dg.AssetExecutionContext, pipeline: PipelineResource) -> None:

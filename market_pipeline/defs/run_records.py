@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 LOOK_BACK_S = 2 * 86_400.0
 """A job whose last run is older says nothing of today."""
+BY_HAND_S = 3_600.0
+"""A job without a schedule was asked for by somebody, or by an alert, and is not run again by itself."""
 MOST_RUNS = 500
 LATE_S = 180.0
 """The daemon looks each half minute, and a tick takes its time on a busy machine."""
@@ -28,13 +30,16 @@ def runs_of(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, n
     from market_pipeline.alerts.look import Runs
 
     return Runs(
-        jobs=dict(_jobs(instance, now)),
+        jobs=dict(_jobs(instance, repository, now)),
         checks=dict(_checks(instance, repository)),
         schedules=dict(_schedules(instance, repository, now)),
     )
 
 
-def _jobs(instance: dg.DagsterInstance, now: float) -> Iterator[tuple[str, str | None]]:
+def _jobs(
+    instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, now: float
+) -> Iterator[tuple[str, str | None]]:
+    scheduled = {schedule.job_name for schedule in repository.schedule_defs}
     filters = dg.RunsFilter(statuses=_OVER, updated_after=datetime.fromtimestamp(now - LOOK_BACK_S, UTC))
     seen: set[str] = set()
     for record in instance.get_run_records(filters, limit=MOST_RUNS, order_by="update_timestamp"):
@@ -43,7 +48,11 @@ def _jobs(instance: dg.DagsterInstance, now: float) -> Iterator[tuple[str, str |
             continue
         seen.add(run.job_name)
         failed = run.status is dg.DagsterRunStatus.FAILURE
-        yield run.job_name, f"run {run.run_id[:8]} failed" if failed else None
+        lately = run.job_name in scheduled or record.update_timestamp.timestamp() > now - BY_HAND_S
+        yield run.job_name, f"run {run.run_id[:8]} failed" if failed and lately else None
+    for name in repository.job_names:
+        if name not in seen and not name.startswith(_AD_HOC):
+            yield name, None  # what failed so long ago is nobody's concern any more
 
 
 def _checks(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -> Iterator[tuple[str, str | None]]:
@@ -72,9 +81,10 @@ def _schedules(
                 now - LATE_S, schedule.cron_schedule, schedule.execution_timezone, ascending=False
             )
         )
+        began = getattr(state.instigator_data, "start_timestamp", None) or 0.0
         if ticks[0].status is TickStatus.FAILURE:
             yield schedule.name, "its last tick failed"
-        elif ticks[0].timestamp < due.timestamp():
+        elif began <= due.timestamp() and ticks[0].timestamp < due.timestamp():  # else it was switched on since
             yield schedule.name, f"no tick since that of {due:%Y-%m-%d %H:%M} UTC was due"
         else:
             yield schedule.name, None

@@ -66,11 +66,13 @@ def restart(
         began = clock()
     else:
         limits = {program.name: program.stop_within_s for program in every_program(settings)}
-        client.stop(name, limits[name])
-        if values:
-            overrides.override(settings, name, values)
-        began = clock()
-        client.start(name)
+        try:
+            client.stop(name, limits[name])
+            if values:
+                overrides.override(settings, name, values)
+        finally:  # a program that is left stopped looks like somebody's wish
+            began = clock()
+            client.start(name)
     return wait_until_ready(settings, name, before, began, clock)
 
 

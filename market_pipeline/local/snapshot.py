@@ -126,7 +126,7 @@ def gather(settings: Settings) -> Snapshot:
         supervisor=supervisor,
         processes=processes,
         feed=feed_status(beats["producer"], processes["producer"].pid, now),
-        kafka=answers["kafka"] or KafkaStatus(fault=f"it listens, and does not answer within {ANSWER_WITHIN_S} s"),
+        kafka=answers["kafka"] or KafkaStatus(fault=f"no answer within {ANSWER_WITHIN_S} s"),
         stream=stream_status(beats["stream"], processes["stream"].pid, now, stored.newest_trade_age_s),
         cassandra=stored,
         dagster_page=bool(answers["dagster"]),

@@ -117,10 +117,10 @@ class SupervisorClient:
 
     def renew(self, name: str) -> None:
         """Take in what the configuration file says of a program by now; it must not run."""
-        self._call("reloadConfig")
         try:
-            self._call("removeProcessGroup", name)
-            self._call("addProcessGroup", name)
+            self._call("reloadConfig", within_s=START_WITHIN_S)
+            self._call("removeProcessGroup", name, within_s=START_WITHIN_S)
+            self._call("addProcessGroup", name, within_s=START_WITHIN_S)
         except xmlrpc.client.Fault as fault:
             raise SupervisorAway(f"{name}: {fault.faultString}") from None
 

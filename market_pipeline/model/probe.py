@@ -12,10 +12,17 @@ PROBE_RECORD_BEGINS = f'{{"symbol":"{PROBE}"'.encode()
 """As ``encode`` writes it."""
 
 
-def probe(now_us: int) -> Trade:
-    """The probe of this moment (epoch microseconds)."""
-    one = Decimal(1)
-    return Trade(PROBE, one, one, now_us // 1000, trade_id(now_us, 0), 0, "probe", now_us)
+def probe(now_us: int, newest_ts: int | None = None) -> Trade:
+    """The probe of this moment.
+
+    Args:
+        now_us: the moment, epoch microseconds.
+        newest_ts: event time of the newest trade so far, epoch milliseconds. The probe is no newer: one watermark over
+            all symbols decides which trade is too late for its bar, and a feed that plays old trades has old times.
+    """
+    one, now_ms = Decimal(1), now_us // 1000
+    ts = now_ms if newest_ts is None else min(now_ms, newest_ts)
+    return Trade(PROBE, one, one, ts, trade_id(now_us, 0), 0, "probe", now_us)
 
 
 def is_probe(value: bytes) -> bool:

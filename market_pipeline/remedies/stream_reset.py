@@ -3,7 +3,8 @@
 Nothing is doubled by it, for each row's key comes from its trade. It costs the time to read all that Kafka keeps.
 """
 
-from collections.abc import Mapping
+import shutil
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -50,8 +51,12 @@ def plan(settings: Settings) -> Again:
     return Again(again, sum(end[partition] - begin.get(partition, 0) for partition in end))
 
 
-def reset(settings: Settings) -> Reset:
-    """Stop the stream, put its checkpoints aside, and start it.
+def reset(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> Reset:
+    """Stop the stream, put its checkpoints aside, and start it. What an earlier reset put aside is deleted.
+
+    Args:
+        settings: of the pipeline.
+        tell: hears where the checkpoints are, before the stream is started.
 
     Raises:
         SupervisorAway: the supervisor does not answer.
@@ -61,12 +66,16 @@ def reset(settings: Settings) -> Reset:
     client = SupervisorClient(settings)
     before = client.processes()[STREAM].pid
     limits = {program.name: program.stop_within_s for program in every_program(settings)}
-    client.stop(STREAM, limits[STREAM])
     checkpoints = settings.paths.checkpoints
     aside = checkpoints.with_name(f"{checkpoints.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}")
     try:
+        client.stop(STREAM, limits[STREAM])
+        earlier = list(checkpoints.parent.glob(f"{checkpoints.name}-*"))
         if checkpoints.exists():
             checkpoints.rename(aside)
+            tell(f"the old checkpoints are {aside}")
+        for folder in earlier:
+            shutil.rmtree(folder, ignore_errors=True)
     finally:
         client.start(STREAM)
     return Reset(wait_until_ready(settings, STREAM, before), aside)

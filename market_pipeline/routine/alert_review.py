@@ -1,6 +1,7 @@
 """What a month of incidents says of the rules and of those who answer: how often each fired, for how long, how often
 nothing was done about it, and how soon people took it on. Pure."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -41,19 +42,24 @@ class RuleReview:
 
 @dataclass(frozen=True)
 class Response:
-    """How soon incidents of a severity were answered and healed, medians in seconds; None where none was."""
+    """How soon incidents of a severity were answered and healed, medians in seconds; None where none was.
+
+    ``in_time`` were answered as soon as they had to be, ``unanswered`` were bad for longer and nobody took them on.
+    """
 
     severity: Severity
     incidents: int
     to_ack_s: float | None
     to_heal_s: float | None
     in_time: int = 0
+    unanswered: int = 0
 
     @property
     def late(self) -> bool:
-        """Whether half of the answers came later than the escalation matrix wants them."""
+        """Whether one was left alone for longer than the escalation matrix wants, or half of the answers came later."""
         limit = self.severity.respond_within_s
-        return limit is not None and self.to_ack_s is not None and self.to_ack_s > limit
+        slow = limit is not None and self.to_ack_s is not None and self.to_ack_s > limit
+        return slow or self.unanswered > 0
 
 
 def review(
@@ -80,7 +86,7 @@ def review(
         )  # fmt: skip
 
 
-def responses(incidents: Iterable[Incident], acked: Mapping[str, float]) -> Iterator[Response]:
+def responses(incidents: Iterable[Incident], acked: Mapping[str, float], now: float) -> Iterator[Response]:
     """Each severity that had an incident somebody was told of, the worst first."""
     told = [each for each in incidents if each.withheld is None]
     for severity in Severity:
@@ -93,6 +99,7 @@ def responses(incidents: Iterable[Incident], acked: Mapping[str, float]) -> Iter
         yield Response(
             severity, len(mine), median(to_ack) if to_ack else None, median(to_heal) if to_heal else None,
             sum(limit is None or seconds <= limit for seconds in to_ack),
+            sum(limit is not None and each.id not in acked and each.lasted_s(now) > limit for each in mine),
         )  # fmt: skip
 
 
@@ -109,5 +116,5 @@ def _proposed(passing: Sequence[Incident], fires: int, hold_s: float) -> float |
         return None
     # until it was fine again, and not until that was sure
     lasted = sorted(each.lasted_s(each.since) for each in passing)
-    proposed = float(-(-lasted[int(0.9 * (len(lasted) - 1))] // 10) * 10)
+    proposed = float(-(-lasted[math.ceil(0.9 * len(lasted)) - 1] // 10) * 10)
     return proposed if proposed > hold_s else None

@@ -14,6 +14,7 @@ from market_pipeline.routine.alert_review import responses, review
 from market_pipeline.routine.report import Box, Finding, Report, fill_in
 from market_pipeline.routine.versions import RegistryAway, jar_versions, python_versions
 from market_pipeline.settings import Settings
+from market_pipeline.supervision.heartbeat import read_heartbeat
 
 MONTH = timedelta(days=31)
 
@@ -52,8 +53,12 @@ def versions(settings: Settings, now: datetime) -> Finding:
 def api_key(settings: Settings, now: datetime) -> Finding:
     """Whether the vendor takes the key; it is tried by one small request, and never shown."""
     checks = list(check_key(settings, ask_vendor))
-    if not checks:
-        return Finding(True, f"the {settings.active_feed} needs no key")
+    beat = read_heartbeat(settings.paths.heartbeat("producer"))
+    feed = beat.detail.get("feed") if beat is not None else settings.active_feed
+    if not checks and feed != "finnhub":
+        return Finding(True, f"the {feed} needs no key")
+    if not checks:  # the producer alone has it
+        return Finding(None, "the key can not be tried from here: `market-pipeline doctor` does, where .env is")
     (check,) = checks
     fine = {"ok": True, "warning": None, "failed": False}[check.verdict]
     return Finding(fine, check.found + (f": {check.cure}" if check.cure else ""))
@@ -93,13 +98,14 @@ def response_times(settings: Settings, now: datetime) -> Finding:
     ledger = Ledger(settings.paths.incidents)
     since = (now - MONTH).timestamp()
     acked = ledger.first(Change.ACKED, since)
-    found = list(responses(ledger.since(since), acked))
+    found = list(responses(ledger.since(since), acked, now.timestamp()))
     rows = [
         {
             "severity": each.severity,
             "incidents": each.incidents,
             "to ack": lasted(each.to_ack_s) if each.to_ack_s is not None else "nobody did",
             "of them in time": each.in_time,
+            "nobody in time": each.unanswered,
             "limit": lasted(each.severity.respond_within_s) if each.severity.respond_within_s else "next sprint",
             "to heal": lasted(each.to_heal_s) if each.to_heal_s is not None else "not over",
         }

@@ -58,7 +58,9 @@ class SmokeTest:
     def __init__(self, settings: Settings, tell: Callable[[Hop], None] = lambda _: None) -> None:
         self._settings = settings
         self._tell = tell
-        self._trade: Trade = probe(time.time_ns() // 1000)
+        stream = read_heartbeat(settings.paths.heartbeat("stream"))
+        newest_ts = stream.detail.get("newest_event_ts") if stream is not None else None
+        self._trade: Trade = probe(time.time_ns() // 1000, newest_ts)
         self._sent = 0.0
         self._place: tuple[int, int] = (0, 0)
         self.hops: list[Hop] = []

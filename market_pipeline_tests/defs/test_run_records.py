@@ -65,12 +65,22 @@ def run(instance: dg.DagsterInstance, *, well: bool) -> None:
 
 
 def test_a_job_is_as_good_as_its_last_run(instance: dg.DagsterInstance) -> None:
-    assert runs_of(instance, repository, time.time()).jobs == {}
+    assert runs_of(instance, repository, time.time()).jobs == {"routine": None}
     run(instance, well=False)
     assert "failed" in str(runs_of(instance, repository, time.time()).jobs["routine"])
     run(instance, well=True)
     assert runs_of(instance, repository, time.time()).jobs == {"routine": None}
-    assert runs_of(instance, repository, time.time() + 3 * 86_400).jobs == {}  # says nothing of that day
+    run(instance, well=False)
+    late = runs_of(instance, repository, time.time() + 3 * 86_400)
+    assert late.jobs == {"routine": None}  # it says nothing of that day
+
+
+def test_a_job_that_somebody_asked_for_is_told_for_an_hour(instance: dg.DagsterInstance) -> None:
+    by_hand = dg.Definitions(jobs=[routine]).get_repository_def()
+    run(instance, well=False)
+    assert runs_of(instance, by_hand, time.time()).jobs["routine"] is not None
+    assert runs_of(instance, by_hand, time.time() + 3_700).jobs == {"routine": None}
+    assert runs_of(instance, repository, time.time() + 3_700).jobs["routine"] is not None  # its schedule runs it again
 
 
 def test_a_check_is_as_good_as_its_last_execution(instance: dg.DagsterInstance) -> None:
@@ -112,6 +122,9 @@ def test_a_schedule_is_late_when_a_time_passed_without_its_tick(instance: dg.Dag
     state = ticked(instance, hour)
     assert of_schedules(instance, hour + HOUR_S + LATE_S - 1) == {hourly.name: None}
     assert "was due" in str(of_schedules(instance, hour + HOUR_S + LATE_S + 1)[hourly.name])
+    again = state.with_data(ScheduleInstigatorData("0 * * * *", hour + 1.5 * HOUR_S))
+    instance.update_instigator_state(again)
+    assert of_schedules(instance, hour + 1.6 * HOUR_S) == {hourly.name: None}  # it was switched on after its time
     instance.update_instigator_state(state.with_status(InstigatorStatus.STOPPED))
     assert of_schedules(instance, hour + 9 * HOUR_S) == {}  # somebody's wish
 

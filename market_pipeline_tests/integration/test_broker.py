@@ -145,6 +145,14 @@ def test_a_topic_keeps_its_partitions_and_says_so(servers: Settings, caplog: pyt
     assert f"topic {servers.topic} keeps its {servers.kafka_partitions} partitions" in caplog.text
 
 
+def test_the_pipelines_own_topics_are_not_deleted_by_a_command(servers: Settings) -> None:
+    for name in (servers.topic, servers.dead_letter_topic):
+        refused = run(servers, "topics", "delete", name, "--yes")
+        assert refused.exit_code == 1
+        assert f"{name} is the pipeline's own" in refused.stderr
+    assert {each.name for each in list_topics(servers)} >= {servers.topic, servers.dead_letter_topic}
+
+
 def test_a_topic_is_read_from_either_end(servers: Settings, topic: str) -> None:
     produce(servers, topic, 40)
     newest = [json.loads(line) for line in run(servers, "topics", "read", topic, "-n", "3").stdout.splitlines()]

@@ -30,6 +30,8 @@ _signal = partial(Signal, RULE.id, "stream")
 
 def judge(look: Look) -> Signal:
     """Whether the lag of the last ten minutes grows from third to third."""
+    if look.snapshot.stream.lag is None:
+        return _signal(Verdict.UNKNOWN, "the stream does not say its lag")
     lags = [lag for at, lag in look.lags if at > look.now - WINDOW_S]
     if len(lags) < SAMPLES:
         return _signal(Verdict.UNKNOWN, f"{len(lags)} looks within 10 minutes tell no trend")

@@ -11,7 +11,7 @@ from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 
 SILENT_S = 180.0
-"""Spark tells its progress each half minute in real-time mode, and after each batch of a catch-up."""
+"""Of batches with records in them: each half minute in real-time mode, and after each batch of a catch-up."""
 STARTS_S = 300.0
 
 RULE = Rule(
@@ -39,6 +39,8 @@ def judge(look: Look) -> Signal:
     if stream.phase not in ("running", "catching-up"):
         verdict = Verdict.FAULT if uptime_s > STARTS_S else Verdict.UNKNOWN
         return _signal(verdict, f"the stream was started {uptime_s:.0f} s ago and has not come up", uptime_s)
+    if stream.lag == 0:
+        return _signal(Verdict.FINE, "nothing waits for it", 0.0)
     age_s = uptime_s if stream.last_progress_age_s is None else min(stream.last_progress_age_s, uptime_s)
     verdict = Verdict.FAULT if age_s > SILENT_S else Verdict.FINE
     return _signal(verdict, f"its last progress was {age_s:.0f} s ago, in phase {stream.phase}", age_s)

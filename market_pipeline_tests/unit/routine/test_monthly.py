@@ -64,10 +64,12 @@ def test_one_that_was_taken_on_did_not_pass() -> None:
 def test_answers_are_measured_against_the_matrix() -> None:
     fires = [incident(0), incident(1), incident(2, "kafka-down", lasted_s=None)]
     acked = {fires[0].id: fires[0].since + 60 + 600, fires[1].id: fires[1].since + 60 + 7_200}
-    found = {each.severity: each for each in responses(fires, acked)}
+    found = {each.severity: each for each in responses(fires, acked, T0 + 30_000)}
     assert found[Severity.P2].to_ack_s == 3_900.0
     assert found[Severity.P2].in_time == 1
     assert (found[Severity.P1].to_ack_s, found[Severity.P1].to_heal_s) == (None, None)
+    assert (found[Severity.P1].unanswered, found[Severity.P1].late) == (1, True)  # bad for hours, and nobody came
+    assert not next(responses([incident(0)], {}, T0 + 30_000)).late  # it passed before anybody had to come
 
 
 def test_the_first_ack_is_the_ledgers_own(tmp_path: Path) -> None:
@@ -105,6 +107,13 @@ def test_a_registry_that_is_away_makes_up_nothing(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(monthly, "python_versions", away)
     found = monthly.versions(Settings.load(data_dir=tmp_path), datetime.fromtimestamp(T0, UTC))
     assert (found.fine, found.text) == (None, "pip can't tell newer versions (TimeoutExpired)")
+
+
+def test_a_key_that_only_the_producer_has_is_not_taken_for_none(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path, feed="finnhub")
+    found = monthly.api_key(settings, datetime.fromtimestamp(T0, UTC))
+    assert found.fine is None
+    assert "market-pipeline doctor" in found.text
 
 
 def test_without_a_key_there_is_none_to_check(tmp_path: Path) -> None:

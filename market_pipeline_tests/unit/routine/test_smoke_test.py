@@ -19,6 +19,15 @@ def test_a_probe_is_a_trade_like_any_other_and_known_by_its_record() -> None:
     assert not is_probe(b"")
 
 
+def test_a_probe_is_never_newer_than_the_feed() -> None:
+    """It would move the watermark, and the feed's next trades would be too late for their bars."""
+    now_us = 1_764_000_000_123_456
+    assert probe(now_us).ts == now_us // 1000
+    assert probe(now_us, 1_600_000_000_000).ts == 1_600_000_000_000
+    assert probe(now_us, now_us).ts == now_us // 1000  # a feed whose clock is ahead
+    assert probe(now_us, 1_600_000_000_000).trade_id == probe(now_us).trade_id
+
+
 @pytest.fixture
 def nothing(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path / "data"))

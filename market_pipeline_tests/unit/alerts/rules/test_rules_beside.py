@@ -34,7 +34,8 @@ DAY_S = 86_400.0
 
 
 def stream(uptime_s: float = 1000.0, **said: Any) -> Look:
-    processes, word = {"stream": replace(RUNNING, uptime_s=uptime_s)}, replace(WELL.snapshot.stream, **said)
+    word = replace(WELL.snapshot.stream, **({"lag": 7} | said))
+    processes = {"stream": replace(RUNNING, uptime_s=uptime_s)}
     return replace(WELL, snapshot=replace(WELL.snapshot, processes=processes, stream=word))
 
 
@@ -52,6 +53,8 @@ def lags(*values: float) -> Look:
     [
         (stream(last_progress_age_s=181.0), Verdict.FAULT, "181 s ago, in phase running"),
         (stream(last_progress_age_s=179.0), Verdict.FINE, "179 s ago"),
+        (stream(last_progress_age_s=36_000.0, lag=0), Verdict.FINE, "nothing waits"),  # a closed market
+        (stream(last_progress_age_s=600.0, lag=None), Verdict.FAULT, "600 s ago"),
         (stream(last_progress_age_s=900.0, uptime_s=60.0), Verdict.FINE, "60 s ago"),  # of the process before
         (stream(last_progress_age_s=None, uptime_s=400.0), Verdict.FAULT, "400 s ago"),
         (stream(phase="starting", uptime_s=301.0), Verdict.FAULT, "has not come up"),
@@ -77,6 +80,7 @@ RISING = [float(500 * step) for step in range(20)]
         (lags(*[50_000.0] * 20), Verdict.FINE),  # much, and no more than before
         (lags(*[each / 20 for each in RISING]), Verdict.FINE),  # what a commit more or less makes
         (lags(*RISING[:8]), Verdict.UNKNOWN),
+        (replace(lags(*RISING), snapshot=stream(lag=None).snapshot), Verdict.UNKNOWN),  # old figures
         (replace(lags(*RISING), now=BUSY + 3_600), Verdict.UNKNOWN),  # nobody has looked since
     ],
 )
