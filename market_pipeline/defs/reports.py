@@ -7,7 +7,7 @@ import dagster as dg
 
 from market_pipeline.defs.description import OWNERS
 from market_pipeline.defs.failures import told_in_one_line
-from market_pipeline.defs.partitions import DAILY, days_of
+from market_pipeline.defs.partitions import DAILY, ONE_RUN, days_of
 from market_pipeline.defs.repairs import LONG
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.defs.schedules import MAX_RUNTIME
@@ -23,6 +23,7 @@ GROUP = "operations"
     group_name=GROUP,
     deps=["trades_silver", "ohlcv_1m", "feed_gaps"],
     partitions_def=DAILY,
+    backfill_policy=ONE_RUN,
     kinds={"report"},
     owners=OWNERS,
     description="The runbook's daily checks of a UTC day that is over: a page with tables and charts.",
