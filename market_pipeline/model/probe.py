@@ -7,8 +7,9 @@ from decimal import Decimal
 
 from market_pipeline.model.trade import Trade, trade_id
 
-PROBE = "PROBE:SMOKE-TEST"
-PROBE_RECORD_BEGINS = f'{{"symbol":"{PROBE}"'.encode()
+PROBE = "PROBE:SMOKE-TEST:"
+"""How the symbols of probes begin. Each has one of its own: the deletion of one hides none that comes later."""
+PROBE_RECORD_BEGINS = f'{{"symbol":"{PROBE}'.encode()
 """As ``encode`` writes it."""
 
 
@@ -22,7 +23,7 @@ def probe(now_us: int, newest_ts: int | None = None) -> Trade:
     """
     one, now_ms = Decimal(1), now_us // 1000
     ts = now_ms if newest_ts is None else min(now_ms, newest_ts)
-    return Trade(PROBE, one, one, ts, trade_id(now_us, 0), 0, "probe", now_us)
+    return Trade(f"{PROBE}{now_us}", one, one, ts, trade_id(now_us, 0), 0, "probe", now_us)
 
 
 def is_probe(value: bytes) -> bool:

@@ -26,7 +26,7 @@ Partition = tuple[str, datetime]
 def symbols(session: Session, settings: Settings) -> list[str]:
     """Every symbol that ever had a price, the probe's left out: one row each in ``latest_prices``."""
     found = session.execute(f"SELECT symbol FROM {settings.keyspace}.latest_prices")
-    return sorted(row.symbol for row in found if row.symbol != PROBE)
+    return sorted(row.symbol for row in found if not row.symbol.startswith(PROBE))
 
 
 def silver_counts(

@@ -13,7 +13,7 @@ from market_pipeline.model import PROBE, decode, encode, is_probe, probe, trade_
 def test_a_probe_is_a_trade_like_any_other_and_known_by_its_record() -> None:
     made = probe(1_764_000_000_123_456)
     assert decode(encode(made)) == made
-    assert (made.symbol, made.trade_id) == (PROBE, trade_id(1_764_000_000_123_456, 0))
+    assert (made.symbol, made.trade_id) == (f"{PROBE}1764000000123456", trade_id(1_764_000_000_123_456, 0))
     assert is_probe(encode(made))
     assert not is_probe(encode(made).replace(PROBE.encode(), b"AAPL"))
     assert not is_probe(b"")
