@@ -136,6 +136,7 @@ def test_reconcile_beside_the_running_simulator_agrees(pipeline: RunningPipeline
 
 
 def test_a_marked_trade_is_seen_at_every_hop_and_leaves_nothing_behind(pipeline: RunningPipeline) -> None:
+    wait_for(lambda: serves_page(pipeline.settings.ports.webserver), "Dagster's page", within_s=240)
     hops = json.loads(pipeline.run("smoke-test", "--json").stdout)
     assert {hop["name"]: hop["fine"] for hop in hops} == dict.fromkeys(
         ("feed", "kafka", "silver", "latest price", "bar", "bronze", "removed", "dagster"), True
