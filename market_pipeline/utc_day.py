@@ -1,4 +1,4 @@
-"""UTC days, by which everything is partitioned."""
+"""UTC days, by which everything is partitioned, and moments as people write them."""
 
 from datetime import UTC, date, datetime, timedelta
 
@@ -10,3 +10,13 @@ def day_start(day: date) -> datetime:
 def day_hours(day: date) -> list[datetime]:
     """The starts of a UTC day's hours."""
     return [day_start(day) + timedelta(hours=hour) for hour in range(24)]
+
+
+def moment(text: str) -> datetime:
+    """A time in ISO 8601, UTC unless it tells a zone.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    told = datetime.fromisoformat(text)
+    return told if told.tzinfo else told.replace(tzinfo=UTC)

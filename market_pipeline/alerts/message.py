@@ -11,11 +11,12 @@ from typing import Any
 from market_pipeline.alerts.incident import Change, Incident, State
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
+from market_pipeline.local.programs import EXECUTE_JOB
 
 TEXT_LIMIT, HEADER_LIMIT = 2_900, 150
 SHOWN_EVIDENCE = 8
 
-RESTART_PROGRAM, DEFINITIONS = "restart_program", "market_pipeline.definitions"
+RESTART_PROGRAM = "restart_program"
 _SIGNS = {Severity.P1: "🔴", Severity.P2: "🟠", Severity.P3: "🟡", Severity.P4: "⚪"}
 _DONE = "✅"
 
@@ -101,7 +102,7 @@ def how_to_mend(incident: Incident, rule: Rule, flags: str = "") -> str:
     if rule.remedy == RESTART_PROGRAM:
         by_itself = " (Dagster's job restart_program does it by itself)" if rule.heals else ""
         return f"market-pipeline restart {incident.subject}{flags}{by_itself}"
-    return f"dagster job execute -m {DEFINITIONS} -j {rule.remedy}"
+    return f"{EXECUTE_JOB} {rule.remedy}"
 
 
 def _origin(incident: Incident, rule: Rule | None) -> str:

@@ -11,21 +11,28 @@ from market_pipeline.settings import Settings
 from market_pipeline.unanswered import cure
 
 TIMEOUT_S = 5.0
+LIBRDKAFKA = logging.getLogger("market_pipeline.broker.librdkafka")
 
 _SILENCE = {"_TIMED_OUT", "_TIMED_OUT_QUEUE", "_TRANSPORT", "_ALL_BROKERS_DOWN", "_RESOLVE", "_WAIT_COORD"}
 """librdkafka's own names for it."""
 
 
 class BrokerUnreachableError(Exception):
-    """Kafka did not answer in time; the message says where it was looked for and what to do."""
+    """Kafka did not answer in time; the message says where it was looked for and what to do.
+
+    What to do is found out when it is told: whoever tries again tells nobody.
+    """
 
     def __init__(self, settings: Settings, why: object) -> None:
+        super().__init__(why)
+        self._settings = settings
         self.why = reason(why)
-        servers = settings.bootstrap_servers
-        what = (
-            cure(settings, "kafka", servers.split(",")) if settings.embedded_kafka else "check KAFKA_BOOTSTRAP_SERVERS"
-        )
-        super().__init__(f"Kafka does not answer at {servers} ({self.why}): {what}")
+
+    def __str__(self) -> str:
+        servers, what = self._settings.bootstrap_servers, "check KAFKA_BOOTSTRAP_SERVERS"
+        if self._settings.embedded_kafka:
+            what = cure(self._settings, "kafka", servers.split(","))
+        return f"Kafka does not answer at {servers} ({self.why}): {what}"
 
 
 def reason(error: object) -> str:
@@ -60,4 +67,4 @@ def admin(settings: Settings) -> AdminClient:
 
 @lru_cache(maxsize=8)
 def _admin(config: tuple[tuple[str, Any], ...]) -> AdminClient:
-    return AdminClient(dict(config), logger=logging.getLogger("market_pipeline.broker.librdkafka"))
+    return AdminClient(dict(config), logger=LIBRDKAFKA)

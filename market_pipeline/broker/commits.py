@@ -1,14 +1,13 @@
 """Setting a consumer group's offsets from outside of it."""
 
-import logging
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 
-from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, client_config, is_silence
-from market_pipeline.broker.offsets import MOMENTARY
+from market_pipeline.broker.client import LIBRDKAFKA, TIMEOUT_S, BrokerUnreachableError, is_silence
+from market_pipeline.broker.offsets import MOMENTARY, member_of_nothing
 from market_pipeline.settings import Settings
 
 
@@ -36,10 +35,7 @@ class Committer:
         self._sent: dict[int, int] | None = None
         self._outcome: KafkaError | None = None
         self._answered = False
-        self._consumer = Consumer(
-            client_config(settings) | {"group.id": group, "enable.auto.commit": False, "on_commit": self._on_commit},
-            logger=logging.getLogger("market_pipeline.broker.librdkafka"),
-        )
+        self._consumer = member_of_nothing(settings, group, on_commit=self._on_commit, logger=LIBRDKAFKA)
 
     @property
     def waits(self) -> bool:
@@ -95,16 +91,7 @@ def commit_group_offsets(settings: Settings, group: str, topic: str, offsets: Ma
         BrokerUnreachableError: Kafka does not answer.
         OffsetsRefused: it answers, and does not take them.
     """
-    with _committer(settings, group, topic) as committer:
+    with closing(Committer(settings, group, topic)) as committer:
         committer.send(offsets)
         if committer.answer(TIMEOUT_S) is None:
             raise BrokerUnreachableError(settings, "the commit was not answered")
-
-
-@contextmanager
-def _committer(settings: Settings, group: str, topic: str) -> Iterator[Committer]:
-    committer = Committer(settings, group, topic)
-    try:
-        yield committer
-    finally:
-        committer.close()

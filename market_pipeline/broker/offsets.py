@@ -1,9 +1,10 @@
 """Offsets and consumer lag, as Kafka's own tools count them. Lag is in records."""
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import OffsetSpec
@@ -78,7 +79,7 @@ def group_offsets(settings: Settings, group: str, topic: str) -> dict[int, int |
     """
     partitions = [TopicPartition(topic, p) for p in _partitions(settings, topic)]
     deadline = time.monotonic() + TIMEOUT_S
-    with _member_of_nothing(settings, group) as consumer:
+    with closing(member_of_nothing(settings, group)) as consumer:
         while True:
             try:
                 answer = consumer.committed(partitions, timeout=TIMEOUT_S)
@@ -89,18 +90,14 @@ def group_offsets(settings: Settings, group: str, topic: str) -> dict[int, int |
                 time.sleep(0.05)
 
 
-@contextmanager
-def _member_of_nothing(settings: Settings, group: str) -> Iterator[Consumer]:
-    """A consumer that never subscribes: it may ask for a group's offsets without joining the group.
+def member_of_nothing(settings: Settings, group: str, **more: Any) -> Consumer:
+    """A consumer that never subscribes: it may ask for a group's offsets, or set them, without joining the group.
 
     The admin client's way (ListConsumerGroupOffsets) ends the process with a segmentation fault, in librdkafka 2.16,
     while a new Kafka has no coordinator for groups yet.
     """
-    consumer = Consumer(client_config(settings) | {"group.id": group, "enable.auto.commit": False})
-    try:
-        yield consumer
-    finally:
-        consumer.close()
+    own = {"group.id": group, "enable.auto.commit": False}
+    return Consumer(client_config(settings) | own | more)
 
 
 def partition_lags(settings: Settings, group: str, topic: str) -> list[PartitionLag]:

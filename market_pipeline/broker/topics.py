@@ -169,14 +169,19 @@ def topic_configuration(settings: Settings, name: str) -> dict[str, str]:
         BrokerUnreachableError: Kafka does not answer.
         TopicError: there is no such topic.
     """
-    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
     try:
-        entries = admin(settings).describe_configs([resource], request_timeout=TIMEOUT_S)[resource].result()
+        have = _configuration(settings, name)
     except KafkaException as error:
         if is_silence(error):
             raise BrokerUnreachableError(settings, error) from None
         raise TopicError(f"topic {name} tells no configuration: {reason(error)}") from None
-    return {key: str(entry.value) for key, entry in entries.items()}
+    return {key: str(value) for key, value in have.items()}
+
+
+def _configuration(settings: Settings, name: str) -> dict[str, str | None]:
+    resource = ConfigResource(ConfigResource.Type.TOPIC, name)
+    entries = admin(settings).describe_configs([resource], request_timeout=TIMEOUT_S)[resource].result()
+    return {key: entry.value for key, entry in entries.items()}
 
 
 def wait_for_kafka(settings: Settings, timeout_s: float) -> None:
@@ -203,10 +208,8 @@ def outdated(wanted: Mapping[str, str], have: Mapping[str, str | None]) -> dict[
 
 
 def _configure(settings: Settings, spec: TopicSpec) -> None:
-    client, resource = admin(settings), ConfigResource(ConfigResource.Type.TOPIC, spec.name)
     try:
-        entries = client.describe_configs([resource], request_timeout=TIMEOUT_S)[resource].result()
-        have = {name: entry.value for name, entry in entries.items()}
+        have = _configuration(settings, spec.name)
         changes = outdated(spec.config, have)
         if not changes:
             return
@@ -217,7 +220,7 @@ def _configure(settings: Settings, spec: TopicSpec) -> None:
                 ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in changes.items()
             ],
         )
-        client.incremental_alter_configs([change], request_timeout=TIMEOUT_S)[change].result()
+        admin(settings).incremental_alter_configs([change], request_timeout=TIMEOUT_S)[change].result()
     except KafkaException as error:
         logger.warning("topic %s keeps its configuration: %s", spec.name, reason(error))
         return

@@ -3,9 +3,9 @@
 import getpass
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import TypeVar
 
 import click
 from rich.table import Table
@@ -22,7 +22,6 @@ from market_pipeline.cli.terminal import console
 from market_pipeline.which import where_flags
 
 SHOWN_DAYS = 30
-T = TypeVar("T")
 
 
 @click.group(short_help="what is wrong, what was, and what is done about it")
@@ -48,7 +47,7 @@ def list_(every: bool, as_json: bool) -> None:
       market-pipeline incidents list
       market-pipeline incidents list --all --json
     """
-    ledger = kept_ledger()
+    ledger = kept_ledger(load_settings())
     found = ledger.since(time.time() - SHOWN_DAYS * 86_400) if every else ledger.not_over()
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found]))
@@ -78,8 +77,11 @@ def show(incident: str, as_json: bool) -> None:
     Examples:
       market-pipeline incidents show kafka-down
     """
-    found, history = _asked(lambda ledger: ledger.show(incident))
-    tried = _asked(lambda ledger: ledger.tried(found.id))
+    settings = load_settings()
+    ledger = kept_ledger(settings)
+    with _known():
+        found, history = ledger.show(incident)
+    tried = ledger.tried(found.id)
     if as_json:
         click.echo(json.dumps(asdict(found) | {"history": [asdict(each) for each in history]}))
         return
@@ -92,8 +94,8 @@ def show(incident: str, as_json: bool) -> None:
     if rule is not None:
         click.echo(f"  runbook: {rule.runbook}")
     if rule is not None and rule.remedy:
-        click.echo(f"  remedy: {how_to_mend(found, rule, where_flags(load_settings()))}")
-    if load_settings().slack_token is None:
+        click.echo(f"  remedy: {how_to_mend(found, rule, where_flags(settings))}")
+    if settings.slack_token is None:
         click.echo("  nobody is told, for Slack is not set up (SLACK_BOT_TOKEN)")
     for name, value in found.evidence.items():
         click.echo(f"  {name}: {value if isinstance(value, str) else json.dumps(value)}")
@@ -152,17 +154,20 @@ def sentence(entry: Entry) -> str:
     return f"{entry.change} {'by' if entry.change == Change.ACKED else 'for'} {entry.contact}: {entry.text}"
 
 
-def _asked(ask: Callable[[Ledger], T]) -> T:
+@contextmanager
+def _known() -> Iterator[None]:
     try:
-        return ask(kept_ledger())
+        yield
     except NoSuchIncident as error:
         raise PipelineError(str(error)) from None
 
 
 def _act(incident: str, done: str, act: Callable[[Ledger], Transition | None]) -> None:
-    transition = _asked(act)
+    ledger = kept_ledger(load_settings())
+    with _known():
+        transition = act(ledger)
     if transition is None:
-        found, _ = _asked(lambda ledger: ledger.show(incident))
+        found, _ = ledger.show(incident)
         raise PipelineError(f"nothing to do: {found.id} is {standing(found)}")
     click.echo(f"{transition.incident.id} is {done}: {transition.incident.text}")
 

@@ -6,20 +6,20 @@ import click
 
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.message import moment
-from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli import PipelineError
+from market_pipeline.settings import Settings
 
 STALE_S = 150.0
 """So long after the last look a state is none any more: the sensor looks each half minute."""
 WHO_JUDGES = "Dagster's sensor `alerts` does it, while the pipeline runs with Dagster"
 
 
-def kept_ledger() -> Ledger:
+def kept_ledger(settings: Settings) -> Ledger:
     """The ledger of the pipeline that is meant.
 
     Raises:
         PipelineError: nothing was ever judged there.
     """
-    settings = load_settings()
     if not settings.paths.incidents.exists():
         raise PipelineError(f"nothing was judged yet on {settings.data_dir}: {WHO_JUDGES}")
     return Ledger(settings.paths.incidents)

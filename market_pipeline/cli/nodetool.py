@@ -1,7 +1,6 @@
 """``nodetool``: the runbook's Cassandra commands, on the embedded node or on a configured one."""
 
 import itertools
-import socket
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -13,6 +12,7 @@ from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.nodetool import NoNodetool, nodetool_command
 from market_pipeline.settings import LOOPBACK
+from market_pipeline.unanswered import listens
 from market_pipeline.which import where_flags
 
 OURS = ("--data-dir", "--port-base")
@@ -52,11 +52,10 @@ def nodetool(arguments: tuple[str, ...]) -> None:
     """
     settings = load_settings()
     if settings.embedded_cassandra and "help" not in arguments:
-        with socket.socket() as probe:
-            if probe.connect_ex((LOOPBACK, settings.ports.cassandra_jmx)) != 0:
-                where = f"{LOOPBACK}:{settings.ports.cassandra_jmx} (JMX)"
-                cure = f"start it with `market-pipeline up{where_flags(settings)}`"
-                raise PipelineError(f"Cassandra does not answer at {where}: {cure}")
+        address = f"{LOOPBACK}:{settings.ports.cassandra_jmx}"
+        if not listens(address):
+            cure = f"start it with `market-pipeline up{where_flags(settings)}`"
+            raise PipelineError(f"Cassandra does not answer at {address} (JMX): {cure}")
     try:
         command = nodetool_command(settings, arguments or ("help",))
     except (NoNodetool, NoJava, JarError) as error:

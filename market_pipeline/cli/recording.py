@@ -3,7 +3,6 @@
 import itertools
 import sys
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -12,9 +11,11 @@ import click
 from market_pipeline.cli import PipelineError, chosen_settings, load_settings
 from market_pipeline.feed.journal import Frame, read_frames
 from market_pipeline.feed.recording import RecordingError, recorded_line
+from market_pipeline.feed.server import NAME as FEED_SERVER
 from market_pipeline.feed.server import cannot_serve, serve_in_foreground
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import AlreadyRunning, holder
+from market_pipeline.utc_day import moment
 from market_pipeline.which import where_flags
 
 _BESIDE = " --data-dir /tmp/replay --port-base 31000"
@@ -31,11 +32,9 @@ class Moment(click.ParamType[int]):
         if isinstance(value, int):
             return value
         try:
-            moment = datetime.fromisoformat(str(value))
+            return round(moment(str(value)).timestamp() * 1_000_000)
         except ValueError:
             self.fail(f"{value!r} is not a time: {TIMES}", param, ctx)
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return round(moment.timestamp() * 1_000_000)
 
 
 @click.command()
@@ -66,7 +65,7 @@ def record(out: Path | None, since: int, until: int | None) -> None:
             count = _write(frames, file)
     except OSError as error:
         raise PipelineError(f"{out} can't be written: {error.strerror}") from None
-    flags = _BESIDE if holder(settings.paths.lock("feed-server")) is not None else where_flags(settings)
+    flags = _BESIDE if holder(settings.paths.lock(FEED_SERVER)) is not None else where_flags(settings)
     click.echo(f"{count:,} messages written to {out}; play them with `market-pipeline replay {out}{flags}`", err=True)
 
 

@@ -57,7 +57,7 @@ def silences(as_json: bool) -> None:
     Examples:
       market-pipeline incidents silences
     """
-    found = kept_ledger().silences(time.time())
+    found = kept_ledger(load_settings()).silences(time.time())
     if as_json:
         click.echo(json.dumps([{"number": number} | asdict(each) for number, each in found.items()]))
         return
@@ -81,7 +81,7 @@ def unsilence(number: int) -> None:
       market-pipeline incidents unsilence 3
     """
     try:
-        ended = kept_ledger().end_silence(number, time.time())
+        ended = kept_ledger(load_settings()).end_silence(number, time.time())
     except NoSuchSilence as error:
         raise PipelineError(str(error)) from None
     click.echo(f"the silence of {ended.rule} (subject {ended.subject}), by {ended.author}, is ended")

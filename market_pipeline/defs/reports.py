@@ -1,6 +1,6 @@
 """The runbook's checklists as report assets: each run looks at every box and leaves a page."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -10,9 +10,11 @@ from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.partitions import DAILY, ONE_RUN, days_of
 from market_pipeline.defs.repairs import LONG
 from market_pipeline.defs.resources import PipelineResource
-from market_pipeline.defs.schedules import MAX_RUNTIME
+from market_pipeline.defs.schedules import MAX_RUNTIME, day_before
 
 if TYPE_CHECKING:
+    from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+
     from market_pipeline.routine.report import Report
     from market_pipeline.settings import Settings
 
@@ -87,40 +89,35 @@ def monthly_report(context: dg.AssetExecutionContext, pipeline: PipelineResource
         _tell(context, settings, report_of(settings, now, context.log.info), f"monthly/{now:%Y-%m}")
 
 
-monthly_routine = dg.define_asset_job(
-    "monthly_routine",
-    selection=dg.AssetSelection.assets("monthly_report"),
-    tags={MAX_RUNTIME: "3600"},
-    description="Fill in the runbook's monthly checklist.",
-)
-monthly_routine_on_the_first = dg.ScheduleDefinition(
-    job=monthly_routine,
-    cron_schedule="0 6 1 * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="On the first of the month at 06:00 UTC.",
-)
+def _routine(every: str, max_runtime_s: int) -> "UnresolvedAssetJobDefinition":
+    return dg.define_asset_job(
+        f"{every}_routine",
+        selection=dg.AssetSelection.assets(f"{every}_report"),
+        tags={MAX_RUNTIME: str(max_runtime_s)},
+        description=f"Fill in the runbook's {every} checklist.",
+    )
 
-weekly_routine = dg.define_asset_job(
-    "weekly_routine",
-    selection=dg.AssetSelection.assets("weekly_report"),
-    tags={MAX_RUNTIME: "7200"},
-    description="Fill in the runbook's weekly checklist.",
-)
-weekly_routine_on_sunday = dg.ScheduleDefinition(
-    job=weekly_routine,
-    cron_schedule="0 5 * * 0",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
-    description="On Sunday at 05:00 UTC, when the stock markets are closed and compaction disturbs nobody.",
-)
 
-daily_routine = dg.define_asset_job(
-    "daily_routine",
-    selection=dg.AssetSelection.assets("daily_report"),
-    tags={MAX_RUNTIME: "7200"},
-    description="Fill in the runbook's daily checklist.",
+def _on(cron: str, job: "UnresolvedAssetJobDefinition", description: str) -> dg.ScheduleDefinition:
+    return dg.ScheduleDefinition(
+        job=job,
+        cron_schedule=cron,
+        execution_timezone="UTC",
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=description,
+    )
+
+
+daily_routine = _routine("daily", 7200)
+weekly_routine = _routine("weekly", 7200)
+monthly_routine = _routine("monthly", 3600)
+
+weekly_routine_on_sunday = _on(
+    "0 5 * * 0",
+    weekly_routine,
+    "On Sunday at 05:00 UTC, when the stock markets are closed and compaction disturbs nobody.",
 )
+monthly_routine_on_the_first = _on("0 6 1 * *", monthly_routine, "On the first of the month at 06:00 UTC.")
 
 
 @dg.schedule(
@@ -131,5 +128,5 @@ daily_routine = dg.define_asset_job(
     description="At 01:10 UTC, when the day before is checked and built.",
 )
 def daily_routine_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    day: date = (context.scheduled_execution_time.astimezone(UTC) - timedelta(days=1)).date()
-    return dg.RunRequest(run_key=str(day), partition_key=str(day))
+    day = day_before(context)
+    return dg.RunRequest(run_key=day, partition_key=day)

@@ -17,7 +17,6 @@ LOOK_BACK_S = 2 * 86_400.0
 """A job whose last run is older says nothing of today."""
 BY_HAND_S = 3_600.0
 """A job without a schedule was asked for by somebody, or by an alert, and is not run again by itself."""
-MOST_RUNS = 500
 LATE_S = 180.0
 """The daemon looks each half minute, and a tick takes its time on a busy machine."""
 _OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
@@ -40,19 +39,18 @@ def _jobs(
     instance: dg.DagsterInstance, repository: dg.RepositoryDefinition, now: float
 ) -> Iterator[tuple[str, str | None]]:
     scheduled = {schedule.job_name for schedule in repository.schedule_defs}
-    filters = dg.RunsFilter(statuses=_OVER, updated_after=datetime.fromtimestamp(now - LOOK_BACK_S, UTC))
-    seen: set[str] = set()
-    for record in instance.get_run_records(filters, limit=MOST_RUNS, order_by="update_timestamp"):
-        run = record.dagster_run
-        if run.job_name in seen or run.job_name.startswith(_AD_HOC):
-            continue
-        seen.add(run.job_name)
-        failed = run.status is dg.DagsterRunStatus.FAILURE
-        lately = run.job_name in scheduled or record.update_timestamp.timestamp() > now - BY_HAND_S
-        yield run.job_name, f"run {run.run_id[:8]} failed" if failed and lately else None
     for name in repository.job_names:
-        if name not in seen and not name.startswith(_AD_HOC):
-            yield name, None  # what failed so long ago is nobody's concern any more
+        if not name.startswith(_AD_HOC):
+            yield name, _failure(instance, name, now - (LOOK_BACK_S if name in scheduled else BY_HAND_S))
+
+
+def _failure(instance: dg.DagsterInstance, job: str, since: float) -> str | None:
+    """How the job's newest run that is over failed; what failed before ``since`` is nobody's concern any more."""
+    filters = dg.RunsFilter(job_name=job, statuses=_OVER, updated_after=datetime.fromtimestamp(since, UTC))
+    for record in instance.get_run_records(filters, limit=1, order_by="update_timestamp"):
+        if record.dagster_run.status is dg.DagsterRunStatus.FAILURE:
+            return f"run {record.dagster_run.run_id[:8]} failed"
+    return None
 
 
 def _checks(instance: dg.DagsterInstance, repository: dg.RepositoryDefinition) -> Iterator[tuple[str, str | None]]:

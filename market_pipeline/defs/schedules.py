@@ -55,7 +55,7 @@ def archive_every_10_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunReq
     description="At 00:20 UTC: the day before is settled.",
 )
 def daily_checks_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    day = _day_before(context)
+    day = day_before(context)
     # a job of checks alone has no partitions of its own; the checks read theirs from the tag
     return dg.RunRequest(run_key=day, tags={PARTITION: day})
 
@@ -68,7 +68,7 @@ def daily_checks_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.Run
     description="At 00:40 UTC, after the checks.",
 )
 def daily_gold_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    day = _day_before(context)
+    day = day_before(context)
     return dg.RunRequest(run_key=day, partition_key=day)
 
 
@@ -97,5 +97,6 @@ compact_bronze_hourly = dg.ScheduleDefinition(
 )
 
 
-def _day_before(context: dg.ScheduleEvaluationContext) -> str:
+def day_before(context: dg.ScheduleEvaluationContext) -> str:
+    """The UTC day before the one that a schedule's tick is of."""
     return (context.scheduled_execution_time.astimezone(UTC) - timedelta(days=1)).date().isoformat()

@@ -5,7 +5,7 @@ The supervisor reads its configuration anew, and the program's next process gets
 
 import configparser
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from market_pipeline.local.jvm import write_if_changed
 from market_pipeline.local.preflight import StartError
@@ -15,8 +15,8 @@ from market_pipeline.settings import Settings, SettingsError, variable
 CONFIGURATION = "supervisord.conf"
 
 
-def override(settings: Settings, program: str, values: Mapping[str, object]) -> None:
-    """Have the next process of a program load these settings; the program must be stopped.
+def override(settings: Settings, program: str, values: Mapping[str, object]) -> Callable[[], None]:
+    """What has the next process of a program load these settings, to be called while the program is stopped.
 
     Args:
         settings: of the pipeline.
@@ -24,17 +24,21 @@ def override(settings: Settings, program: str, values: Mapping[str, object]) -> 
         values: by the names of ``Settings``' fields; lists are written with commas.
 
     Raises:
-        StartError: a value is wrong, or there is no such program.
-        SupervisorAway: the supervisor does not answer.
+        StartError: a value is wrong, or, when it is called, there is no such program.
+        SupervisorAway: when it is called, the supervisor does not answer.
     """
     texts = {
         name: ",".join(map(str, value)) if isinstance(value, list | tuple) else value for name, value in values.items()
     }
     check(texts)
-    where = settings.paths.config / CONFIGURATION
-    variables = {variable(name): str(text) for name, text in texts.items()}
-    write_if_changed(where, with_variables(where.read_text(encoding="utf-8"), program, variables))
-    SupervisorClient(settings).renew(program)
+
+    def renew() -> None:
+        where = settings.paths.config / CONFIGURATION
+        variables = {variable(name): str(text) for name, text in texts.items()}
+        write_if_changed(where, with_variables(where.read_text(encoding="utf-8"), program, variables))
+        SupervisorClient(settings).renew(program)
+
+    return renew
 
 
 def check(values: Mapping[str, object]) -> None:

@@ -11,6 +11,8 @@ EX_USAGE, EX_NOPERM = 2, 77
 
 CODE_LOCATION = "market_pipeline"
 DEFINITIONS = "market_pipeline.definitions"
+EXECUTE_JOB = f"dagster job execute -m {DEFINITIONS} -j"
+"""What a person types before the name of one of our jobs."""
 
 
 @dataclass(frozen=True)

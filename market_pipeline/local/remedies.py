@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from market_pipeline.broker.topics import wait_for_kafka
+from market_pipeline.local.overrides import override
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.restart import Restarted, restart
 from market_pipeline.local.supervisor_client import SupervisorClient
@@ -59,7 +60,8 @@ def mend_one(settings: Settings, program: str, values: Mapping[str, object] | No
     known = SupervisorClient(settings).processes()
     if program not in known:
         raise StartError(f"there is no program {program!r}; there are {', '.join(known)}")
-    restarted = restart(settings, program, values=values)
+    meanwhile = override(settings, program, values) if values else None
+    restarted = restart(settings, program, meanwhile=meanwhile)
     if program in _ANSWERS:
         _ANSWERS[program](settings, ANSWERS_WITHIN_S)
     return Mended(program, restarted)

@@ -4,10 +4,9 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from market_pipeline.local import overrides
 from market_pipeline.local.logs import log_files, tail
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.programs import FINAL_EXITS, every_program
@@ -41,7 +40,7 @@ def restart(
     settings: Settings,
     name: str,
     clock: Callable[[], float] = time.monotonic,
-    values: Mapping[str, object] | None = None,
+    meanwhile: Callable[[], None] | None = None,
 ) -> Restarted:
     """Restart a program that the supervisor has, and return when the new process is ready.
 
@@ -49,17 +48,16 @@ def restart(
         settings: of the pipeline.
         name: the program.
         clock: monotonic seconds.
-        values: settings that the new process has and others have not, until the next ``up``.
+        meanwhile: what is done while it is stopped. It is started again whatever comes of that.
 
     Raises:
         SupervisorAway: the supervisor does not answer.
         StartError: the new process ends, or isn't ready in time; with the end of its log.
     """
     client = SupervisorClient(settings)
-    overrides.check(values or {})  # before anything is stopped
     before = client.processes()[name].pid
     beat = read_heartbeat(settings.paths.heartbeat(name))
-    if not values and before is not None and hangs(name, before, beat, time.time()):
+    if meanwhile is None and before is not None and hangs(name, before, beat, time.time()):
         # it would not hear a polite signal, and all the time that it has to end in would pass; the supervisor starts it
         with contextlib.suppress(ProcessLookupError):
             os.kill(before, signal.SIGKILL)
@@ -68,36 +66,11 @@ def restart(
         limits = {program.name: program.stop_within_s for program in every_program(settings)}
         try:
             client.stop(name, limits[name])
-            if values:
-                overrides.override(settings, name, values)
+            if meanwhile is not None:
+                meanwhile()
         finally:  # a program that is left stopped looks like somebody's wish
             began = clock()
             client.start(name)
-    return wait_until_ready(settings, name, before, began, clock)
-
-
-def wait_until_ready(
-    settings: Settings,
-    name: str,
-    before: int | None,
-    began: float | None = None,
-    clock: Callable[[], float] = time.monotonic,
-) -> Restarted:
-    """Return when a program that was started is ready.
-
-    Args:
-        settings: of the pipeline.
-        name: the program.
-        before: its process before, None when it didn't run.
-        began: when it was started, by ``clock``; now, where it isn't told.
-        clock: monotonic seconds.
-
-    Raises:
-        SupervisorAway: the supervisor does not answer.
-        StartError: the new process ends, or isn't ready in time; with the end of its log.
-    """
-    client = SupervisorClient(settings)
-    began = clock() if began is None else began
     pids = set[int]()
     while True:
         state = _asked(settings, client, name)

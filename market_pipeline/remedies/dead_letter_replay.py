@@ -7,7 +7,6 @@ same row however often it is sent.
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 
 from confluent_kafka import KafkaError, Message
 
@@ -17,6 +16,7 @@ from market_pipeline.feed.normalise import WHOLE_FRAME, Normaliser
 from market_pipeline.feed.outbox import Outbox
 from market_pipeline.model import RejectedTrade, Trade, decode, trade_id
 from market_pipeline.settings import Settings
+from market_pipeline.utc_day import moment
 
 FLUSH_WITHIN_S = 30.0
 
@@ -55,10 +55,9 @@ def epoch_ms(text: str | None) -> int:
     if text is None:
         return 0
     try:
-        moment = datetime.fromisoformat(text)
+        return round(moment(text).timestamp() * 1000)
     except ValueError:
         raise NotAMoment(f"{text!r} is not a time: write it as 2026-11-24T14:30:00Z") from None
-    return round((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def replay(settings: Settings, *, really: bool, since_ms: int = 0) -> Replayed:

@@ -10,9 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
-from market_pipeline.local.programs import every_program
-from market_pipeline.local.restart import Restarted, wait_until_ready
-from market_pipeline.local.supervisor_client import SupervisorClient
+from market_pipeline.local.restart import Restarted, restart
 from market_pipeline.settings import Settings
 from market_pipeline.stream.checkpoints import next_offsets
 from market_pipeline.stream.position import ALL_QUERIES
@@ -63,19 +61,15 @@ def reset(settings: Settings, tell: Callable[[str], None] = lambda _: None) -> R
         StartError: the stream does not start; the old checkpoints are where they were put.
         OSError: the checkpoints can't be moved; the stream is started again as it was.
     """
-    client = SupervisorClient(settings)
-    before = client.processes()[STREAM].pid
-    limits = {program.name: program.stop_within_s for program in every_program(settings)}
     checkpoints = settings.paths.checkpoints
     aside = checkpoints.with_name(f"{checkpoints.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}")
-    try:
-        client.stop(STREAM, limits[STREAM])
+
+    def put_aside() -> None:
         earlier = list(checkpoints.parent.glob(f"{checkpoints.name}-*"))
         if checkpoints.exists():
             checkpoints.rename(aside)
             tell(f"the old checkpoints are {aside}")
         for folder in earlier:
             shutil.rmtree(folder, ignore_errors=True)
-    finally:
-        client.start(STREAM)
-    return Reset(wait_until_ready(settings, STREAM, before), aside)
+
+    return Reset(restart(settings, STREAM, meanwhile=put_aside), aside)

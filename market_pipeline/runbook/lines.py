@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-JOB = "dagster job execute -m market_pipeline.definitions -j"
+from market_pipeline.local.programs import EXECUTE_JOB
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ SECTIONS = (
             _line(
                 "restart-kafka", "docker-compose restart kafka schema-registry",
                 does="Kafka, then what depends on it, each when the one before answers; the journal bridges the time.",
-                command=f"{JOB} restart_kafka", job="restart_kafka",
+                command=f"{EXECUTE_JOB} restart_kafka", job="restart_kafka",
             ),
         ),
     ),
@@ -179,7 +179,7 @@ SECTIONS = (
                 "docker-compose exec cassandra nodetool compact market_data",
                 "docker-compose exec cassandra nodetool cleanup",
                 does="Both, where the largest table fits into what is free; else refused, with what makes room.",
-                command=f"{JOB} compact_keyspace", job="compact_keyspace",
+                command=f"{EXECUTE_JOB} compact_keyspace", job="compact_keyspace",
             ),
         ),
     ),
@@ -190,7 +190,7 @@ SECTIONS = (
                 "daily", "- [ ] Verify Grafana dashboard shows recent data",
                 "- [ ] Check Slack for any overnight alerts", "- [ ] Review Kafka consumer lag",
                 does="The daily report: these, whether yesterday is whole, gaps, dead letters, the disk's forecast.",
-                command=f"{JOB} daily_routine", job="daily_routine",
+                command=f"{EXECUTE_JOB} daily_routine", job="daily_routine",
             ),
             _line(
                 "smoke-test", "- [ ] Run smoke test: `python scripts/smoke_test.py -v`",
@@ -200,13 +200,13 @@ SECTIONS = (
             _line(
                 "weekly", "- [ ] Check Cassandra disk usage", "- [ ] Review Spark job metrics",
                 does="The weekly report: these, and tombstones, a compaction, the size of Dagster's storage.",
-                command=f"{JOB} weekly_routine", job="weekly_routine",
+                command=f"{EXECUTE_JOB} weekly_routine", job="weekly_routine",
             ),
             _line(
                 "monthly", "- [ ] Update Docker images", "- [ ] Rotate API keys if needed",
                 "- [ ] Review and tune alert thresholds",
                 does="The monthly report: versions against the registries, the key tried, what each rule fired on.",
-                command=f"{JOB} monthly_routine", job="monthly_routine",
+                command=f"{EXECUTE_JOB} monthly_routine", job="monthly_routine",
             ),
         ),
     ),

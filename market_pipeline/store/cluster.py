@@ -26,12 +26,22 @@ CONCURRENT_STATEMENTS = 32
 
 
 class StoreUnreachableError(Exception):
-    """Cassandra did not answer in time; the message says where it was looked for and what to do."""
+    """Cassandra did not answer in time; the message says where it was looked for and what to do.
+
+    What to do is found out when it is told: whoever tries again tells nobody.
+    """
 
     def __init__(self, settings: Settings, why: str) -> None:
-        servers = [f"{host}:{settings.cql_port}" for host in settings.contact_points]
-        what = cure(settings, "cassandra", servers) if settings.embedded_cassandra else "check CASSANDRA_CONTACT_POINTS"
-        super().__init__(f"Cassandra does not answer at {', '.join(servers)} ({why}): {what}")
+        super().__init__(why)
+        self._settings = settings
+        self._why = why
+
+    def __str__(self) -> str:
+        servers = [f"{host}:{self._settings.cql_port}" for host in self._settings.contact_points]
+        what = "check CASSANDRA_CONTACT_POINTS"
+        if self._settings.embedded_cassandra:
+            what = cure(self._settings, "cassandra", servers)
+        return f"Cassandra does not answer at {', '.join(servers)} ({self._why}): {what}"
 
 
 STORE_ERRORS = (StoreUnreachableError, DriverException, NoHostAvailable, ConnectionException)

@@ -70,7 +70,10 @@ def stream_command(settings: Settings) -> list[str]:
     Raises:
         NotReadable: it does not run here.
     """
-    return _jvm_below(settings, "stream")
+    for command in _commands(settings, "stream", lambda process: process.children()):
+        if command and command[0].endswith("java"):
+            return command
+    raise NotReadable("stream has no JVM yet")
 
 
 def command_of(settings: Settings, program: str) -> list[str]:
@@ -79,10 +82,7 @@ def command_of(settings: Settings, program: str) -> list[str]:
     Raises:
         NotReadable: it does not run here.
     """
-    pid = holder(settings.paths.lock(program))
-    if pid is None:
-        raise NotReadable(f"{program} does not run here")
-    command = _command(pid, program)
+    (command,) = _commands(settings, program, lambda process: [process])
     return [part for each in command for part in (_file(each) if each.startswith("@") else [each])]
 
 
@@ -107,25 +107,17 @@ def differing(values: Mapping[str, int], have: Mapping[str, int | str]) -> list[
     return [name for name, wanted in values.items() if isinstance(have.get(name), int) and have[name] != wanted]
 
 
-def _jvm_below(settings: Settings, program: str) -> list[str]:
+def _commands(
+    settings: Settings, program: str, of: Callable[[psutil.Process], list[psutil.Process]]
+) -> list[list[str]]:
+    """The command lines of processes that a program is, or has."""
     pid = holder(settings.paths.lock(program))
-    if pid is None:
-        raise NotReadable(f"{program} does not run here")
     try:
-        for child in psutil.Process(pid).children():
-            command = child.cmdline()
-            if command and command[0].endswith("java"):
-                return command
+        if pid is not None:
+            return [process.cmdline() for process in of(psutil.Process(pid))]
     except psutil.Error:
         pass
-    raise NotReadable(f"{program} has no JVM yet")
-
-
-def _command(pid: int, program: str) -> list[str]:
-    try:
-        return psutil.Process(pid).cmdline()
-    except psutil.Error:
-        raise NotReadable(f"{program} does not run here") from None
+    raise NotReadable(f"{program} does not run here")
 
 
 def _file(argument: str) -> list[str]:

@@ -13,7 +13,8 @@ import pytest
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import main
 from market_pipeline.definitions import defs
-from market_pipeline.runbook.lines import JOB, SECTIONS, Line
+from market_pipeline.local.programs import EXECUTE_JOB
+from market_pipeline.runbook.lines import SECTIONS, Line
 from market_pipeline.runbook.page import page
 
 SEED = Path(__file__).with_name("seed.md").read_text(encoding="utf-8")
@@ -60,8 +61,8 @@ def test_what_a_line_names_exists(line: Line) -> None:
         assert isinstance(repository.get_job(line.job), dg.JobDefinition)
     if line.command is None or line.command.startswith("docker-compose"):
         return
-    if line.command.startswith(JOB):
-        assert line.command == f"{JOB} {line.job}"
+    if line.command.startswith(EXECUTE_JOB):
+        assert line.command == f"{EXECUTE_JOB} {line.job}"
         return
     words = shlex.split(line.command)
     assert words[0] == "market-pipeline"
