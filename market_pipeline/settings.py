@@ -121,6 +121,8 @@ class Settings(BaseSettings):
         False, description="Start the stream although Kafka no longer has its next records, and skip what is lost"
     )
 
+    canary: bool = Field(True, description="Send a marked trade each half minute, which shows the latency at any hour")
+
     slack_token: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("slack_token", "SLACK_BOT_TOKEN"),

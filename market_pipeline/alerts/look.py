@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from market_pipeline.alerts.canary import Flight
 from market_pipeline.local.snapshot import Snapshot
 from market_pipeline.supervision.disk import Disk
 
@@ -34,7 +35,8 @@ class Look:
         symbols: what is subscribed.
         supervised: whether a supervisor of ours should keep programs here; in containers the platform does.
         snapshot: as ``status`` shows it.
-        arrivals: records on ``trades_raw`` of the last ten minutes, by Kafka's word.
+        arrivals: trades on ``trades_raw`` of the last ten minutes, by Kafka's word.
+        canaries: those of the same time, the oldest first.
         leaderless: partitions of Kafka without a leader.
         delays_s: received → written of the newest trade of each symbol that had one within a minute, seconds.
         vendor_delays_s: event → received of the same trades, seconds: the vendor's own delay and the way to us.
@@ -52,6 +54,7 @@ class Look:
     supervised: bool
     snapshot: Snapshot
     arrivals: int | None = None
+    canaries: Sequence[Flight] = ()
     leaderless: int | None = None
     delays_s: Sequence[float] | None = None
     vendor_delays_s: Sequence[float] | None = None

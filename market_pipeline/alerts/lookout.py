@@ -3,8 +3,10 @@
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from market_pipeline.alerts.canary import Canaries, Flight, recover, release
 from market_pipeline.alerts.look import DeadLetters, Look
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.offsets import end_offsets, records_since
@@ -24,9 +26,18 @@ LETTERS_READ = 100
 BROKER_ERRORS = (BrokerUnreachableError, TopicError)
 
 
-def look(settings: Settings, now: float | None = None) -> Look:
-    """Look at everything, which takes some seconds at most; ``now`` is in epoch seconds."""
+def look(settings: Settings, now: float | None = None, canaries: Canaries | None = None) -> Look:
+    """Look at everything, which takes some seconds at most; ``now`` is in epoch seconds.
+
+    Args:
+        settings: of the pipeline.
+        now: the moment.
+        canaries: where they are kept; without it none is sent.
+    """
     now = time.time() if now is None else now
+    if canaries is not None:
+        with suppress(*BROKER_ERRORS):  # before Kafka's ends are asked for: what is counted below has it, or never will
+            release(settings, canaries)
     snapshot = gather(settings)
     symbols = snapshot.feed.symbol_names or settings.symbols
     answers = within(
@@ -36,16 +47,22 @@ def look(settings: Settings, now: float | None = None) -> Look:
             "leaderless": lambda: leaderless(settings) if snapshot.kafka.live else None,
             "delays": lambda: delays(settings, symbols, now) if snapshot.cassandra.live else None,
             "dead_letters": lambda: dead_letters(settings, now) if snapshot.kafka.live else None,
+            "canaries": lambda: recovered(settings, canaries) if canaries is not None else None,
             "disk": lambda: disk(settings.paths.cassandra) if settings.embedded_cassandra else None,
         },
     )
     found: list[Delay] | None = answers.pop("delays")
+    del answers["canaries"]
+    flights: Sequence[Flight] = canaries.since(window_ms(now)) if canaries is not None else ()
+    if answers["arrivals"] is not None:
+        answers["arrivals"] = max(0, answers["arrivals"] - len(flights))
     return Look(
         now=now,
         feed=snapshot.feed.name or settings.active_feed,
         symbols=symbols,
         supervised=settings.embedded_kafka or settings.embedded_cassandra,
         snapshot=snapshot,
+        canaries=flights,
         delays_s=None if found is None else [each.ours_s for each in found],
         vendor_delays_s=None if found is None else [each.vendor_s for each in found],
         journal_limit=int(settings.journal_max_gb * 2**30),
@@ -55,11 +72,21 @@ def look(settings: Settings, now: float | None = None) -> Look:
 
 def arrivals(settings: Settings, end: Mapping[int, int], now: float) -> int | None:
     """Records of the last ten minutes on the topic of trades, which ends at ``end``."""
-    since = now - ARRIVALS_OVER.total_seconds()
     try:
-        return records_since(settings, settings.topic, int(since * 1000), end)
+        return records_since(settings, settings.topic, window_ms(now), end)
     except BROKER_ERRORS:
         return None
+
+
+def window_ms(now: float) -> int:
+    """Where the last ten minutes begin, epoch milliseconds."""
+    return int((now - ARRIVALS_OVER.total_seconds()) * 1000)
+
+
+def recovered(settings: Settings, canaries: Canaries) -> None:
+    """Look for the canaries in flight, if Cassandra answers."""
+    with suppress(*STORE_ERRORS):
+        recover(settings, canaries, ANSWER_WITHIN_S)
 
 
 def leaderless(settings: Settings) -> int | None:

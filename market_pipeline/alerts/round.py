@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 
+from market_pipeline.alerts.canary import Canaries
 from market_pipeline.alerts.delivery import Courier, Routing
 from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.history import DELAY, DISK, LAG, History
@@ -12,7 +13,7 @@ from market_pipeline.alerts.look import Look, Runs
 from market_pipeline.alerts.lookout import look
 from market_pipeline.alerts.outbox import Outbox
 from market_pipeline.alerts.rulebook import RULES, judge
-from market_pipeline.alerts.rules.high_latency import percentile
+from market_pipeline.alerts.rules.high_latency import canary_delays_s, percentile
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.slack import Slack
 from market_pipeline.settings import Settings
@@ -41,7 +42,8 @@ def judge_now(settings: Settings, runs: Runs | None = None) -> Told:
         sqlite3.Error: the ledger can't be written.
     """
     now = time.time()
-    found = with_history(look(settings, now), History(settings.paths.incidents))
+    canaries = Canaries(settings.paths.incidents) if settings.canary else None
+    found = with_history(look(settings, now, canaries), History(settings.paths.incidents))
     signals = judge(replace(found, runs=runs))
     ledger = Ledger(settings.paths.incidents)
     transitions = ledger.judge(signals, RULES, now)
@@ -57,8 +59,8 @@ def with_history(found: Look, history: History) -> Look:
         history.remember(LAG, found.now, found.snapshot.stream.lag)
     if found.disk is not None:
         history.remember(DISK, found.now, found.disk.used)
-    if found.delays_s:
-        history.remember(DELAY, found.now, percentile(found.delays_s, 0.95))
+    if delays_s := [*(found.delays_s or ()), *canary_delays_s(found)]:
+        history.remember(DELAY, found.now, percentile(delays_s, 0.95))
     return replace(
         found,
         lags=history.since(LAG, found.now - LAGS_OVER_S),

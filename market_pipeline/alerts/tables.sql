@@ -70,6 +70,12 @@ CREATE TABLE IF NOT EXISTS sample (
   PRIMARY KEY (series, at)
 ) WITHOUT ROWID;
 
+CREATE TABLE IF NOT EXISTS canary (
+  sent_us INTEGER PRIMARY KEY, -- epoch microseconds
+  taken INTEGER NOT NULL, -- 1 when Kafka said that it has it; else nobody knows
+  delay_s REAL -- until it was queryable; NULL while it is not
+);
+
 CREATE TABLE IF NOT EXISTS silence (
   number INTEGER PRIMARY KEY AUTOINCREMENT,
   rule TEXT NOT NULL,

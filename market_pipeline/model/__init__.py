@@ -4,7 +4,15 @@ Spark's types, the JSON on Kafka and the validation of the feed are made from th
 tested against it. Nothing here does input or output.
 """
 
-from market_pipeline.model.probe import PROBE, PROBE_RECORD_BEGINS, is_probe, probe
+from market_pipeline.model.probe import (
+    CANARY,
+    PROBE,
+    PROBE_RECORD_BEGINS,
+    SMOKE_TEST,
+    canary,
+    is_probe,
+    smoke_test_probe,
+)
 from market_pipeline.model.record import (
     decode,
     encode,
@@ -46,6 +54,7 @@ from market_pipeline.model.trade import (
 )
 
 __all__ = [
+    "CANARY",
     "COMPLETE",
     "EARLIEST_TS_MS",
     "EXACT",
@@ -62,6 +71,7 @@ __all__ = [
     "OHLCV_1M",
     "PROBE",
     "PROBE_RECORD_BEGINS",
+    "SMOKE_TEST",
     "SYMBOL_DAILY_STATS",
     "TRADES_SILVER",
     "TRADE_RECORD",
@@ -70,6 +80,7 @@ __all__ = [
     "RejectedTrade",
     "Rejection",
     "Trade",
+    "canary",
     "check_conditions",
     "check_decimal",
     "check_price",
@@ -80,7 +91,7 @@ __all__ = [
     "encode",
     "is_probe",
     "parse_json",
-    "probe",
+    "smoke_test_probe",
     "spark_ddl",
     "trade_id",
 ]

@@ -1,31 +1,46 @@
-"""The probe: a trade of a symbol that no feed has, which a smoke test sends over the whole path and then removes.
+"""Probes: trades of symbols that no feed has, which prove the path from Kafka to the tables.
 
-It is on Kafka and in the archive like any other record, and whatever counts a day's trades leaves it out.
+They are on Kafka and in the archive like any other record, and whatever counts a day's trades leaves them out. A smoke
+test sends one over the whole path and removes it. A canary comes twice a minute by itself, so that the latency is known
+when no market is open; of the tables that people read, only ``trades_silver`` ever has it, for a moment.
 """
 
 from decimal import Decimal
 
 from market_pipeline.model.trade import Trade, trade_id
 
-PROBE = "PROBE:SMOKE-TEST:"
-"""How the symbols of probes begin. Each has one of its own: the deletion of one hides none that comes later."""
+PROBE = "PROBE:"
+"""How the symbols of all probes begin."""
+SMOKE_TEST = f"{PROBE}SMOKE-TEST:"
+"""How those of smoke tests begin. Each has one of its own: the deletion of one hides none that comes later."""
+CANARY = f"{PROBE}CANARY"
 PROBE_RECORD_BEGINS = f'{{"symbol":"{PROBE}'.encode()
 """As ``encode`` writes it."""
+_CONDITION = "probe"
 
 
-def probe(now_us: int, newest_ts: int | None = None) -> Trade:
-    """The probe of this moment.
+def smoke_test_probe(now_us: int, newest_ts: int | None = None) -> Trade:
+    """The probe of a smoke test of this moment.
 
     Args:
         now_us: the moment, epoch microseconds.
         newest_ts: event time of the newest trade so far, epoch milliseconds. The probe is no newer: one watermark over
             all symbols decides which trade is too late for its bar, and a feed that plays old trades has old times.
     """
-    one, now_ms = Decimal(1), now_us // 1000
-    ts = now_ms if newest_ts is None else min(now_ms, newest_ts)
-    return Trade(f"{PROBE}{now_us}", one, one, ts, trade_id(now_us, 0), 0, "probe", now_us)
+    now_ms = now_us // 1000
+    return _probe(f"{SMOKE_TEST}{now_us}", now_ms if newest_ts is None else min(now_ms, newest_ts), now_us)
+
+
+def canary(now_us: int) -> Trade:
+    """The canary of this moment, epoch microseconds."""
+    return _probe(CANARY, now_us // 1000, now_us)
 
 
 def is_probe(value: bytes) -> bool:
     """Whether a record of ``trades_raw`` is one."""
     return value.startswith(PROBE_RECORD_BEGINS)
+
+
+def _probe(symbol: str, ts: int, now_us: int) -> Trade:
+    one = Decimal(1)
+    return Trade(symbol, one, one, ts, trade_id(now_us, 0), 0, _CONDITION, now_us)

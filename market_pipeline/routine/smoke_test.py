@@ -6,16 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 from cassandra.cluster import Session
-from confluent_kafka import KafkaException, Message, Producer
 
-from market_pipeline.broker.client import BrokerUnreachableError, client_config, reason
+from market_pipeline.broker.single import send_one
 from market_pipeline.bronze.archive import archive_new
 from market_pipeline.local.snapshot import feed_status
 from market_pipeline.local.webserver import serves_page
-from market_pipeline.model import Trade, encode, probe
+from market_pipeline.model import Trade, encode, smoke_test_probe
 from market_pipeline.routine.report import MENDABLE
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
@@ -60,7 +58,7 @@ class SmokeTest:
         self._tell = tell
         stream = read_heartbeat(settings.paths.heartbeat("stream"))
         newest_ts = stream.detail.get("newest_event_ts") if stream is not None else None
-        self._trade: Trade = probe(time.time_ns() // 1000, newest_ts)
+        self._trade: Trade = smoke_test_probe(time.time_ns() // 1000, newest_ts)
         self._sent = 0.0
         self._place: tuple[int, int] = (0, 0)
         self.hops: list[Hop] = []
@@ -115,25 +113,11 @@ class SmokeTest:
         return feed.last_received_age_s, f"{feed.name} connected, the last message is so old"
 
     def _kafka(self) -> tuple[float | None, str]:
-        delivered: list[Message | Any] = []
-        producer = Producer(client_config(self._settings) | {"acks": "all", "partitioner": "murmur2_random"})
+        topic, sent = self._settings.topic, self._trade
         self._sent = time.monotonic()
-        try:
-            producer.produce(
-                self._settings.topic,
-                encode(self._trade),
-                self._trade.symbol.encode(),
-                on_delivery=lambda error, message: delivered.append(error or message),
-            )
-            producer.flush(WITHIN_S)
-        except KafkaException as error:
-            raise BrokerUnreachableError(self._settings, error) from None
-        if not delivered:
-            raise BrokerUnreachableError(self._settings, f"it did not take the probe within {WITHIN_S:.0f} s")
-        message = delivered[0]
-        if not isinstance(message, Message):
-            raise BrokerUnreachableError(self._settings, reason(message))
-        self._place = message.partition() or 0, message.offset() or 0
+        self._place = send_one(
+            self._settings, topic, sent.symbol.encode(), encode(sent), sent.received_at // 1000, WITHIN_S
+        )
         return self._since(), f"{self._settings.topic} partition {self._place[0]} offset {self._place[1]:,}"
 
     def _silver(self, session: Session) -> tuple[float | None, str]:

@@ -12,7 +12,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 from market_pipeline.settings import Settings
 from market_pipeline.stream.failure import short_errors
 from market_pipeline.stream.sinks import checkpoint, write_batch
-from market_pipeline.stream.transforms import to_bars, to_minute_rows
+from market_pipeline.stream.transforms import to_bars, to_minute_rows, without_canaries
 
 QUERY = "ohlcv_1m"
 TRIGGER = "1 second"
@@ -25,9 +25,10 @@ def running_bars(trades: DataFrame, watermark: str) -> DataFrame:
     """Bars of one minute from a stream of trades.
 
     The producer sends again what was not confirmed when it was killed, so each trade counts once within the watermark.
-    A trade that is later than the watermark is left out, and counted by Spark.
+    A trade that is later than the watermark is left out, and counted by Spark. A canary, which is of this very moment
+    in whatever time the feed is, moves no watermark.
     """
-    once = trades.withWatermark("ts", watermark).dropDuplicatesWithinWatermark(["trade_id"])
+    once = without_canaries(trades).withWatermark("ts", watermark).dropDuplicatesWithinWatermark(["trade_id"])
     return to_bars(once, WIDTH)
 
 

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from market_pipeline.model import RejectedTrade, Trade, decode
+from market_pipeline.model import RejectedTrade, Trade, decode, is_probe
 from market_pipeline.stream.checkpoints import OutOfReach, out_of_reach
 from market_pipeline.stream.progress import Rate
 
@@ -20,11 +20,14 @@ class Awaited:
 def newest_of(end: int, records: Sequence[tuple[int, bytes]]) -> Awaited | None:
     """What to wait for, given the offsets and values of the last records below ``end`` in their order.
 
-    None when the very last one was not read, so that nothing can be concluded. Pure.
+    None when the very last one was not read, so that nothing can be concluded. A probe may be removed before it is
+    looked for: nobody waits for one. Pure.
     """
     if not records or records[-1][0] != end - 1:
         return None
     for _, value in reversed(records):
+        if is_probe(value):
+            continue
         try:
             return Awaited(end, decode(value))
         except RejectedTrade:

@@ -6,7 +6,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from market_pipeline.model import MAX_SEQ
+from market_pipeline.model import CANARY, MAX_SEQ
 
 WRITETIME = "write_us"
 """The column of ``to_latest`` that becomes Cassandra's write time, in epoch microseconds."""
@@ -15,6 +15,11 @@ WRITETIME = "write_us"
 def unique(trades: DataFrame) -> DataFrame:
     """Each trade once, for batches: a producer that was killed sends again what was not confirmed."""
     return trades.dropDuplicates(["trade_id"])
+
+
+def without_canaries(trades: DataFrame) -> DataFrame:
+    """What people shall see: the canary proves the path to ``trades_silver``, from where it is removed."""
+    return trades.where(F.col("symbol") != CANARY)
 
 
 def to_silver(trades: DataFrame) -> DataFrame:
@@ -38,7 +43,7 @@ def to_latest(trades: DataFrame) -> DataFrame:
     Cassandra settles a tie of write times cell by cell, which would mix two trades of one millisecond; the sequence
     within the millisecond breaks it.
     """
-    return trades.select(
+    return without_canaries(trades).select(
         "symbol",
         "ts",
         plain(F.col("price")).alias("price"),

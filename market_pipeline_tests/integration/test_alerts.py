@@ -2,11 +2,13 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from cassandra.cluster import Session
 from confluent_kafka import Producer
 
+from market_pipeline.alerts.canary import Canaries
 from market_pipeline.alerts.lookout import look
 from market_pipeline.alerts.rulebook import judge
 from market_pipeline.alerts.signal import Signal, Verdict
@@ -64,6 +66,19 @@ def test_zero_trades_goes_by_kafkas_own_word(settings: Settings) -> None:
     assert producer.flush(20) == 0
     flowing = signals(settings)["zero-trades"]
     assert (flowing.verdict, flowing.value) == (Verdict.FINE, 1)
+
+
+def test_canaries_are_no_trades(settings: Settings, free_port: int, tmp_path: Path) -> None:
+    canaries = Canaries(tmp_path / "incidents.db")
+    before = look(settings).arrivals
+    assert (first := look(settings, canaries=canaries)).arrivals == before
+    assert (second := look(settings, canaries=canaries)).arrivals == before
+    assert (len(first.canaries), len(second.canaries)) == (1, 2)
+    gone = settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port}"})
+    look(gone, canaries=canaries)
+    assert (third := look(settings, canaries=canaries)).arrivals == before  # what never came is not taken off
+    assert len(third.canaries) == 3
+    assert len(canaries.in_flight(time.time())) == 4
 
 
 def test_latency_is_that_of_the_rows_of_the_last_minute(settings: Settings) -> None:

@@ -22,11 +22,12 @@ from confluent_kafka import Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from market_pipeline import model
+from market_pipeline.alerts.canary import Canaries, Flight, recover, release
 from market_pipeline.broker.client import client_config
 from market_pipeline.broker.offsets import begin_offsets, end_offsets, group_offsets
 from market_pipeline.broker.records import read_topic
 from market_pipeline.broker.topics import delete_topic, ensure_topics, list_topics
-from market_pipeline.model import Trade
+from market_pipeline.model import CANARY, Trade
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.completeness import mark_incomplete
@@ -352,6 +353,28 @@ def test_a_quiet_symbols_only_trade_is_visible_at_once(stream: Stream, settings:
         took.append(time.monotonic() - began)
     # not held back until the next commit, which comes every 5 s
     assert sorted(took)[2] < 2.0, took
+
+
+def test_a_canary_is_seen_and_is_gone(stream: Stream, settings: Settings, cassandra: Session, tmp_path: Path) -> None:
+    canaries = Canaries(tmp_path / "incidents.db")
+    release(settings, canaries)
+    (sent,) = canaries.since(0)
+
+    def home() -> Flight | None:
+        recover(settings, canaries, 10)
+        (flight,) = canaries.since(0)
+        return flight if flight.delay_s is not None else None
+
+    flight = wait_for(home, "the canary", 30)
+    assert flight.sent_at == sent.sent_at
+    assert 0 <= (flight.delay_s or 0) < 30
+    wait_for(lambda: stream.detail().get("lag") == 0, "lag 0", 30)
+    after = Market(settings, "AFTER-CANARY")  # what the stream holds back of a row is written when the next one comes
+    after.send(after.trade(time.time_ns() // 1_000_000, "5"))
+    wait_for(lambda: latest(cassandra, after) is not None, "the trade after it")
+    for table in ("trades_silver", "latest_prices", "ohlcv_1m"):
+        rows = cassandra.execute(f"SELECT symbol FROM market_data.{table} WHERE symbol = %s ALLOW FILTERING", (CANARY,))
+        assert list(rows) == []
 
 
 def test_lag_is_told_to_kafka_and_in_the_heartbeat(stream: Stream, settings: Settings, cassandra: Session) -> None:

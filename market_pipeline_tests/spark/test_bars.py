@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pyspark.sql import DataFrame
 
-from market_pipeline.model import Trade, encode
+from market_pipeline.model import Trade, canary, encode
 from market_pipeline.stream.bars import running_bars
 from market_pipeline.stream.parsing import parse, valid
 from market_pipeline.stream.transforms import to_bars, to_minute_rows
@@ -70,6 +70,14 @@ def test_bars_grow_are_corrected_and_count_each_trade_once(stream: Stream) -> No
     )  # late, within the watermark
     assert (stream.bars["A"]["open"], stream.bars["A"]["low"], stream.bars["A"]["trades"]) == ("9", "9", 3)
     assert stream.late == 0
+
+
+def test_a_canary_has_no_bar_and_moves_no_watermark(stream: Stream) -> None:
+    stream.send(canary((NINE + 600 * MINUTE) * 1000))
+    stream.send(trade(NINE, "10"))
+    stream.send(trade(NINE + 1, "11", index=1))
+    assert (stream.bars.keys(), stream.late) == ({"A"}, 0)
+    assert stream.bars["A"]["close"] == "11"
 
 
 def test_the_bars_of_the_stream_are_those_of_the_batch(stream: Stream, frames) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from market_pipeline import model
-from market_pipeline.model import Trade
+from market_pipeline.model import CANARY, Trade, canary
 from market_pipeline.stream.queries import newest_of_each_symbol
 from market_pipeline.stream.transforms import (
     WRITETIME,
@@ -223,6 +223,12 @@ def test_latest_rows_carry_their_own_write_time(frames) -> None:
     assert rows == {
         "1": (NINE + 5) * 1000, "2": (NINE + 5) * 1000 + 1, "3": (NINE + 5) * 1000 + 999, "9": (NINE + 4) * 1000 + 999,
     }  # fmt: skip
+
+
+def test_a_canary_has_no_latest_price(frames) -> None:
+    both = frames(trade(), canary(NINE * 1000))
+    assert [row.symbol for row in to_latest(both).collect()] == [trade().symbol]
+    assert {row.symbol for row in to_silver(both).collect()} == {trade().symbol, CANARY}
 
 
 def test_a_price_update_without_volume_moves_the_latest_price(frames) -> None:

@@ -10,6 +10,7 @@ from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 
 LIMIT_S = 10.0
+LAST_S = 60.0
 RULE = Rule(
     "high-latency",
     "Trades take more than 10 s from being received to being queryable",
@@ -35,14 +36,25 @@ def judge(look: Look) -> Signal:
         )
     if look.delays_s is None:
         return _signal(Verdict.UNKNOWN, "Cassandra does not say when the newest trades were written")
-    if not look.delays_s:
+    overdue_s = max((look.now - each.sent_at for each in look.canaries if each.delay_s is None), default=0.0)
+    if overdue_s > LIMIT_S:
+        text = f"a canary has been on its way for {overdue_s:.0f} s"
+        return _signal(Verdict.FAULT, text, overdue_s, evidence=stages(look))
+    delays_s = [*look.delays_s, *canary_delays_s(look)]
+    if not delays_s:
         if stream.lag is None:
             return _signal(Verdict.UNKNOWN, "nothing was written within a minute, and the stream does not say its lag")
         return _signal(Verdict.FINE, "nothing waits, and nothing came within a minute", 0.0)
-    p95_s = percentile(look.delays_s, 0.95)
+    p95_s = percentile(delays_s, 0.95)
     verdict = Verdict.FAULT if p95_s > LIMIT_S else Verdict.FINE
-    text = f"95 % of the newest trades were queryable within {p95_s:.2f} s"
+    what = "the newest trades" if look.delays_s else "the canaries"
+    text = f"95 % of {what} were queryable within {p95_s:.2f} s"
     return _signal(verdict, text, p95_s, evidence=stages(look))
+
+
+def canary_delays_s(look: Look) -> list[float]:
+    """Those of the last minute that are known, seconds."""
+    return [each.delay_s for each in look.canaries if each.delay_s is not None and look.now - each.sent_at < LAST_S]
 
 
 def stages(look: Look) -> dict[str, str]:
@@ -54,6 +66,8 @@ def stages(look: Look) -> dict[str, str]:
         told["waits for Kafka"] = f"{look.snapshot.feed.journal.get('oldest_unconfirmed_age_s', 0.0):.2f} s"
     if look.delays_s:
         told["received to written"] = f"{percentile(look.delays_s, 0.95):.2f} s"
+    if canaries := canary_delays_s(look):
+        told["canary"] = f"{canaries[-1]:.2f} s"
     if look.snapshot.stream.lag is not None:
         told["lag"] = f"{look.snapshot.stream.lag:,} records"
     return told

@@ -4,7 +4,7 @@ Who is at fault is told by evidence: we (the producer is down, or its connection
 and no trade), or nobody (the market is quiet).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -40,12 +40,25 @@ def judge(look: Look) -> Signal:
     busy = expected(look.symbols, datetime.fromtimestamp(look.now, UTC))
     if not busy:
         return _signal(Verdict.FINE, "no subscribed market is in session", 0)
-    return _signal(Verdict.FAULT, f"no trade for 10 minutes in session of {', '.join(busy[:5])}: {cause(look)}", 0)
+    text = f"no trade for 10 minutes in session of {', '.join(busy[:5])}: {cause(look)}"
+    return _signal(Verdict.FAULT, text, 0, evidence=dict(evidence(look)))
 
 
 def expected(symbols: Iterable[str], now: datetime) -> list[str]:
     """The symbols whose market has been in a busy session for all of the window."""
     return [symbol for symbol in symbols if is_busy(symbol, now) and is_busy(symbol, now - WINDOW)]
+
+
+def evidence(look: Look) -> Iterator[tuple[str, str]]:
+    """What tells the cause: the way from Kafka on by its canary, the way before it by the connection's own signs."""
+    feed = look.snapshot.feed
+    yield "connected", f"to {look.feed}" if feed.connected else "no"
+    if feed.last_received_age_s is not None:
+        yield "last message or ping", f"{feed.last_received_age_s:.0f} s ago"
+    if look.canaries:
+        newest = look.canaries[-1]
+        took = f"queryable after {newest.delay_s:.2f} s" if newest.delay_s is not None else "not queryable yet"
+        yield "canary", f"sent {max(0.0, look.now - newest.sent_at):.0f} s ago, {took}"
 
 
 def cause(look: Look) -> str:

@@ -7,25 +7,25 @@ import pytest
 from click.testing import CliRunner
 
 from market_pipeline.cli import main
-from market_pipeline.model import PROBE, decode, encode, is_probe, probe, trade_id
+from market_pipeline.model import SMOKE_TEST, decode, encode, is_probe, smoke_test_probe, trade_id
 
 
 def test_a_probe_is_a_trade_like_any_other_and_known_by_its_record() -> None:
-    made = probe(1_764_000_000_123_456)
+    made = smoke_test_probe(1_764_000_000_123_456)
     assert decode(encode(made)) == made
-    assert (made.symbol, made.trade_id) == (f"{PROBE}1764000000123456", trade_id(1_764_000_000_123_456, 0))
+    assert (made.symbol, made.trade_id) == (f"{SMOKE_TEST}1764000000123456", trade_id(1_764_000_000_123_456, 0))
     assert is_probe(encode(made))
-    assert not is_probe(encode(made).replace(PROBE.encode(), b"AAPL"))
+    assert not is_probe(encode(made).replace(b"PROBE", b"AAPL"))
     assert not is_probe(b"")
 
 
 def test_a_probe_is_never_newer_than_the_feed() -> None:
     """It would move the watermark, and the feed's next trades would be too late for their bars."""
     now_us = 1_764_000_000_123_456
-    assert probe(now_us).ts == now_us // 1000
-    assert probe(now_us, 1_600_000_000_000).ts == 1_600_000_000_000
-    assert probe(now_us, now_us).ts == now_us // 1000  # a feed whose clock is ahead
-    assert probe(now_us, 1_600_000_000_000).trade_id == probe(now_us).trade_id
+    assert smoke_test_probe(now_us).ts == now_us // 1000
+    assert smoke_test_probe(now_us, 1_600_000_000_000).ts == 1_600_000_000_000
+    assert smoke_test_probe(now_us, now_us).ts == now_us // 1000  # a feed whose clock is ahead
+    assert smoke_test_probe(now_us, 1_600_000_000_000).trade_id == smoke_test_probe(now_us).trade_id
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from market_pipeline.model import Trade, encode, trade_id
+from market_pipeline.model import Trade, canary, encode, trade_id
 from market_pipeline.stream.queryable import Awaited, Queryable, newest_of
 
 TOPIC = "trades_raw"
@@ -18,6 +18,12 @@ class Clock:
 
 def trade(received_at: int) -> Trade:
     return Trade("A", Decimal(1), Decimal(1), received_at // 1000, str(received_at), 0, "test", received_at)
+
+
+def test_nobody_waits_for_a_probe() -> None:
+    probe, real = encode(canary(1_764_000_001_000_000)), trade(1_764_000_000_000_000)
+    assert newest_of(9, [(7, encode(real)), (8, probe)]) == Awaited(9, real)
+    assert newest_of(9, [(8, probe)]) == Awaited(9, None)
 
 
 def test_lag_is_unknown_until_each_partition_was_seen() -> None:

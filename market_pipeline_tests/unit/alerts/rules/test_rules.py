@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from market_pipeline.alerts.canary import Flight
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rulebook import RULES, judge
 from market_pipeline.alerts.rules import cassandra_disk, high_latency, kafka_down, zero_trades
@@ -121,6 +122,34 @@ def test_kafka_is_down_when_nobody_can_work(
 )
 def test_latency_is_that_of_what_was_written_and_of_what_waits(look: Look, verdict: Verdict) -> None:
     assert high_latency.judge(look).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("flights", "delays_s", "verdict", "text"),
+    [
+        ([Flight(WELL.now - 31, 0.1), Flight(WELL.now - 1, 0.2)], (), Verdict.FINE, "the canaries were queryable"),
+        ([Flight(WELL.now - 31, 11.0)], (), Verdict.FAULT, "11.00 s"),
+        ([Flight(WELL.now - 61, 11.0)], (), Verdict.FINE, "nothing came"),  # a minute is over
+        ([Flight(WELL.now - 9, None)], (), Verdict.FINE, "nothing came"),  # it may still come in time
+        ([Flight(WELL.now - 31, None), Flight(WELL.now - 1, 0.1)], (0.1,), Verdict.FAULT, "on its way for 31 s"),
+        ([Flight(WELL.now - 31, None)], None, Verdict.UNKNOWN, "does not say"),
+    ],
+)
+def test_a_canary_tells_the_latency_when_no_trade_does(
+    flights: list[Flight], delays_s: tuple[float, ...] | None, verdict: Verdict, text: str
+) -> None:
+    signal = high_latency.judge(replace(with_stream(StreamStatus(lag=0), delays_s), canaries=flights))
+    assert (signal.verdict, text in signal.text) == (verdict, True), signal.text
+
+
+def test_zero_trades_come_with_what_tells_the_cause() -> None:
+    deaf = with_feed(FeedStatus(connected=True, last_received_age_s=20.0))
+    mute = replace(deaf, canaries=[Flight(WELL.now - 5, 0.2)])
+    assert zero_trades.judge(mute).evidence == {
+        "connected": "to finnhub",
+        "last message or ping": "20 s ago",
+        "canary": "sent 5 s ago, queryable after 0.20 s",
+    }
 
 
 @pytest.mark.parametrize(
