@@ -24,6 +24,7 @@ ServerLog = Literal["file", "console"]
 
 DEFAULT_SYMBOLS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "BINANCE:BTCUSDT", "BINANCE:ETHUSDT", "OANDA:EUR_USD")
 LOOPBACK = "127.0.0.1"
+SECRETS = frozenset({"finnhub_api_key", "slack_token", "slack_app_token"})
 SLACK_CHANNEL = "^[CDG][A-Z0-9]{8,}$"
 EVERY_ADDRESS = "0.0.0.0"
 
@@ -128,6 +129,11 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("slack_token", "SLACK_BOT_TOKEN"),
         description="Slack: a bot token (xoxb-…); without one, incidents are told in the log and by `incidents`",
     )
+    slack_app_token: SecretStr | None = Field(
+        None,
+        validation_alias=AliasChoices("slack_app_token", "SLACK_APP_TOKEN"),
+        description="Slack: an app-level token (xapp-…) with connections:write, with which messages have buttons",
+    )
     slack_channel: str | None = Field(
         None, pattern=SLACK_CHANNEL, description="Slack: the id of the channel that hears of incidents"
     )
@@ -223,7 +229,7 @@ class Settings(BaseSettings):
 
     def environment(self) -> Mapping[str, str]:
         """The variables that make a child process load these same settings. No secret is ever among them."""
-        values = self.model_dump(mode="json", exclude_unset=True, exclude={"finnhub_api_key", "slack_token"})
+        values = self.model_dump(mode="json", exclude_unset=True, exclude=set(SECRETS))
         flat = {name: ",".join(v) if isinstance(v, list) else str(v) for name, v in values.items() if v is not None}
         flat |= {"data_dir": str(self.data_dir), "port_base": str(self.port_base)}
         return {variable(name): value for name, value in flat.items()}

@@ -1,4 +1,5 @@
-"""A Slack workspace that speaks its web API over a socket: channels, threads, edits, metadata, and bad days."""
+"""A Slack workspace that speaks its web API over a socket: channels, threads, edits, metadata, bad days, and Socket
+Mode, over which it tells what people press."""
 
 import json
 import threading
@@ -8,9 +9,23 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from websockets.sync.server import ServerConnection, serve
+
 from market_pipeline.settings import LOOPBACK
 
 TOKEN = "xoxb-canary"
+APP_TOKEN = "xapp-canary"
+
+
+def pressed(message: dict[str, Any], action: dict[str, Any], by: str) -> dict[str, Any]:
+    """What Slack tells of a press, by its reference of ``block_actions``."""
+    return {
+        "type": "block_actions",
+        "user": {"id": "U0123456789", "username": by},
+        "container": {"type": "message", "message_ts": message["ts"], "channel_id": message["channel"]},
+        "channel": {"id": message["channel"], "name": "alerts"},
+        "actions": [action | {"type": "button", "block_id": "x", "action_ts": "1800000000.1"}],
+    }
 
 
 @dataclass
@@ -30,6 +45,10 @@ class SlackServer:
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
         self.calls: list[str] = []
+        self.listeners: list[ServerConnection] = []
+        self.confirmed: list[str] = []
+        self._socket = serve(self._listen, LOOPBACK, 0)
+        threading.Thread(target=self._socket.serve_forever, daemon=True).start()
         self.bad_day: Callable[[str], Answer | None] = lambda method: None
         self._lock = threading.Lock()
         self._count = 0
@@ -52,7 +71,8 @@ class SlackServer:
                     given |= json.loads(body or "{}")
                 elif body:
                     given |= {name: values[0] for name, values in parse_qs(body).items()}
-                authorised = self.headers.get("Authorization") == f"Bearer {TOKEN}"
+                wanted = APP_TOKEN if method == "apps.connections.open" else TOKEN
+                authorised = self.headers.get("Authorization") == f"Bearer {wanted}"
                 instead = workspace.bad_day(method)
                 workspace.calls.append(method)
                 said: dict[str, Any] = {"ok": False, "error": "invalid_auth"}
@@ -78,8 +98,33 @@ class SlackServer:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
     def close(self) -> None:
+        self._socket.shutdown()
         self._server.shutdown()
         self._server.server_close()
+
+    def press(self, message: dict[str, Any], action: str, by: str = "ann", envelope: str | None = None) -> str:
+        """A person presses a button of a message; returns the envelope's id, by which ``confirmed`` knows it."""
+        (block,) = [each for each in message["blocks"] if each["type"] == "actions"]
+        (button,) = [each for each in block["elements"] if each["action_id"] == action]
+        return self.tell(pressed(message, {"action_id": action, "value": button["value"]}, by), envelope)
+
+    def tell(self, payload: dict[str, Any], envelope: str | None = None) -> str:
+        """Send an interaction to whoever listens."""
+        name = envelope or f"envelope-{len(self.confirmed)}-{self._count}"
+        said = {"envelope_id": name, "type": "interactive", "accepts_response_payload": True, "payload": payload}
+        for each in list(self.listeners):
+            each.send(json.dumps(said))
+        return name
+
+    def _listen(self, connection: ServerConnection) -> None:
+        self.listeners.append(connection)
+        connection.send(json.dumps({"type": "hello", "num_connections": len(self.listeners)}))
+        try:
+            for said in connection:
+                if '"envelope_id"' in str(said):
+                    self.confirmed.append(json.loads(said)["envelope_id"])
+        finally:
+            self.listeners.remove(connection)
 
     @property
     def roots(self) -> list[dict[str, Any]]:
@@ -96,6 +141,9 @@ class SlackServer:
         }
         with self._lock:
             match method:
+                case "apps.connections.open":
+                    port = self._socket.socket.getsockname()[1]
+                    return {"ok": True, "url": f"ws://{LOOPBACK}:{port}/link"}
                 case "chat.postMessage":
                     self._count += 1
                     message = given | {"ts": f"1800000000.{self._count:06d}"}

@@ -33,13 +33,24 @@ class Routing:
 
 @dataclass
 class Courier:
-    """Delivers. ``flags`` is what a command in a message needs to name this pipeline."""
+    """Delivers.
+
+    Attributes:
+        outbox: what is to be told.
+        slack: where.
+        routing: in which channel.
+        rules: by id.
+        flags: what a command in a message needs to name this pipeline.
+        secret: what signs buttons; None where nobody hears them, so that messages have commands instead.
+        clock: epoch seconds.
+    """
 
     outbox: Outbox
     slack: Slack
     routing: Routing
     rules: Mapping[str, Rule]
     flags: str = ""
+    secret: bytes | None = None
     clock: Callable[[], float] = time.time
 
     def deliver(self) -> int:
@@ -69,7 +80,7 @@ class Courier:
     def _thread(self, parcel: Parcel) -> tuple[str, str, bool]:
         """The incident's message as it stands now: edited, or found, or posted; and whether it is the first word."""
         incident, thread = parcel.incident, parcel.thread
-        shown = message.root(incident, self.rules.get(incident.rule), self.flags)
+        shown = message.root(incident, self.rules.get(incident.rule), self.flags, self.secret)
         if thread is not None and thread.ts is not None:
             self.slack.edit(thread.channel, thread.ts, incident.id, shown)
             return thread.channel, thread.ts, False

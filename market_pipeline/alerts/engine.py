@@ -166,6 +166,7 @@ def _faulty(incident: Incident | None, signal: Signal, rule: Rule, now: float) -
         severity=min(severity, incident.severity),
         text=signal.text,
         value=signal.value,
+        mendable=signal.mendable,
         evidence=signal.evidence,
         clear_since=None,
         flaps=incident.flaps + (incident.clear_since is not None),

@@ -37,7 +37,9 @@ def due(
     """
     for incident in incidents:
         rule = rules.get(incident.rule)
-        if rule is None or not rule.heals or rule.remedy is None or incident.clear_since is not None:
+        if rule is None or not rule.heals or rule.remedy is None:
+            continue
+        if not incident.mendable or incident.clear_since is not None:
             continue
         if incident.state is not State.OPEN or incident.opened_at is None:
             continue  # whoever took it on does not want a restart under their hands

@@ -54,6 +54,7 @@ class Incident:
         flaps: how often it seemed over and was not.
         text: the newest bad look in words.
         value: its figure.
+        mendable: whether the rule's remedy can be of any use.
         evidence: its evidence.
     """
 
@@ -76,6 +77,7 @@ class Incident:
     flaps: int = 0
     text: str = ""
     value: float | None = None
+    mendable: bool = True
     evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from market_pipeline.alerts.buttons import buttons
 from market_pipeline.alerts.incident import Change, Incident, State
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
@@ -24,13 +25,14 @@ Message = Mapping[str, Any]
 """``text``, which notifications show, and ``blocks``."""
 
 
-def root(incident: Incident, rule: Rule | None, flags: str = "") -> Message:
+def root(incident: Incident, rule: Rule | None, flags: str = "", secret: bytes | None = None) -> Message:
     """The message of an incident as it stands.
 
     Args:
         incident: one that somebody was told of.
         rule: of it; None of a rule that is no more.
         flags: what a command needs to name this pipeline, such as `` --data-dir /srv/mp``.
+        secret: what signs buttons; None where nobody hears them.
     """
     sign = _DONE if incident.state is State.RESOLVED else _SIGNS[incident.severity]
     text = f"{sign} {incident.severity} {title(incident, rule)}"
@@ -43,6 +45,8 @@ def root(incident: Incident, rule: Rule | None, flags: str = "") -> Message:
         blocks.append(_section(_evidence(incident.evidence)))
     if incident.state is not State.RESOLVED:
         blocks.append(_section(_what_to_do(incident, rule, flags)))
+    if secret is not None and (pressable := buttons(incident, rule, secret)) is not None:
+        blocks.append(pressable)
     blocks.append({"type": "context", "elements": [_mrkdwn(escaped(_origin(incident, rule)))]})
     return {"text": f"{text}: {incident.text}"[:TEXT_LIMIT], "blocks": blocks}
 
@@ -61,6 +65,12 @@ def reply(change: str, text: str, contact: str, at: float) -> Message:
     }.get(Change(change), change)
     seen = f"Last seen: {text}" if change == Change.RESOLVED else text
     line = f"{moment(at)} UTC: {who}. {escaped(seen)}"
+    return {"text": line[:TEXT_LIMIT], "blocks": [_section(line)]}
+
+
+def note(text: str, at: float) -> Message:
+    """Any other line in a thread."""
+    line = f"{moment(at)} UTC: {escaped(text)}"
     return {"text": line[:TEXT_LIMIT], "blocks": [_section(line)]}
 
 
@@ -93,7 +103,8 @@ def _evidence(evidence: Mapping[str, Any]) -> str:
 def _what_to_do(incident: Incident, rule: Rule | None, flags: str) -> str:
     commands = [f"market-pipeline incidents ack {incident.id} --by YOU{flags}"] if incident.acked_by is None else []
     commands.append(f"market-pipeline incidents silence {incident.rule} --for 1h --reason WHY{flags}")
-    remedy = f"\n{escaped(how_to_mend(incident, rule, flags))}" if rule is not None and rule.remedy else ""
+    can_be = rule is not None and rule.remedy is not None and incident.mendable
+    remedy = f"\n{escaped(how_to_mend(incident, rule, flags))}" if rule is not None and can_be else ""
     return "```" + "\n".join(map(escaped, commands)) + "```" + remedy
 
 

@@ -74,7 +74,8 @@ def courier(settings: Settings) -> Courier | None:
         return None
     slack = Slack(settings.slack_token.get_secret_value(), settings.slack_api_url)
     routing = Routing(settings.slack_channel, settings.slack_urgent_channel)
-    return Courier(Outbox(settings.paths.incidents), slack, routing, RULES, where_flags(settings))
+    secret = settings.slack_token.get_secret_value().encode() if settings.slack_app_token is not None else None
+    return Courier(Outbox(settings.paths.incidents), slack, routing, RULES, where_flags(settings), secret)
 
 
 def summary(signals: list[Signal]) -> str:

@@ -1,6 +1,7 @@
 """Every rule, and what each says of a look."""
 
 from collections.abc import Callable, Iterable, Mapping
+from fnmatch import fnmatchcase
 
 from market_pipeline.alerts import engine
 from market_pipeline.alerts.look import Look
@@ -22,6 +23,7 @@ from market_pipeline.alerts.rules import (
     zero_trades,
 )
 from market_pipeline.alerts.signal import Signal
+from market_pipeline.alerts.silence import NoSilence, Silence
 
 _JUDGES: Mapping[Rule, Callable[[Look], Signal | Iterable[Signal]]] = {
     zero_trades.RULE: zero_trades.judge,
@@ -44,6 +46,19 @@ _JUDGES: Mapping[Rule, Callable[[Look], Signal | Iterable[Signal]]] = {
 }
 
 RULES: Mapping[str, Rule] = engine.check(_JUDGES)
+
+
+def about_some_rule(silence: Silence) -> Silence:
+    """The silence.
+
+    Raises:
+        NoSilence: there is no rule that it is about.
+    """
+    if not any(fnmatchcase(each, silence.rule) for each in RULES):
+        raise NoSilence(
+            f"there is no rule {silence.rule!r}; there are {', '.join(RULES)}, and patterns such as 'cassandra-*'"
+        )
+    return silence
 
 
 def judge(look: Look) -> list[Signal]:

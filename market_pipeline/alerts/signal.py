@@ -28,6 +28,7 @@ class Signal:
         value: the figure behind it, if there is one, in the rule's unit.
         severity: where it is worse, or less bad, than the rule says.
         evidence: what helps to act: last trade, lag, the end of a log.
+        mendable: whether the rule's remedy can be of any use.
     """
 
     rule: str
@@ -37,3 +38,4 @@ class Signal:
     value: float | None = None
     severity: Severity | None = None
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    mendable: bool = True

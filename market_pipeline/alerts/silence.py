@@ -5,6 +5,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 
+class NoSilence(ValueError):
+    """What was asked for is no silence; one line that says why."""
+
+
 @dataclass(frozen=True)
 class Silence:
     """Nobody is told of what matches, in [starts_at, ends_at), epoch seconds. The incidents are kept all the same.
@@ -16,7 +20,7 @@ class Silence:
         reason: why.
 
     Raises:
-        ValueError: there is no author or no reason, or the end is not after the start: a silence for ever is a rule
+        NoSilence: there is no author or no reason, or the end is not after the start: a silence for ever is a rule
             that should not be.
     """
 
@@ -29,9 +33,9 @@ class Silence:
 
     def __post_init__(self) -> None:
         if not self.author.strip() or not self.reason.strip():
-            raise ValueError("a silence needs an author and a reason")
+            raise NoSilence("a silence needs an author and a reason")
         if not self.starts_at < self.ends_at:
-            raise ValueError("a silence needs an end that is after its start")
+            raise NoSilence("a silence needs an end that is after its start")
 
     def covers(self, rule: str, subject: str, now: float) -> bool:
         in_time = self.starts_at <= now < self.ends_at

@@ -62,6 +62,17 @@ CREATE TABLE IF NOT EXISTS attempt (
   PRIMARY KEY (incident, number)
 );
 
+-- remedies that people asked for
+CREATE TABLE IF NOT EXISTS request (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  incident TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  remedy TEXT NOT NULL,
+  by TEXT NOT NULL,
+  at REAL NOT NULL,
+  taken_at REAL -- when Dagster's sensor had it
+);
+
 -- figures of past looks, for what is judged over a window
 CREATE TABLE IF NOT EXISTS sample (
   series TEXT NOT NULL,

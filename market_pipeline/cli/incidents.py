@@ -11,9 +11,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from market_pipeline.alerts.answers import answer
+from market_pipeline.alerts.buttons import Action, Press
 from market_pipeline.alerts.incident import Change, Incident, Transition
 from market_pipeline.alerts.ledger import Entry, Ledger, NoSuchIncident
 from market_pipeline.alerts.message import how_to_mend, lasted, moment, title
+from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.kept_incidents import kept_ledger, tell_when_judged
@@ -93,7 +96,7 @@ def show(incident: str, as_json: bool) -> None:
     click.echo(f"  first seen {moment(found.since)} UTC, lasted {whole}{ended}")
     if rule is not None:
         click.echo(f"  runbook: {rule.runbook}")
-    if rule is not None and rule.remedy:
+    if rule is not None and rule.remedy and found.mendable:
         click.echo(f"  remedy: {how_to_mend(found, rule, where_flags(settings))}")
     if settings.slack_token is None:
         click.echo("  nobody is told, for Slack is not set up (SLACK_BOT_TOKEN)")
@@ -101,6 +104,8 @@ def show(incident: str, as_json: bool) -> None:
         click.echo(f"  {name}: {value if isinstance(value, str) else json.dumps(value)}")
     lines = [(each.at, sentence(each)) for each in history]
     lines += [(at, f"asked Dagster for a run of {remedy}") for at, remedy in tried]
+    requests = Requests(settings.paths.incidents).of(found.id)
+    lines += [(each.at, f"{each.by} asked for {each.remedy}") for each in requests]
     for at, line in sorted(lines, key=lambda each: each[0]):
         click.echo(f"  {moment(at)}  {line}")
 
@@ -129,6 +134,23 @@ def resolve(incident: str, by: str) -> None:
       market-pipeline incidents resolve cassandra-disk
     """
     _act(incident, "ended", lambda ledger: ledger.resolve(incident, by, time.time()))
+
+
+@incidents.command("run")
+@click.argument("incident")
+@click.option("--by", default=getpass.getuser, help="Who asks for it; you, if you don't say.")
+def run_(incident: str, by: str) -> None:
+    """Ask Dagster to run the remedy of an incident. It does within seconds, one remedy at a time, and once.
+
+    \b
+    Examples:
+      market-pipeline incidents run program-down/stream
+    """
+    settings = load_settings()
+    with _known():
+        found, _ = kept_ledger(settings).show(incident)
+    said = answer(Press(Action.RUN, found.id, by), RULES, settings.paths.incidents, time.time())
+    click.echo(said)
 
 
 def seems_over(incident: Incident) -> bool:

@@ -5,7 +5,6 @@ import json
 import time
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from fnmatch import fnmatchcase
 
 import click
 from rich.table import Table
@@ -13,8 +12,8 @@ from rich.text import Text
 
 from market_pipeline.alerts.ledger import Ledger, NoSuchSilence
 from market_pipeline.alerts.message import moment
-from market_pipeline.alerts.rulebook import RULES
-from market_pipeline.alerts.silence import Silence
+from market_pipeline.alerts.rulebook import about_some_rule
+from market_pipeline.alerts.silence import NoSilence, Silence
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.kept_incidents import kept_ledger
 from market_pipeline.cli.terminal import console
@@ -37,13 +36,9 @@ def silence(rule: str, subject: str, lasts: str, begins: datetime | None, reason
     """
     start = begins.replace(tzinfo=UTC).timestamp() if begins else time.time()
     try:
-        made = Silence(rule, subject, by, reason, start, start + duration_s(lasts))
-    except ValueError as error:
+        made = about_some_rule(Silence(rule, subject, by, reason, start, start + duration_s(lasts)))
+    except NoSilence as error:
         raise PipelineError(str(error)) from None
-    if not any(fnmatchcase(each, rule) for each in RULES):
-        raise PipelineError(
-            f"there is no rule {rule!r}; there are {', '.join(RULES)}, and patterns such as 'cassandra-*'"
-        )
     Ledger(load_settings().paths.incidents).silence(made)
     click.echo(f"nobody is told of {rule} (subject {subject}) from {moment(start)} to {moment(made.ends_at)} UTC")
 
@@ -91,10 +86,10 @@ def duration_s(text: str) -> float:
     """``30m``, ``2h`` or ``1d`` in seconds.
 
     Raises:
-        ValueError: it is something else.
+        NoSilence: it is something else.
     """
     units = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
     number, unit = text[:-1], text[-1:]
     if unit not in units or not number.isdecimal() or not int(number):
-        raise ValueError(f"{text!r} is no duration: write 30m, 2h or 1d")
+        raise NoSilence(f"{text!r} is no duration: write 30m, 2h or 1d")
     return int(number) * units[unit].total_seconds()

@@ -1,13 +1,21 @@
-"""Judges the runbook's rules each half minute, keeps the incidents, and asks for the remedies that are due."""
+"""Judges the runbook's rules each half minute, keeps the incidents, and asks for runs of remedies."""
 
 import time
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from market_pipeline.defs.remedies import restart_program
+from market_pipeline.defs.remedies import restart_kafka, restart_producer, restart_program, restart_stream
+from market_pipeline.defs.repairs import compact_keyspace
 from market_pipeline.defs.resources import PipelineResource
 
+if TYPE_CHECKING:
+    from market_pipeline.alerts.healing import Attempt
+    from market_pipeline.alerts.requests import Request
+
 LOOK_EVERY_S = 30
+ASKED_EVERY_S = 10
+INCIDENT = "market_pipeline/incident"
 
 
 @dg.sensor(
@@ -28,17 +36,31 @@ def alerts(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> d
     if not told.attempts:
         return dg.SkipReason(told.summary)
     return dg.SensorResult(
-        run_requests=[
-            dg.RunRequest(
-                job_name=attempt.remedy,
-                run_key=attempt.key,
-                run_config={
-                    "ops": {
-                        f"{attempt.remedy}_now": {"config": {"program": attempt.subject, "incident": attempt.incident}}
-                    }
-                },
-                tags={"market_pipeline/incident": attempt.incident, "market_pipeline/attempt": str(attempt.number)},
-            )
-            for attempt in told.attempts
-        ]
+        run_requests=[_run_of(each, {"market_pipeline/attempt": str(each.number)}) for each in told.attempts]
+    )
+
+
+@dg.sensor(
+    jobs=[restart_program, restart_producer, restart_stream, restart_kafka, compact_keyspace],
+    minimum_interval_seconds=ASKED_EVERY_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Runs the remedies that people ask for: by a button of Slack's or `market-pipeline incidents run`.",
+)
+def asked_for(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> dg.SensorResult | dg.SkipReason:
+    from market_pipeline.alerts.requests import Requests
+
+    requests = Requests(pipeline.settings().paths.incidents).take(time.time())
+    for each in requests:
+        context.log.info(f"{each.by} asked for {each.remedy}, for {each.incident}")
+    if not requests:
+        return dg.SkipReason("nobody asked for anything")
+    return dg.SensorResult(run_requests=[_run_of(each, {"market_pipeline/asked_by": each.by}) for each in requests])
+
+
+def _run_of(wanted: "Attempt | Request", tags: dict[str, str]) -> dg.RunRequest:
+    """The run of a remedy; the same wish is the same run."""
+    which = {"program": wanted.subject, "incident": wanted.incident}
+    config = {"ops": {f"{wanted.remedy}_now": {"config": which}}} if wanted.remedy == restart_program.name else {}
+    return dg.RunRequest(
+        job_name=wanted.remedy, run_key=wanted.key, run_config=config, tags={INCIDENT: wanted.incident, **tags}
     )

@@ -13,6 +13,8 @@ def told_in_one_line() -> Iterator[None]:
     Raises:
         DagsterUserCodeExecutionError: with a ``dg.Failure`` as its cause, which has the line as its description.
     """
+    from market_pipeline.alerts.ledger import NoSuchIncident
+    from market_pipeline.alerts.silence import NoSilence
     from market_pipeline.broker.client import BrokerUnreachableError
     from market_pipeline.broker.topics import TopicError
     from market_pipeline.bronze.manifest import ArchiveError
@@ -29,7 +31,7 @@ def told_in_one_line() -> Iterator[None]:
 
     known = (
         *(BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StartError),
-        *(NoNodetool, NoRoom, NodetoolFailed, NotAMoment, NotConfirmed),
+        *(NoNodetool, NoRoom, NodetoolFailed, NotAMoment, NotConfirmed, NoSuchIncident, NoSilence),
     )
     try:
         yield

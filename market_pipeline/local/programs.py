@@ -66,6 +66,7 @@ EVERY_NAME = (
     "dagster-code-server",
     "dagster-webserver",
     "dagster-daemon",
+    "slack",
 )
 """All that may run, whatever the settings."""
 
@@ -78,6 +79,7 @@ def _wanted(name: str, settings: Settings) -> bool:
         "cassandra": settings.embedded_cassandra,
         "feed-server": settings.active_feed != "finnhub",
         **dict.fromkeys(DAGSTER, settings.dagster),
+        "slack": None not in (settings.slack_token, settings.slack_app_token, settings.slack_channel),
     }.get(name, True)
 
 
@@ -101,6 +103,7 @@ def every_program(settings: Settings) -> list[Program]:
             )
             for name in DAGSTER
         ),
+        Program("slack", _module("market_pipeline.alerts.slack_listener"), stop_within_s=10, stop_stage=2),
     ]
 
 

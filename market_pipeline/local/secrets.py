@@ -12,12 +12,14 @@ from market_pipeline.settings import Settings
 
 KEY_VARIABLES = ("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY")
 TOKEN_VARIABLES = ("SLACK_BOT_TOKEN", "MARKET_PIPELINE_SLACK_TOKEN")
+APP_TOKEN_VARIABLES = ("SLACK_APP_TOKEN", "MARKET_PIPELINE_SLACK_APP_TOKEN")
 _READERS = ("producer", "dagster")
 
 
 def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables that programs may have."""
-    return {name: value for name, value in variables.items() if name not in (*KEY_VARIABLES, *TOKEN_VARIABLES)}
+    secret = {*KEY_VARIABLES, *TOKEN_VARIABLES, *APP_TOKEN_VARIABLES}
+    return {name: value for name, value in variables.items() if name not in secret}
 
 
 def folder_of(settings: Settings, reader: str) -> Path:
@@ -37,10 +39,14 @@ def directories(settings: Settings, own: Mapping[str, str]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     if settings.active_feed == "finnhub":
         key = next((own[name] for name in KEY_VARIABLES if own.get(name)), None)
-        found["producer"] = Path.cwd() if key is None else _kept(settings, "producer", KEY_VARIABLES[0], key)
-    if settings.slack_token is not None and settings.dagster:
-        token = settings.slack_token.get_secret_value()
-        found |= dict.fromkeys(DAGSTER, _kept(settings, "dagster", TOKEN_VARIABLES[0], token))
+        found["producer"] = Path.cwd() if key is None else _kept(settings, "producer", {KEY_VARIABLES[0]: key})
+    tokens = {
+        TOKEN_VARIABLES[0]: settings.slack_token,
+        APP_TOKEN_VARIABLES[0]: settings.slack_app_token,
+    }
+    kept = {name: token.get_secret_value() for name, token in tokens.items() if token is not None}
+    if settings.slack_token is not None:
+        found |= dict.fromkeys((*DAGSTER, "slack"), _kept(settings, "dagster", kept))
     return found
 
 
@@ -50,11 +56,11 @@ def forget(settings: Settings) -> None:
         (folder_of(settings, reader) / ".env").unlink(missing_ok=True)
 
 
-def _kept(settings: Settings, reader: str, variable: str, secret: str) -> Path:
+def _kept(settings: Settings, reader: str, secrets: Mapping[str, str]) -> Path:
     folder = folder_of(settings, reader)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    quoted = secret.replace("\\", "\\\\").replace("'", "\\'")
+    quoted = {name: secret.replace("\\", "\\\\").replace("'", "\\'") for name, secret in secrets.items()}
     file = folder / ".env"
     file.touch(mode=0o600, exist_ok=False)
-    file.write_text(f"{variable}='{quoted}'\n", encoding="utf-8")
+    file.write_text("".join(f"{name}='{secret}'\n" for name, secret in quoted.items()), encoding="utf-8")
     return folder

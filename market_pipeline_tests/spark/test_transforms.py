@@ -226,7 +226,7 @@ def test_latest_rows_carry_their_own_write_time(frames) -> None:
 
 
 def test_a_canary_has_no_latest_price(frames) -> None:
-    both = frames(trade(), canary(NINE * 1000))
+    both = frames.trades([trade(), canary(NINE * 1000)])
     assert [row.symbol for row in to_latest(both).collect()] == [trade().symbol]
     assert {row.symbol for row in to_silver(both).collect()} == {trade().symbol, CANARY}
 

@@ -15,6 +15,8 @@ from market_pipeline.local.processes import ProcessStatus
 YOUNG_S = 60.0
 """Whoever ended three times and lives for less than this ends again and again."""
 OFTEN = 3
+GIVEN_UP = "FATAL"
+"""The supervisor's word for it."""
 SILENT_S = 20.0
 """A program beats each second from a thread of its own."""
 
@@ -26,6 +28,8 @@ DOWN = Rule(
     hold_s=55,
     clear_s=90,
     inhibits=frozenset({"program-hung"}),
+    remedy="restart_program",
+    heals=True,
 )
 HUNG = Rule(
     "program-hung",
@@ -44,13 +48,16 @@ def judge_down(look: Look) -> Iterator[Signal]:
     """The supervisor, and each program that it has: P1 on the path of the trades, P3 of Dagster's."""
     if look.snapshot.supervisor is None:
         if look.supervised:
-            yield Signal(DOWN.id, SUPERVISOR, Verdict.FAULT, "nobody keeps the programs: what ends stays down")
+            text = "nobody keeps the programs: what ends stays down"
+            yield Signal(DOWN.id, SUPERVISOR, Verdict.FAULT, text, mendable=False)
         return
     yield Signal(DOWN.id, SUPERVISOR, Verdict.FINE, f"{SUPERVISOR} runs")
     for name, process in look.snapshot.processes.items():
         severity = Severity.P3 if name.startswith(_OF_DAGSTER) else None
         verdict, text = standing(name, process)
-        yield Signal(DOWN.id, name, verdict, text, severity=severity)
+        # what still ends again and again the supervisor starts anew; what is done or refused no new start can mend
+        given_up = process.state == GIVEN_UP
+        yield Signal(DOWN.id, name, verdict, text, severity=severity, mendable=given_up)
 
 
 def standing(name: str, process: ProcessStatus) -> tuple[Verdict, str]:

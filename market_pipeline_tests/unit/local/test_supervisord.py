@@ -11,7 +11,7 @@ from supervisor.options import ServerOptions
 from market_pipeline.feed.producer import EXIT_KEY_REFUSED
 from market_pipeline.feed.program import EXIT_USAGE
 from market_pipeline.local.down import bring_down
-from market_pipeline.local.programs import EVERY_NAME, Program, every_program, names, programs
+from market_pipeline.local.programs import Program, every_program, names, programs
 from market_pipeline.local.supervisord import (
     SOCKET_PATH_LIMIT,
     configuration,
@@ -38,7 +38,7 @@ def settings(tmp_path: Path) -> Settings:
 def test_every_program_ends_with_its_children(settings: Settings) -> None:
     found = parsed(configuration(settings, programs(settings), {}))
     sections = [name for name in found.sections() if name.startswith("program:")]
-    assert sections == [f"program:{name}" for name in EVERY_NAME]
+    assert sections == [f"program:{name}" for name in names(settings)]
     for section in sections:
         assert found[section]["stopasgroup"] == found[section]["killasgroup"] == "true"
         assert found[section]["autostart"] == "false"
@@ -47,9 +47,15 @@ def test_every_program_ends_with_its_children(settings: Settings) -> None:
 
 def test_a_program_that_ends_cleanly_stays_down_and_a_server_does_not(settings: Settings) -> None:
     found = parsed(configuration(settings, programs(settings), {}))
-    restart = {name: found[f"program:{name}"]["autorestart"] for name in EVERY_NAME}
+    restart = {name: found[f"program:{name}"]["autorestart"] for name in names(settings)}
     assert restart["kafka"] == restart["cassandra"] == restart["dagster-daemon"] == "true"
     assert restart["producer"] == restart["feed-server"] == restart["stream"] == "unexpected"
+
+
+def test_the_listener_of_buttons_runs_where_slack_is_set_up_for_it(tmp_path: Path) -> None:
+    tokens = {"slack_token": "xoxb-1", "slack_app_token": "xapp-1", "slack_channel": "C0123456789"}
+    assert "slack" in names(Settings.load(data_dir=tmp_path, **tokens))
+    assert "slack" not in names(Settings.load(data_dir=tmp_path, **tokens | {"slack_app_token": None}))
 
 
 def test_some_ends_are_final(settings: Settings) -> None:
@@ -73,7 +79,7 @@ def test_supervisord_itself_reads_what_was_meant(tmp_path: Path, folder: str) ->
     assert [config["file"] for config in options.server_configs] == [str(socket_path(settings))]
     read = [program for group in options.process_group_configs for program in group.process_configs]
     assert {program.name: program.stdout_logfile for program in read} == {
-        name: str(settings.paths.log(name)) for name in EVERY_NAME
+        name: str(settings.paths.log(name)) for name in names(settings)
     }
     assert {program.directory for program in read} == {str(settings.data_dir)}
     dagster = next(program for program in read if program.name == "dagster-daemon")

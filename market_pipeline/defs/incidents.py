@@ -1,0 +1,83 @@
+"""What a person does about an incident, as jobs: the same as `market-pipeline incidents ack|resolve|silence`."""
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from market_pipeline.defs.failures import told_in_one_line
+from market_pipeline.defs.resources import PipelineResource
+
+if TYPE_CHECKING:
+    from market_pipeline.alerts.incident import Transition
+    from market_pipeline.alerts.ledger import Ledger
+
+
+class Who(dg.Config):
+    """Which incident, by its id or the beginning of it, and who acts."""
+
+    incident: str
+    by: str
+
+
+class Quiet(dg.Config):
+    """What nobody shall be told of, and why."""
+
+    rule: str
+    """An id, or a pattern such as `kafka-*`."""
+    subject: str = "*"
+    by: str
+    reason: str
+    minutes: float = 60.0
+
+
+@dg.op(description="Take an incident on, which ends its escalation at once.")
+def ack_incident_now(context: dg.OpExecutionContext, config: Who, pipeline: PipelineResource) -> None:
+    _act(context, pipeline, lambda ledger, now: ledger.ack(config.incident, config.by, now))
+
+
+@dg.job(description="Take an incident on, which ends its escalation at once.")
+def ack_incident() -> None:
+    ack_incident_now()
+
+
+@dg.op(description="End an incident by hand; a fault that goes on is a new one.")
+def resolve_incident_now(context: dg.OpExecutionContext, config: Who, pipeline: PipelineResource) -> None:
+    _act(context, pipeline, lambda ledger, now: ledger.resolve(config.incident, config.by, now))
+
+
+@dg.job(description="End an incident by hand; a fault that goes on is a new one.")
+def resolve_incident() -> None:
+    resolve_incident_now()
+
+
+@dg.op(description="Tell nobody of what matches, for a while; the incidents are kept all the same.")
+def silence_rule_now(context: dg.OpExecutionContext, config: Quiet, pipeline: PipelineResource) -> None:
+    from market_pipeline.alerts.ledger import Ledger
+    from market_pipeline.alerts.rulebook import about_some_rule
+    from market_pipeline.alerts.silence import Silence
+
+    now = time.time()
+    with told_in_one_line():
+        ends = now + config.minutes * 60
+        wanted = about_some_rule(Silence(config.rule, config.subject, config.by, config.reason, now, ends))
+        Ledger(pipeline.settings().paths.incidents).silence(wanted)
+    context.log.info(f"{config.rule} of {config.subject} is silenced for {config.minutes:.0f} min by {config.by}")
+
+
+@dg.job(description="Tell nobody of what matches, for a while; the incidents are kept all the same.")
+def silence_rule() -> None:
+    silence_rule_now()
+
+
+def _act(
+    context: dg.OpExecutionContext,
+    pipeline: PipelineResource,
+    act: Callable[["Ledger", float], "Transition | None"],
+) -> None:
+    from market_pipeline.alerts.ledger import Ledger
+
+    with told_in_one_line():
+        transition = act(Ledger(pipeline.settings().paths.incidents), time.time())
+    context.log.info("nothing to do" if transition is None else f"{transition.incident.id} {transition.change}")

@@ -1,0 +1,112 @@
+"""The buttons: who is shown which, whose signature counts, and that a press again changes nothing."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from market_pipeline.alerts.answers import SILENT_FOR_S, answer
+from market_pipeline.alerts.buttons import NEEDS_NO_ANSWER, VALUE_LIMIT, Action, Press, buttons, press
+from market_pipeline.alerts.incident import Incident, State
+from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.requests import AGAIN_AFTER_S, Requests
+from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.alerts.severity import Severity
+from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline_tests.slack_server import pressed
+
+SECRET = b"xoxb-secret"
+T0 = 1_800_000_000.0
+HUNG = Incident("program-hung/stream/7", "program-hung", "stream", Severity.P1, State.OPEN, T0, opened_at=T0)
+MESSAGE = {"ts": "1.2", "channel": "C0"}
+
+
+def shown(incident: Incident) -> dict[str, dict[str, Any]]:
+    block = buttons(incident, RULES.get(incident.rule), SECRET)
+    return {each["action_id"]: each for each in block["elements"]} if block is not None else {}
+
+
+def test_a_button_for_each_thing_that_can_be_done() -> None:
+    assert list(shown(HUNG)) == ["ack", "silence", "run"]
+    assert "restart_program of stream" in shown(HUNG)["run"]["confirm"]["text"]["text"]
+    assert list(shown(replace(HUNG, state=State.ACKED))) == ["silence", "run"]
+    assert list(shown(replace(HUNG, mendable=False))) == ["ack", "silence"]
+    assert shown(replace(HUNG, state=State.RESOLVED)) == {}
+    assert all(len(each["value"]) <= VALUE_LIMIT for each in shown(HUNG).values())
+
+
+def test_every_remedy_with_a_button_is_one_of_a_rule_and_needs_no_answers() -> None:
+    assert {rule.remedy for rule in RULES.values() if rule.remedy in NEEDS_NO_ANSWER} <= set(NEEDS_NO_ANSWER)
+    assert "reset_stream" not in NEEDS_NO_ANSWER
+
+
+def test_a_press_of_ours_is_known_and_any_other_is_not() -> None:
+    button = shown(HUNG)["ack"]
+    action = {"action_id": "ack", "value": button["value"]}
+    assert press(pressed(MESSAGE, action, "ann"), SECRET) == Press(Action.ACK, HUNG.id, "ann", "C0", "1.2")
+    incident, _, signature = button["value"].rpartition("|")
+    for forged in (
+        action | {"action_id": "run"},  # the signature is of another button
+        action | {"value": f"{incident}0|{signature}"},
+        action | {"value": incident},
+        action | {"action_id": "delete"},
+        {},
+    ):
+        assert press(pressed(MESSAGE, forged, "eve"), SECRET) is None
+    assert press(pressed(MESSAGE, action, "ann"), b"another workspace") is None
+    assert press({"type": "view_submission"}, SECRET) is None
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "incidents.db"
+    Ledger(path).judge([Signal("program-hung", "stream", Verdict.FAULT, "silent for 30 s")], RULES, T0)
+    return path
+
+
+def ask(file: Path, action: Action, by: str, after_s: float = 1.0) -> str | None:
+    (incident,) = Ledger(file).since(0)
+    return answer(Press(action, incident.id, by, "C0", "1.2"), RULES, file, T0 + after_s)
+
+
+def test_taken_on_once(file: Path) -> None:
+    assert ask(file, Action.ACK, "ann") is None
+    assert ask(file, Action.ACK, "bob") == "ann has it already"
+    assert [each.change for each in Ledger(file).show("program-hung")[1]] == ["opened", "acked"]
+
+
+def test_silenced_once(file: Path) -> None:
+    assert ask(file, Action.SILENCE, "ann") == "ann silenced program-hung of stream for an hour"
+    assert ask(file, Action.SILENCE, "bob") == "ann has silenced it already"
+    (silence,) = Ledger(file).silences(T0 + 2).values()
+    assert silence.ends_at == T0 + 1 + SILENT_FOR_S
+
+
+def test_asked_for_once_however_often_it_is_clicked(file: Path) -> None:
+    requests = Requests(file)
+    assert "ann asked for restart_program: " in (ask(file, Action.RUN, "ann") or "")
+    assert ask(file, Action.RUN, "bob", 3.0) == "ann asked for restart_program 2 s ago: it runs once"
+    (taken,) = requests.take(T0 + 5)
+    assert (taken.subject, taken.remedy, taken.by) == ("stream", "restart_program", "ann")
+    assert requests.take(T0 + 6) == []
+    assert "it runs once" in (ask(file, Action.RUN, "bob", 20.0) or "")
+    assert "bob asked for" in (ask(file, Action.RUN, "bob", AGAIN_AFTER_S + 2) or "")
+    assert [each.key for each in requests.of(taken.incident)] == [
+        f"{taken.incident}#asked-1",
+        f"{taken.incident}#asked-2",
+    ]
+
+
+def test_of_what_is_over_nothing_is_done(file: Path) -> None:
+    ledger = Ledger(file)
+    ledger.resolve("program-hung", "ann", T0 + 1)
+    for action in Action:
+        assert ask(file, action, "bob") == "it is over: nothing was done"
+    assert (Requests(file).take(T0 + 9), ledger.silences(T0 + 2)) == ([], {})
+
+
+def test_what_needs_answers_is_not_run_by_a_button(tmp_path: Path) -> None:
+    file = tmp_path / "incidents.db"
+    Ledger(file).judge([Signal("key", "finnhub", Verdict.FAULT, "refused")], RULES, T0)
+    assert "no remedy" in (ask(file, Action.RUN, "ann") or "")
