@@ -36,7 +36,8 @@ def judge(look: Look) -> Signal:
     if len(lags) < SAMPLES:
         return _signal(Verdict.UNKNOWN, f"{len(lags)} looks within 10 minutes tell no trend")
     first, middle, last = thirds(lags)
-    rising = first < middle < last and last > WORTH_TELLING
+    # the window still rises for a while after a short outage that has been caught up
+    rising = first < middle < last and min(last, lags[-1]) > WORTH_TELLING
     text = f"lag {last:,.0f} records, {first:,.0f} ten minutes ago"
     evidence = {"lag by third of the window": [first, middle, last]}
     return _signal(Verdict.FAULT if rising else Verdict.FINE, text, last, evidence=evidence)

@@ -77,6 +77,7 @@ RISING = [float(500 * step) for step in range(20)]
     [
         (lags(*RISING), Verdict.FAULT),
         (lags(*reversed(RISING)), Verdict.FINE),  # a catch-up
+        (lags(*RISING[:17], 20_000.0, 900.0, 0.0), Verdict.FINE),  # it rose, and has been caught up
         (lags(*[50_000.0] * 20), Verdict.FINE),  # much, and no more than before
         (lags(*[each / 20 for each in RISING]), Verdict.FINE),  # what a commit more or less makes
         (lags(*RISING[:8]), Verdict.UNKNOWN),
