@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
-from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 
 from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, is_silence, reason
 from market_pipeline.settings import Settings
@@ -178,6 +178,39 @@ def topic_configuration(settings: Settings, name: str) -> dict[str, str]:
     return {key: str(value) for key, value in have.items()}
 
 
+def configure_topic(settings: Settings, name: str, options: Mapping[str, str]) -> None:
+    """Set options of a topic, by Kafka's own names, while it is used; its others stay.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic, or Kafka refuses.
+    """
+    try:
+        _alter(settings, name, options)
+    except KafkaException as error:
+        if is_silence(error):
+            raise BrokerUnreachableError(settings, error) from None
+        raise TopicError(f"topic {name} keeps its configuration: {reason(error)}") from None
+
+
+def add_partitions(settings: Settings, name: str, total: int) -> None:
+    """Have a topic consist of ``total`` partitions, and wait until they have leaders. What is in it stays where it is.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic, it has as many or more, or Kafka refuses.
+    """
+    more = [NewPartitions(name, total)]
+    future = admin(settings).create_partitions(more, operation_timeout=TIMEOUT_S, request_timeout=TIMEOUT_S)[name]
+    try:
+        future.result(timeout=2 * TIMEOUT_S)
+    except KafkaException as error:
+        if is_silence(error):
+            raise BrokerUnreachableError(settings, error) from None
+        raise TopicError(f"topic {name} keeps its partitions: {reason(error)}") from None
+    _wait_for_leaders(settings, {name})
+
+
 def _configuration(settings: Settings, name: str) -> dict[str, str | None]:
     resource = ConfigResource(ConfigResource.Type.TOPIC, name)
     entries = admin(settings).describe_configs([resource], request_timeout=TIMEOUT_S)[resource].result()
@@ -213,19 +246,23 @@ def _configure(settings: Settings, spec: TopicSpec) -> None:
         changes = outdated(spec.config, have)
         if not changes:
             return
-        change = ConfigResource(
-            ConfigResource.Type.TOPIC,
-            spec.name,
-            incremental_configs=[
-                ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in changes.items()
-            ],
-        )
-        admin(settings).incremental_alter_configs([change], request_timeout=TIMEOUT_S)[change].result()
+        _alter(settings, spec.name, changes)
     except KafkaException as error:
         logger.warning("topic %s keeps its configuration: %s", spec.name, reason(error))
         return
     for name, value in changes.items():
         logger.info("topic %s: %s is %s now, it was %s", spec.name, name, value, have.get(name))
+
+
+def _alter(settings: Settings, topic: str, options: Mapping[str, str]) -> None:
+    change = ConfigResource(
+        ConfigResource.Type.TOPIC,
+        topic,
+        incremental_configs=[
+            ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in options.items()
+        ],
+    )
+    admin(settings).incremental_alter_configs([change], request_timeout=TIMEOUT_S)[change].result()
 
 
 def _wait_for_leaders(settings: Settings, names: set[str]) -> None:
