@@ -20,7 +20,7 @@ class Parameter:
         unit: of its values.
         values: by profile.
         why: what the runbook says of the tuned value, or why ours differs.
-        change: what a person types to change it, and whether it can be done while everything runs.
+        change: what a person types to change it, with ``{profile}`` and ``{name}`` for theirs, and what that takes.
     """
 
     name: str
@@ -29,6 +29,13 @@ class Parameter:
     values: Mapping[str, int]
     why: str
     change: str
+
+    def how(self, profile: str) -> str:
+        """What a person types to have the value of a profile, and what that takes."""
+        return self.change.format(profile=profile, name=self.name)
+
+
+_APPLY = "`market-pipeline tune apply --profile {profile} --only {name} --really`"
 
 
 def _parameter(
@@ -41,17 +48,17 @@ PARAMETERS = (
     _parameter(
         "num.partitions", "kafka", "partitions of trades_raw", 6, 12, 2,
         why="more parallelism; each partition holds two task slots of the stream, so that two cores are busy with two",
-        change="only upwards, and the symbols' order is lost at that moment: kafka-topics --alter, then restart stream",
+        change=f"{_APPLY}; only upwards, and symbols move; restarts",
     ),
     _parameter(
         "log.retention.hours", "kafka", "hours", 168, 72, 72,
         why="less storage; the bronze archive keeps everything",
-        change="MARKET_PIPELINE_KAFKA_RETENTION_HOURS, then `market-pipeline init`; live",
+        change=f"{_APPLY}; live",
     ),
     _parameter(
         "spark.executor.memory", "spark", "MB", 1024, 2048, 768,
         why="more memory; bars' state is in RocksDB, outside of the heap, and 1,000 trades/s were run with ours",
-        change="the job restart_stream with spark_driver_memory_mb (MARKET_PIPELINE_SPARK_DRIVER_MEMORY_MB); a restart",
+        change=f"{_APPLY}; a restart of the stream",
     ),
     _parameter(
         "spark.sql.shuffle.partitions", "spark", "partitions", 200, 12, 1,
@@ -61,11 +68,11 @@ PARAMETERS = (
     _parameter(
         "MAX_HEAP_SIZE", "cassandra", "MB", 1024, 2048, 768,
         why="production sizing; 1,000 trades/s were run with ours",
-        change="MARKET_PIPELINE_CASSANDRA_HEAP_MB; a restart",
+        change=f"{_APPLY}; a restart of Cassandra",
     ),
     _parameter(
         "gc_grace_seconds", "cassandra", "seconds", 864_000, 86_400, 86_400,
         why="tombstones go sooner; a node that was away for longer than this has to be replaced, not repaired",
-        change="ALTER TABLE … WITH gc_grace_seconds = …; live",
+        change=f"{_APPLY}; live",
     ),
 )  # fmt: skip

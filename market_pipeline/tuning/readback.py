@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
+from cassandra.cluster import Session
 
 from market_pipeline.broker.offsets import end_offsets
 from market_pipeline.broker.topics import topic_configuration
@@ -93,13 +94,22 @@ def gc_grace_s(settings: Settings) -> int:
         NotReadable: there are no tables.
         any of ``STORE_ERRORS``: Cassandra fails.
     """
-    query = "SELECT table_name, gc_grace_seconds FROM system_schema.tables WHERE keyspace_name = %s"
     with connect(settings) as session:
-        rows = session.execute(query, (settings.keyspace,))
-        found = [int(row.gc_grace_seconds) for row in rows if row.table_name != MIGRATIONS]
+        found = tables(session, settings).values()
     if not found:
         raise NotReadable(f"keyspace {settings.keyspace} has no tables")
     return max(found)
+
+
+def tables(session: Session, settings: Settings) -> dict[str, int]:
+    """The ``gc_grace_seconds`` of each of the pipeline's tables of trades and bars.
+
+    Raises:
+        any of ``STORE_ERRORS``: Cassandra fails.
+    """
+    query = "SELECT table_name, gc_grace_seconds FROM system_schema.tables WHERE keyspace_name = %s"
+    rows = session.execute(query, (settings.keyspace,))
+    return {row.table_name: int(row.gc_grace_seconds) for row in rows if row.table_name != MIGRATIONS}
 
 
 def differing(values: Mapping[str, int], have: Mapping[str, int | str]) -> list[str]:

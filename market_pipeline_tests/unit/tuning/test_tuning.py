@@ -17,7 +17,7 @@ def test_every_parameter_has_a_value_in_each_profile_and_a_way_to_be_read(tmp_pa
     assert {each.name for each in PARAMETERS} == read_back(Settings.load(data_dir=tmp_path)).keys()
     for each in PARAMETERS:
         assert tuple(each.values) == PROFILES
-        assert each.change
+        assert each.how("tuned")
         assert each.why
 
 
