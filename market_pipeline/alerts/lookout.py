@@ -12,7 +12,7 @@ from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.offsets import end_offsets, records_since
 from market_pipeline.broker.records import read_topic
 from market_pipeline.broker.topics import TopicError, list_topics
-from market_pipeline.local.snapshot import gather, within
+from market_pipeline.local.snapshot import gather, programs_alone, within
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
 from market_pipeline.store.delays import Delay, newest_delays
@@ -60,7 +60,7 @@ def look(settings: Settings, now: float | None = None, canaries: Canaries | None
         now=now,
         feed=snapshot.feed.name or settings.active_feed,
         symbols=symbols,
-        supervised=settings.embedded_kafka or settings.embedded_cassandra,
+        supervised=supervised(settings),
         snapshot=snapshot,
         canaries=flights,
         delays_s=None if found is None else [each.ours_s for each in found],
@@ -68,6 +68,22 @@ def look(settings: Settings, now: float | None = None, canaries: Canaries | None
         journal_limit=int(settings.journal_max_gb * 2**30),
         **answers,
     )
+
+
+def look_at_programs(settings: Settings, now: float) -> Look:
+    """The programs alone, by the supervisor and their heartbeats."""
+    return Look(
+        now=now,
+        feed=settings.active_feed,
+        symbols=settings.symbols,
+        supervised=supervised(settings),
+        snapshot=programs_alone(settings),
+    )
+
+
+def supervised(settings: Settings) -> bool:
+    """Whether a supervisor of ours should keep programs here."""
+    return settings.embedded_kafka or settings.embedded_cassandra
 
 
 def arrivals(settings: Settings, end: Mapping[int, int], now: float) -> int | None:

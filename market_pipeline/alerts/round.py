@@ -10,9 +10,9 @@ from market_pipeline.alerts.history import DELAY, DISK, LAG, History
 from market_pipeline.alerts.incident import Transition
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.look import Look, Runs
-from market_pipeline.alerts.lookout import look
+from market_pipeline.alerts.lookout import look, look_at_programs
 from market_pipeline.alerts.outbox import Outbox
-from market_pipeline.alerts.rulebook import RULES, judge
+from market_pipeline.alerts.rulebook import RULES, judge, judge_programs
 from market_pipeline.alerts.rules.high_latency import canary_delays_s, percentile
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.slack import Slack
@@ -44,13 +44,27 @@ def judge_now(settings: Settings, runs: Runs | None = None) -> Told:
     now = time.time()
     canaries = Canaries(settings.paths.incidents) if settings.canary else None
     found = with_history(look(settings, now, canaries), History(settings.paths.incidents))
-    signals = judge(replace(found, runs=runs))
+    return _judged(settings, judge(replace(found, runs=runs)), now)
+
+
+def _judged(settings: Settings, signals: list[Signal], now: float) -> Told:
     ledger = Ledger(settings.paths.incidents)
     transitions = ledger.judge(signals, RULES, now)
     messenger = courier(settings)
     if messenger is not None:
         messenger.deliver()
     return Told(summary(signals), tuple(line(each) for each in transitions), tuple(ledger.attempts(RULES, now)))
+
+
+def judge_programs_now(settings: Settings) -> Told:
+    """Look at the programs alone, which takes milliseconds and can be done often.
+
+    Raises:
+        sqlite3.Error: the ledger can't be written.
+    """
+    now = time.time()
+    signals = judge_programs(look_at_programs(settings, now))
+    return _judged(settings, signals, now)
 
 
 def with_history(found: Look, history: History) -> Look:

@@ -8,6 +8,7 @@ from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.rules import (
     cassandra_disk,
+    cassandra_down,
     clock,
     consumer_lag,
     dead_letters,
@@ -30,6 +31,7 @@ _JUDGES: Mapping[Rule, Callable[[Look], Signal | Iterable[Signal]]] = {
     high_latency.RULE: high_latency.judge,
     kafka_down.RULE: kafka_down.judge,
     cassandra_disk.RULE: cassandra_disk.judge,
+    cassandra_down.RULE: cassandra_down.judge,
     programs.DOWN: programs.judge_down,
     programs.HUNG: programs.judge_hung,
     stream_stalled.RULE: stream_stalled.judge,
@@ -59,6 +61,11 @@ def about_some_rule(silence: Silence) -> Silence:
             f"there is no rule {silence.rule!r}; there are {', '.join(RULES)}, and patterns such as 'cassandra-*'"
         )
     return silence
+
+
+def judge_programs(look: Look) -> list[Signal]:
+    """What the rules of programs say: they need no word of any server."""
+    return [*programs.judge_down(look), *programs.judge_hung(look)]
 
 
 def judge(look: Look) -> list[Signal]:

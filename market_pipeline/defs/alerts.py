@@ -12,10 +12,24 @@ from market_pipeline.defs.resources import PipelineResource
 if TYPE_CHECKING:
     from market_pipeline.alerts.healing import Attempt
     from market_pipeline.alerts.requests import Request
+    from market_pipeline.alerts.round import Told
 
 LOOK_EVERY_S = 30
-ASKED_EVERY_S = 10
+PROMPT_EVERY_S = 10
 INCIDENT = "market_pipeline/incident"
+
+
+@dg.sensor(
+    jobs=[restart_program],
+    minimum_interval_seconds=PROMPT_EVERY_S,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Sees, from heartbeats alone, which program hangs or was given up, and has it restarted.",
+)
+def programs(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> dg.SensorResult | dg.SkipReason:
+    # loaded when it is asked for: the clients of Kafka and Cassandra would slow down every start of the code server
+    from market_pipeline.alerts.round import judge_programs_now
+
+    return _told(context, judge_programs_now(pipeline.settings()))
 
 
 @dg.sensor(
@@ -25,12 +39,14 @@ INCIDENT = "market_pipeline/incident"
     description="Judges the runbook's rules and keeps the incidents: `market-pipeline incidents` shows them.",
 )
 def alerts(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> dg.SensorResult | dg.SkipReason:
-    # loaded when it is asked for: the clients of Kafka and Cassandra would slow down every start of the code server
     from market_pipeline.alerts.round import judge_now
     from market_pipeline.defs.run_records import runs_of
 
     runs = runs_of(context.instance, context.repository_def, time.time()) if context.repository_def else None
-    told = judge_now(pipeline.settings(), runs)
+    return _told(context, judge_now(pipeline.settings(), runs))
+
+
+def _told(context: dg.SensorEvaluationContext, told: "Told") -> dg.SensorResult | dg.SkipReason:
     for line in told.changes:
         context.log.warning(line)
     if not told.attempts:
@@ -42,7 +58,7 @@ def alerts(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> d
 
 @dg.sensor(
     jobs=[restart_program, restart_producer, restart_stream, restart_kafka, compact_keyspace],
-    minimum_interval_seconds=ASKED_EVERY_S,
+    minimum_interval_seconds=PROMPT_EVERY_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Runs the remedies that people ask for: by a button of Slack's or `market-pipeline incidents run`.",
 )

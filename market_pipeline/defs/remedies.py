@@ -53,13 +53,16 @@ class Which(dg.Config):
 @dg.op(pool=POOL, description="Restart one program, also one that hangs.")
 def restart_program_now(context: dg.OpExecutionContext, config: Which, pipeline: PipelineResource) -> None:
     from market_pipeline.alerts.ledger import Ledger
-    from market_pipeline.local.remedies import mend_one
+    from market_pipeline.local.remedies import mend_one, only_slow
 
     settings = pipeline.settings()
     if config.incident and Ledger(settings.paths.incidents).is_over(config.incident):
         context.log.info(f"{config.incident} is over: {config.program} is left as it is")
         return
     with told_in_one_line():
+        if config.incident and only_slow(settings, config.program):
+            context.log.info(f"{config.program} answers when it is given time: it is left as it is")
+            return
         mended = mend_one(settings, config.program)
     _tell(context, mended)
 

@@ -3,15 +3,17 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
+from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import wait_for_kafka
 from market_pipeline.local.overrides import override
 from market_pipeline.local.preflight import StartError
-from market_pipeline.local.restart import Restarted, restart
+from market_pipeline.local.restart import Restarted, restart, stopped
 from market_pipeline.local.supervisor_client import SupervisorClient
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import wait_for_cql
+from market_pipeline.store.cluster import StoreUnreachableError, wait_for_cql
 
 ANSWERS_WITHIN_S = 120.0
+PATIENCE_S = 30.0
 
 RESTARTS: Mapping[str, tuple[str, ...]] = {
     "restart_producer": ("producer",),
@@ -49,6 +51,18 @@ def mend(settings: Settings, remedy: str, values: Mapping[str, object] | None = 
     """
     for program in RESTARTS[remedy]:
         yield mend_one(settings, program, values)
+
+
+def only_slow(settings: Settings, program: str) -> bool:
+    """Whether a server answers after all when it is given time: a busy machine is no reason for a restart."""
+    pid = SupervisorClient(settings).processes()[program].pid
+    if program not in _ANSWERS or (pid is not None and stopped(pid)):
+        return False
+    try:
+        _ANSWERS[program](settings, PATIENCE_S)
+    except (BrokerUnreachableError, StoreUnreachableError):
+        return False
+    return True
 
 
 def mend_one(settings: Settings, program: str, values: Mapping[str, object] | None = None) -> Mended:

@@ -117,7 +117,7 @@ def gather(settings: Settings) -> Snapshot:
     )
     now = time.time()
     supervisor, states = answers["processes"] or (None, None)
-    beats = {name: read_heartbeat(settings.paths.heartbeat(name)) for name in ("feed-server", "producer", "stream")}
+    beats = heartbeats(settings)
     processes = process_statuses(settings, states, beats, now)
     stored = answers["cassandra"] or CassandraStatus()
     return Snapshot(
@@ -131,6 +131,28 @@ def gather(settings: Settings) -> Snapshot:
         cassandra=stored,
         dagster_page=bool(answers["dagster"]),
     )
+
+
+def programs_alone(settings: Settings) -> Snapshot:
+    """What the supervisor and the heartbeats say; no server is asked anything."""
+    supervisor, states = supervisor_states(settings) or (None, None)
+    now = time.time()
+    processes = process_statuses(settings, states, heartbeats(settings), now)
+    return Snapshot(
+        at=now,
+        data_dir=str(settings.data_dir),
+        supervisor=supervisor,
+        processes=processes,
+        feed=FeedStatus(),
+        kafka=KafkaStatus(),
+        stream=StreamStatus(),
+        cassandra=CassandraStatus(),
+    )
+
+
+def heartbeats(settings: Settings) -> dict[str, Beat | None]:
+    """The newest of each program that beats."""
+    return {name: read_heartbeat(settings.paths.heartbeat(name)) for name in ("feed-server", "producer", "stream")}
 
 
 def within(seconds: float, questions: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import dagster as dg
 import pytest
 
 from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.requests import Requests
+from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.signal import Signal, Verdict
-from market_pipeline.defs.alerts import alerts
+from market_pipeline.defs.alerts import alerts, asked_for, programs
+from market_pipeline.defs.incidents import ack_incident, resolve_incident, silence_rule
 from market_pipeline.defs.remedies import restart_program
 from market_pipeline.defs.resources import PipelineResource
+
+T0 = 1_800_000_000.0
 
 
 @pytest.fixture
@@ -60,6 +66,58 @@ def test_a_program_that_hangs_is_restarted_by_a_run_that_is_asked_for_once(
         is False
     )  # nothing runs here
     assert "stream" in tick(pipeline)  # and no second request
+
+
+def test_a_hung_program_is_seen_by_the_prompt_sensor_too_and_restarted_once(
+    pipeline: PipelineResource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hung = Signal("program-hung", "stream", Verdict.FAULT, "stream (pid 7) last said something 30 s ago")
+    monkeypatch.setattr("market_pipeline.alerts.round.judge_programs", lambda look: [hung])
+    monkeypatch.setattr("market_pipeline.alerts.round.judge", lambda look: [hung])
+    first = programs(dg.build_sensor_context(), pipeline=pipeline)
+    assert isinstance(first, dg.SensorResult)
+    assert [each.job_name for each in first.run_requests or []] == ["restart_program"]
+    assert isinstance(programs(dg.build_sensor_context(), pipeline=pipeline), dg.SkipReason)
+    tick(pipeline)
+
+
+def test_the_prompt_sensor_survives_that_nothing_is_there(pipeline: PipelineResource) -> None:
+    result = programs(dg.build_sensor_context(), pipeline=pipeline)
+    assert isinstance(result, dg.SkipReason)
+    assert "nobody keeps the programs" not in (result.skip_message or "")  # the servers are elsewhere here
+
+
+def test_what_people_ask_for_is_one_run_each(pipeline: PipelineResource) -> None:
+    requests = Requests(pipeline.settings().paths.incidents)
+    for subject, remedy in (("stream", "restart_program"), ("stream", "restart_program"), ("kafka", "restart_stream")):
+        requests.ask("program-hung/stream/1", subject, remedy, "ann", T0)
+    result = asked_for(dg.build_sensor_context(), pipeline=pipeline)
+    assert isinstance(result, dg.SensorResult)
+    one, two = result.run_requests or []
+    assert (one.job_name, one.tags["market_pipeline/asked_by"]) == ("restart_program", "ann")
+    assert one.run_config["ops"]["restart_program_now"]["config"]["program"] == "stream"
+    assert (two.job_name, two.run_config) == ("restart_stream", {})
+    assert one.run_key != two.run_key
+    assert isinstance(asked_for(dg.build_sensor_context(), pipeline=pipeline), dg.SkipReason)
+
+
+def test_incidents_are_taken_on_silenced_and_ended_by_jobs_too(pipeline: PipelineResource) -> None:
+    ledger = Ledger(pipeline.settings().paths.incidents)
+    ledger.judge([Signal("program-hung", "stream", Verdict.FAULT, "silent")], RULES, T0)
+    ran = {"resources": {"pipeline": pipeline}, "raise_on_error": False}
+
+    def run(job: dg.JobDefinition, **config: object) -> bool:
+        return job.execute_in_process(run_config={"ops": {f"{job.name}_now": {"config": config}}}, **ran).success
+
+    assert run(ack_incident, incident="program-hung", by="ann")
+    assert ledger.show("program-hung")[0].acked_by == "ann"
+    assert run(silence_rule, rule="kafka-*", by="ann", reason="moving it")
+    assert not run(silence_rule, rule="kafak-*", by="ann", reason="moving it")
+    assert not run(silence_rule, rule="*", by="ann", reason=" ")
+    assert [each.rule for each in ledger.silences(time.time()).values()] == ["kafka-*"]
+    assert run(resolve_incident, incident="program-hung", by="ann")
+    assert not run(resolve_incident, incident="no-such", by="ann")
+    assert ledger.not_over() == []
 
 
 def test_importing_it_loads_no_client() -> None:

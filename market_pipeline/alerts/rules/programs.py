@@ -17,7 +17,7 @@ YOUNG_S = 60.0
 OFTEN = 3
 GIVEN_UP = "FATAL"
 """The supervisor's word for it."""
-SILENT_S = 20.0
+SILENT_S = 15.0
 """A program beats each second from a thread of its own."""
 
 DOWN = Rule(
@@ -76,6 +76,21 @@ def standing(name: str, process: ProcessStatus) -> tuple[Verdict, str]:
             return Verdict.UNKNOWN, f"{name} is about to start or to stop"
         case _:
             return Verdict.FAULT, f"{name} is {process.state.lower()}{last}"
+
+
+def is_running(look: Look, program: str) -> bool:
+    """Whether the supervisor has it running: what it is about to start again needs nobody else to do so."""
+    process = look.snapshot.processes.get(program)
+    return look.snapshot.supervisor is not None and process is not None and process.state == "RUNNING"
+
+
+def process_of(look: Look, program: str) -> dict[str, str]:
+    """What its supervisor says of it, as evidence: whether it hangs or is gone is told apart by that."""
+    process = look.snapshot.processes.get(program)
+    if process is None:
+        return {}
+    told = {"process": f"{process.state.lower()}, pid {process.pid}, started again {process.restarts} times"}
+    return told | ({"last end": process.last_error} if process.last_error else {})
 
 
 def judge_hung(look: Look) -> Iterator[Signal]:

@@ -56,14 +56,36 @@ def test_dagsters_programs_are_less_urgent_than_the_path_of_the_trades() -> None
     ("process", "verdict"),
     [
         (RUNNING, Verdict.FINE),
-        (replace(RUNNING, beat_age_s=20.0), Verdict.FINE),
-        (replace(RUNNING, beat_age_s=20.5), Verdict.FAULT),
+        (replace(RUNNING, beat_age_s=15.0), Verdict.FINE),
+        (replace(RUNNING, beat_age_s=15.5), Verdict.FAULT),
         (replace(RUNNING, beat_age_s=500.0, uptime_s=10.0), Verdict.FINE),  # the beat is of the process before
     ],
 )
 def test_who_runs_and_says_nothing_hangs(process: ProcessStatus, verdict: Verdict) -> None:
     (signal,) = programs.judge_hung(replace(WELL, snapshot=replace(WELL.snapshot, processes={"stream": process})))
     assert (signal.verdict, signal.subject) == (verdict, "stream")
+
+
+@pytest.mark.parametrize(("state", "mendable"), [("FATAL", True), ("BACKOFF", False), ("EXITED", False)])
+def test_only_what_was_given_up_is_started_by_a_remedy(state: str, mendable: bool) -> None:
+    """The supervisor still tries what is in its hands; what was refused (exit 77) no new start can mend."""
+    signal = down("producer", replace(RUNNING, state=state, pid=None, last_error="exit status 77 at 10:00"))
+    assert (signal.verdict, signal.mendable) == (Verdict.FAULT, mendable)
+    assert programs.DOWN.heals
+
+
+@pytest.mark.parametrize("rule", ["kafka-down", "cassandra-down"])
+def test_a_server_that_is_not_ours_or_is_not_up_is_not_restarted_by_itself(rule: str) -> None:
+    away = replace(WELL.snapshot, kafka=KafkaStatus(), cassandra=CassandraStatus())
+    program = rule.partition("-")[0]
+    for process, supervisor, mendable in (
+        (RUNNING, 1, True),
+        (replace(RUNNING, state="BACKOFF", pid=None), 1, False),
+        (RUNNING, None, False),
+    ):
+        there = replace(away, processes={program: process}, supervisor=supervisor)
+        (signal,) = [each for each in judge(replace(WELL, snapshot=there)) if each.rule == rule]
+        assert (signal.verdict, signal.subject, signal.mendable) == (Verdict.FAULT, program, mendable)
 
 
 @pytest.mark.parametrize("process", [replace(RUNNING, pid=None), replace(RUNNING, beat_age_s=None)])
