@@ -38,6 +38,7 @@ def test_the_first_try_is_at_once_and_the_others_with_more_patience() -> None:
         replace(OPEN, state=State.PENDING, opened_at=None),
         replace(OPEN, state=State.ACKED, acked_by="ann"),
         replace(OPEN, clear_since=T0),
+        replace(OPEN, mendable=False),
         replace(OPEN, rule="cassandra-disk"),
         replace(OPEN, rule="no-more"),
     ],

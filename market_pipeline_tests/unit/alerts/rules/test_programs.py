@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from market_pipeline.alerts.rulebook import judge
 from market_pipeline.alerts.rules import programs
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.local.processes import ProcessStatus
+from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
 from market_pipeline_tests.unit.alerts.rules.test_rules import RUNNING, WELL
 
 
