@@ -124,6 +124,10 @@ class Settings(BaseSettings):
 
     canary: bool = Field(True, description="Send a marked trade each half minute, which shows the latency at any hour")
 
+    watchdog_url: str | None = Field(
+        None, pattern="^https?://", description="An outside address that hears of each look, and alarms in silence"
+    )
+
     slack_token: SecretStr | None = Field(
         None,
         validation_alias=AliasChoices("slack_token", "SLACK_BOT_TOKEN"),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from market_pipeline.alerts import message
+from market_pipeline.alerts.notices import Notice, Notices
 from market_pipeline.alerts.outbox import Line, Outbox, Parcel
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
@@ -36,7 +37,8 @@ class Courier:
     """Delivers.
 
     Attributes:
-        outbox: what is to be told.
+        outbox: what is to be told of incidents.
+        notices: what is to be told beside them.
         slack: where.
         routing: in which channel.
         rules: by id.
@@ -46,6 +48,7 @@ class Courier:
     """
 
     outbox: Outbox
+    notices: Notices
     slack: Slack
     routing: Routing
     rules: Mapping[str, Rule]
@@ -62,6 +65,8 @@ class Courier:
             try:
                 for parcel in self.outbox.due():
                     count += self._deliver(parcel)
+                for notice in self.notices.due():
+                    count += self._tell(notice)
             except SlackAway as error:
                 wait = self.outbox.failed(str(error), self.clock(), error.retry_after_s)
                 logger.warning("%s; the messages are kept, next try in %.0f s", error, wait)
@@ -76,6 +81,14 @@ class Courier:
                 self._reply(channel, ts, line)
             self.outbox.posted(line.number, self.clock())
         return len(parcel.lines)
+
+    def _tell(self, notice: Notice) -> int:
+        channel = self.routing.channel
+        if not notice.tried or self.slack.find(channel, notice.key) is None:
+            self.notices.trying(notice.key, self.clock())
+            self.slack.post(channel, notice.key, message.notice(notice.text))
+        self.notices.posted(notice.key, self.clock())
+        return 1
 
     def _thread(self, parcel: Parcel) -> tuple[str, str, bool]:
         """The incident's message as it stands now: edited, or found, or posted; and whether it is the first word."""

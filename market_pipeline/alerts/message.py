@@ -74,6 +74,14 @@ def note(text: str, at: float) -> Message:
     return {"text": line[:TEXT_LIMIT], "blocks": [_section(line)]}
 
 
+def notice(text: str) -> Message:
+    """What is told of no incident; its first line is the headline."""
+    headline, _, rest = text.partition("\n")
+    blocks: list[dict[str, Any]] = [{"type": "header", "text": {"type": "plain_text", "text": headline[:HEADER_LIMIT]}}]
+    blocks += [_section(escaped(rest))] if rest else []
+    return {"text": headline[:TEXT_LIMIT], "blocks": blocks}
+
+
 def _facts(incident: Incident) -> list[tuple[str, str]]:
     facts = [("State", _state(incident)), ("Since", f"{moment(incident.since)} UTC")]
     if incident.resolved_at is not None:

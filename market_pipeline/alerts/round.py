@@ -7,15 +7,17 @@ from market_pipeline.alerts.canary import Canaries
 from market_pipeline.alerts.delivery import Courier, Routing
 from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.history import DELAY, DISK, LAG, History
-from market_pipeline.alerts.incident import Transition
+from market_pipeline.alerts.incident import Change, Transition
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.look import Look, Runs
 from market_pipeline.alerts.lookout import look, look_at_programs
+from market_pipeline.alerts.notices import Notices
 from market_pipeline.alerts.outbox import Outbox
 from market_pipeline.alerts.rulebook import RULES, judge, judge_programs
 from market_pipeline.alerts.rules.high_latency import canary_delays_s, percentile
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.slack import Slack
+from market_pipeline.alerts.watchdog import report_alive
 from market_pipeline.settings import Settings
 from market_pipeline.which import where_flags
 
@@ -24,11 +26,13 @@ LAGS_OVER_S, DISK_OVER_S = 600.0, 14 * 86_400.0
 
 @dataclass(frozen=True)
 class Told:
-    """What a round found: one line in all, a line for each change of an incident, and the remedies that are due."""
+    """What a round found: one line in all, a line for each change of an incident, the remedies that are due, and the
+    incidents that ended, by their ids."""
 
     summary: str
     changes: tuple[str, ...] = ()
     attempts: tuple[Attempt, ...] = ()
+    over: tuple[str, ...] = ()
 
 
 def judge_now(settings: Settings, runs: Runs | None = None) -> Told:
@@ -44,7 +48,10 @@ def judge_now(settings: Settings, runs: Runs | None = None) -> Told:
     now = time.time()
     canaries = Canaries(settings.paths.incidents) if settings.canary else None
     found = with_history(look(settings, now, canaries), History(settings.paths.incidents))
-    return _judged(settings, judge(replace(found, runs=runs)), now)
+    told = _judged(settings, judge(replace(found, runs=runs)), now)
+    if settings.watchdog_url is not None:
+        report_alive(settings.watchdog_url, told.summary)
+    return told
 
 
 def _judged(settings: Settings, signals: list[Signal], now: float) -> Told:
@@ -53,7 +60,12 @@ def _judged(settings: Settings, signals: list[Signal], now: float) -> Told:
     messenger = courier(settings)
     if messenger is not None:
         messenger.deliver()
-    return Told(summary(signals), tuple(line(each) for each in transitions), tuple(ledger.attempts(RULES, now)))
+    return Told(
+        summary(signals),
+        tuple(line(each) for each in transitions),
+        tuple(ledger.attempts(RULES, now)),
+        tuple(each.incident.id for each in transitions if each.change is Change.RESOLVED),
+    )
 
 
 def judge_programs_now(settings: Settings) -> Told:
@@ -89,7 +101,8 @@ def courier(settings: Settings) -> Courier | None:
     slack = Slack(settings.slack_token.get_secret_value(), settings.slack_api_url)
     routing = Routing(settings.slack_channel, settings.slack_urgent_channel)
     secret = settings.slack_token.get_secret_value().encode() if settings.slack_app_token is not None else None
-    return Courier(Outbox(settings.paths.incidents), slack, routing, RULES, where_flags(settings), secret)
+    incidents = settings.paths.incidents
+    return Courier(Outbox(incidents), Notices(incidents), slack, routing, RULES, where_flags(settings), secret)
 
 
 def summary(signals: list[Signal]) -> str:

@@ -44,6 +44,15 @@ CREATE TABLE IF NOT EXISTS thread (
   ts TEXT -- Slack's name of it; NULL until Slack is known to have it
 );
 
+-- what is told of no incident, such as a day's digest; each key once
+CREATE TABLE IF NOT EXISTS notice (
+  key TEXT PRIMARY KEY,
+  text TEXT NOT NULL,
+  at REAL NOT NULL,
+  tried_at REAL,
+  posted_at REAL
+);
+
 -- one at a time delivers, and nobody before Slack wants to hear again
 CREATE TABLE IF NOT EXISTS delivery (
   only INTEGER PRIMARY KEY CHECK (only = 1),

@@ -70,6 +70,17 @@ def records_since(settings: Settings, topic: str, since_ms: int, end: Mapping[in
     return sum(max(0, end.get(p, 0) - offset) for p, offset in first.items() if offset >= 0)
 
 
+def records_between(settings: Settings, topic: str, since_ms: int, until_ms: int) -> int:
+    """How many records are of that moment (epoch milliseconds) or later, and before the other.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic.
+    """
+    end = end_offsets(settings, topic)
+    return records_since(settings, topic, since_ms, end) - records_since(settings, topic, until_ms, end)
+
+
 def group_offsets(settings: Settings, group: str, topic: str) -> dict[int, int | None]:
     """The next offset that the group will read, by partition; None where it never committed.
 

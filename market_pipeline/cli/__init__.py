@@ -22,6 +22,7 @@ COMMANDS = {
     "query": ("query", "Run one CQL statement; a table or exact JSON."),
     "reconcile": ("reconcile", "Compare received = produced = bronze = silver = bars for a day."),
     "smoke-test": ("smoke_test", "Send a marked trade over the whole path, and see it at every hop."),
+    "drill": ("drill", "Break a pipeline of its own for real, and see who notices and what is lost."),
     "doctor": ("doctor", "Check this machine and the pipeline; one line each, with the cure."),
     "incidents": ("incidents", "What is wrong, what was, and what is done about it."),
     "logs": ("logs", "Show or follow the logs of one service or of all."),

@@ -1,10 +1,12 @@
 """Judges the runbook's rules each half minute, keeps the incidents, and asks for runs of remedies."""
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from market_pipeline.defs.description import OWNERS
 from market_pipeline.defs.remedies import restart_kafka, restart_producer, restart_program, restart_stream
 from market_pipeline.defs.repairs import compact_keyspace
 from market_pipeline.defs.resources import PipelineResource
@@ -13,9 +15,10 @@ if TYPE_CHECKING:
     from market_pipeline.alerts.healing import Attempt
     from market_pipeline.alerts.requests import Request
     from market_pipeline.alerts.round import Told
+    from market_pipeline.settings import Settings
 
 LOOK_EVERY_S = 30
-PROMPT_EVERY_S = 10
+PROMPT_EVERY_S = 5
 INCIDENT = "market_pipeline/incident"
 
 
@@ -29,7 +32,8 @@ def programs(context: dg.SensorEvaluationContext, pipeline: PipelineResource) ->
     # loaded when it is asked for: the clients of Kafka and Cassandra would slow down every start of the code server
     from market_pipeline.alerts.round import judge_programs_now
 
-    return _told(context, judge_programs_now(pipeline.settings()))
+    settings = pipeline.settings()
+    return _told(context, settings, judge_programs_now(settings))
 
 
 @dg.sensor(
@@ -43,17 +47,48 @@ def alerts(context: dg.SensorEvaluationContext, pipeline: PipelineResource) -> d
     from market_pipeline.defs.run_records import runs_of
 
     runs = runs_of(context.instance, context.repository_def, time.time()) if context.repository_def else None
-    return _told(context, judge_now(pipeline.settings(), runs))
+    settings = pipeline.settings()
+    return _told(context, settings, judge_now(settings, runs))
 
 
-def _told(context: dg.SensorEvaluationContext, told: "Told") -> dg.SensorResult | dg.SkipReason:
+def _told(context: dg.SensorEvaluationContext, settings: "Settings", told: "Told") -> dg.SensorResult | dg.SkipReason:
     for line in told.changes:
         context.log.warning(line)
-    if not told.attempts:
+    if not told.attempts and not told.over:
         return dg.SkipReason(told.summary)
     return dg.SensorResult(
-        run_requests=[_run_of(each, {"market_pipeline/attempt": str(each.number)}) for each in told.attempts]
+        run_requests=[_run_of(each, {"market_pipeline/attempt": str(each.number)}) for each in told.attempts],
+        skip_reason=told.summary if not told.attempts else None,
+        asset_events=[_report_of(settings, incident) for incident in told.over],
     )
+
+
+def _report_of(settings: "Settings", incident: str) -> dg.AssetMaterialization:
+    from market_pipeline.routine.incident_report import incident_report
+    from market_pipeline.routine.page import keep
+
+    report = incident_report(settings, incident, datetime.now(UTC))
+    path = keep(settings, f"incidents/{incident}", report)
+    return dg.AssetMaterialization(
+        asset_key=incident_reports.key,
+        description=report.title,
+        metadata={
+            "report": dg.MetadataValue.md(report.markdown()),
+            "page": dg.MetadataValue.path(str(path)),
+            "incident": incident,
+            **{box: dg.MetadataValue.text(found.text) for box, (_, found) in report.findings.items()},
+        },
+    )
+
+
+incident_reports = dg.AssetSpec(
+    "incident_reports",
+    group_name="operations",
+    kinds={"report"},
+    owners=OWNERS,
+    description="One materialisation for each incident that is over: its course, the trades that it touched, its "
+    "cause, what healed it, and its times against their targets. Kept by the sensors `programs` and `alerts`.",
+)
 
 
 @dg.sensor(

@@ -18,6 +18,7 @@ def told_in_one_line() -> Iterator[None]:
     from market_pipeline.broker.client import BrokerUnreachableError
     from market_pipeline.broker.topics import TopicError
     from market_pipeline.bronze.manifest import ArchiveError
+    from market_pipeline.drill.rig import DrillError
     from market_pipeline.local.jars import JarError
     from market_pipeline.local.java import NoJava
     from market_pipeline.local.nodetool import NoNodetool
@@ -31,7 +32,7 @@ def told_in_one_line() -> Iterator[None]:
 
     known = (
         *(BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StartError),
-        *(NoNodetool, NoRoom, NodetoolFailed, NotAMoment, NotConfirmed, NoSuchIncident, NoSilence),
+        *(NoNodetool, NoRoom, NodetoolFailed, NotAMoment, NotConfirmed, NoSuchIncident, NoSilence, DrillError),
     )
     try:
         yield

@@ -43,8 +43,10 @@ def daily_report(context: dg.AssetExecutionContext, pipeline: PipelineResource) 
 def _tell(
     context: dg.AssetExecutionContext, settings: "Settings", report: "Report", name: str, partition: str | None = None
 ) -> None:
+    from market_pipeline.routine.digest import tell_digest
     from market_pipeline.routine.page import keep
 
+    tell_digest(settings, name, report)
     path = keep(settings, name, report)
     metadata = {
         "report": dg.MetadataValue.md(report.markdown()),

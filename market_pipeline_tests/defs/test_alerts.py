@@ -12,7 +12,7 @@ from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.signal import Signal, Verdict
-from market_pipeline.defs.alerts import alerts, asked_for, programs
+from market_pipeline.defs.alerts import alerts, asked_for, incident_reports, programs
 from market_pipeline.defs.incidents import ack_incident, resolve_incident, silence_rule
 from market_pipeline.defs.remedies import restart_program
 from market_pipeline.defs.resources import PipelineResource
@@ -79,6 +79,22 @@ def test_a_hung_program_is_seen_by_the_prompt_sensor_too_and_restarted_once(
     assert [each.job_name for each in first.run_requests or []] == ["restart_program"]
     assert isinstance(programs(dg.build_sensor_context(), pipeline=pipeline), dg.SkipReason)
     tick(pipeline)
+
+
+def test_an_incident_that_is_over_leaves_a_report(pipeline: PipelineResource, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = Ledger(pipeline.settings().paths.incidents)
+    ledger.judge([Signal("program-hung", "stream", Verdict.FAULT, "silent")], RULES, time.time() - 90)
+    well = Signal("program-hung", "stream", Verdict.FINE)
+    ledger.judge([well], RULES, time.time() - 60)
+    monkeypatch.setattr("market_pipeline.alerts.round.judge_programs", lambda look: [well])
+    result = programs(dg.build_sensor_context(), pipeline=pipeline)
+    assert isinstance(result, dg.SensorResult)
+    (event,) = result.asset_events
+    assert event.asset_key == incident_reports.key
+    assert str(event.metadata["incident"].value).startswith("program-hung/stream/")
+    page = Path(str(event.metadata["page"].value))
+    assert page.read_text() == event.metadata["report"].value
+    assert isinstance(programs(dg.build_sensor_context(), pipeline=pipeline), dg.SkipReason)
 
 
 def test_the_prompt_sensor_survives_that_nothing_is_there(pipeline: PipelineResource) -> None:

@@ -19,6 +19,8 @@ ASSETS = {
 }
 EXTERNAL = {"feed_gaps": ("feed", set())}
 """Written by a program and never materialised by Dagster."""
+INCIDENTS = {"incident_reports": ("operations", set())}
+"""Kept by sensors."""
 REPORTS = {
     "daily_report": ("operations", {"trades_silver", "ohlcv_1m", "feed_gaps"}),
     "weekly_report": ("operations", {"trades_silver", "ohlcv_1m"}),
@@ -50,7 +52,10 @@ SCHEDULES = {
     "weekly_routine_schedule": ("0 5 * * 0", "weekly_routine"),
     "monthly_routine_schedule": ("0 6 1 * *", "monthly_routine"),
     "compact_bronze_schedule": ("25 * * * *", "compact_bronze"),
+    "drill_at_night": ("30 3 * * *", "drill"),
 }
+SWITCHED_OFF = {"drill_at_night"}
+"""It starts a second pipeline: for who has room for that."""
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +72,7 @@ def test_the_assets_their_groups_and_their_lineage(specs: dict[str, dg.AssetSpec
     found = {
         name: (spec.group_name, {dep.asset_key.to_user_string() for dep in spec.deps}) for name, spec in specs.items()
     }
-    assert found == ASSETS | EXTERNAL | REPORTS
+    assert found == ASSETS | EXTERNAL | REPORTS | INCIDENTS
 
 
 @pytest.mark.parametrize("name", ASSETS)
@@ -119,7 +124,8 @@ def test_the_schedules_run_in_utc_and_are_on(loaded: dg.Definitions) -> None:
     found = {schedule.name: schedule for schedule in loaded.get_repository_def().schedule_defs}
     assert {name: (s.cron_schedule, s.job_name) for name, s in found.items()} == SCHEDULES
     assert {s.execution_timezone for s in found.values()} == {"UTC"}
-    assert {s.default_status for s in found.values()} == {dg.DefaultScheduleStatus.RUNNING}
+    off = {name for name, s in found.items() if s.default_status is not dg.DefaultScheduleStatus.RUNNING}
+    assert off == SWITCHED_OFF
 
 
 def test_the_sensors_look_seldom_enough_and_are_on(loaded: dg.Definitions) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from market_pipeline.alerts.delivery import Courier, Routing
 from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.notices import Notices
 from market_pipeline.alerts.outbox import CLAIM_S, Outbox
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.severity import Severity
@@ -47,7 +48,7 @@ def slack() -> Iterator[SlackServer]:
 @pytest.fixture
 def watch(tmp_path: Path, slack: SlackServer) -> Watch:
     path = tmp_path / "ledger.sqlite"
-    courier = Courier(Outbox(path), Slack(TOKEN, slack.url), Routing(ALL), RULES)
+    courier = Courier(Outbox(path), Notices(path), Slack(TOKEN, slack.url), Routing(ALL), RULES)
     made = Watch(Ledger(path), courier)
     courier.clock = lambda: made.now
     return made
@@ -199,3 +200,18 @@ def test_nobody_there_is_no_exception(watch: Watch, free_port: int) -> None:
     watch.see(Verdict.FAULT)
     assert watch.courier.deliver() == 0
     assert "does not answer" in (watch.courier.outbox.trouble() or "")
+
+
+def test_a_notice_is_told_once_whatever_slack_does(watch: Watch, slack: SlackServer) -> None:
+    notices = watch.courier.notices
+    assert notices.tell("daily/2026-11-25", "✅ Daily checks: all is well\n✅ lag: <0>", T0)
+    slack.bad_day = always(Answer(taken=True, cut=True))  # it has it, and nobody knows
+    assert watch.courier.deliver() == 0
+    slack.bad_day = lambda method: None
+    watch.later(1_000)
+    assert watch.courier.deliver() == 1
+    assert not notices.tell("daily/2026-11-25", "again", T0 + 5)
+    assert watch.courier.deliver() == 0
+    (told,) = slack.messages
+    assert told["text"] == "✅ Daily checks: all is well"
+    assert "lag: &lt;0&gt;" in str(told["blocks"])

@@ -1,0 +1,165 @@
+"""The course of a drill: for each fault, well before it, the fault, who notices, well again, and what was lost."""
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from market_pipeline.drill.faults import Fault
+from market_pipeline.drill.outcome import Outcome, left_out
+from market_pipeline.drill.rig import DrillError, Rig
+from market_pipeline.supervision.heartbeat import read_heartbeat
+
+POLL_S = 0.1
+FRESH_S = 2.0
+"""Trades flow while the newest queryable one was received no longer ago."""
+FLOWS_FOR_S = 5.0
+NOTICED_WITHIN_S, WELL_WITHIN_S, TOLD_WITHIN_S = 300.0, 420.0, 60.0
+Tell = Callable[[str], None]
+
+
+def hold(rig: Rig, faults: Iterable[Fault], tell: Tell) -> list[Outcome]:
+    """One fault after the other.
+
+    Raises:
+        DrillError: the pipeline is not well before a fault, or can't be broken.
+    """
+    outcomes = []
+    for fault in faults:
+        if not fault.needs(rig):
+            outcomes.append(left_out(fault, "a small disk can't be mounted here (it needs root)"))
+            tell(f"{fault.name}: not tried, {outcomes[-1].left_out}")
+            continue
+        outcomes.append(_one(rig, fault, tell))
+    return outcomes
+
+
+@dataclass
+class _Course:
+    """What was seen of one fault so far; ``began`` is epoch seconds."""
+
+    rig: Rig
+    fault: Fault
+    began: float
+    pid: int | None
+    connections: int
+    noticed_at: float | None = None
+    noticed_by: str = ""
+    told_at: float | None = None
+    message: str = ""
+
+    def look(self) -> None:
+        """Has somebody noticed, and was somebody told?"""
+        if self.noticed_at is None:
+            self.noticed_at, self.noticed_by = self._sign() or (None, "")
+        if self.told_at is None:
+            letters = self.rig.letterbox.letters
+            letter = next((each for each in letters if each.at >= self.began and each.thread_ts is None), None)
+            if letter is not None:
+                self.told_at, self.message = letter.at, letter.text
+
+    def _sign(self) -> tuple[float, str] | None:
+        opened = next((each for each in self.rig.opened_since(self.began) if each.rule in self.fault.rules), None)
+        if opened is not None and opened.opened_at is not None:
+            return opened.opened_at, f"rule {opened.rule}"
+        if self.fault.program is not None and (state := self.rig.process(self.fault.program)) is not None:
+            return (time.time(), "the supervisor") if state.pid not in (None, self.pid) else None
+        return (time.time(), "the producer") if self.rig.connections() > self.connections else None
+
+
+def _one(rig: Rig, fault: Fault, tell: Tell) -> Outcome:
+    with rig.store() as newest:
+        _wait_until_it_flows(rig, newest, 0.0)
+        state = rig.process(fault.program) if fault.program is not None else None
+        course = _Course(rig, fault, time.time(), state.pid if state is not None else None, rig.connections())
+        tell(f"{fault.name}: {fault.title}")
+        fault.breaks(rig)
+        mended_at = _mended(course, tell) if fault.mends is not None else None
+        healed_at = _healed(course, newest, mended_at or course.began)
+        if course.noticed_at is not None:
+            tell(f"  noticed after {course.noticed_at - course.began:.1f} s by {course.noticed_by}")
+        _wait(course, lambda: course.told_at is not None or not fault.told, TOLD_WITHIN_S)
+    since = mended_at or course.began
+    tell(f"  well again after {healed_at - since:.1f} s" if healed_at is not None else "  not well again in time")
+    _settle(rig)
+    lost, doubled, bars_wrong = rig.reconciled(course.began)
+    tell(f"  {lost:,} lost, {doubled:,} doubled, {bars_wrong:,} bars wrong")
+    return Outcome(
+        fault=fault.name,
+        title=fault.title,
+        within_s=fault.within_s,
+        noticed_s=_after(course.noticed_at, course.began),
+        noticed_by=course.noticed_by,
+        told_s=_after(course.told_at, course.began),
+        message=course.message,
+        healed_s=_after(healed_at, since),
+        mended=mended_at is not None,
+        unheard_s=rig.unheard_s(course.began),
+        lost=lost,
+        doubled=doubled,
+        bars_wrong=bars_wrong,
+        should_be_told=fault.told,
+    )
+
+
+def _mended(course: _Course, tell: Tell) -> float:
+    """Wait until somebody has noticed and was told, and take the cause away; returns when it was."""
+    _wait(course, lambda: course.noticed_at is not None, NOTICED_WITHIN_S)
+    _wait(course, lambda: course.told_at is not None or not course.fault.told, TOLD_WITHIN_S)
+    tell("  the cause is taken away")
+    if course.fault.mends is not None:
+        course.fault.mends(course.rig)
+    return time.time()
+
+
+def _wait(course: _Course, until: Callable[[], bool], within_s: float) -> None:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        course.look()
+        if until():
+            return
+        time.sleep(POLL_S)
+
+
+def _healed(course: _Course, newest: Callable[[], float | None], since: float) -> float | None:
+    """When trades received after ``since`` became queryable as they came, and went on doing so for a while."""
+    deadline, flows_since = time.monotonic() + WELL_WITHIN_S, None
+    while time.monotonic() < deadline:
+        course.look()
+        received_at, now = newest(), time.time()
+        if received_at is None or received_at <= since or now - received_at > FRESH_S:
+            flows_since = None
+        elif flows_since is None:
+            flows_since = now
+        elif now - flows_since >= FLOWS_FOR_S and course.noticed_at is not None:
+            return flows_since
+        elif now - flows_since >= NOTICED_WITHIN_S:
+            return None  # nothing broke that anybody could see
+        time.sleep(POLL_S)
+    return None
+
+
+def _wait_until_it_flows(rig: Rig, newest: Callable[[], float | None], since: float) -> None:
+    deadline = time.monotonic() + WELL_WITHIN_S
+    while time.monotonic() < deadline:
+        received_at = newest()
+        quiet = not rig.ledger.not_over()
+        if received_at is not None and time.time() - received_at < FRESH_S and received_at > since and quiet:
+            return
+        time.sleep(POLL_S * 5)
+    wrong = ", ".join(each.id for each in rig.ledger.not_over()) or "no trade is queryable as it comes"
+    raise DrillError(f"the pipeline is not well, so that nothing can be learned from the next fault ({wrong})")
+
+
+def _settle(rig: Rig) -> None:
+    """Wait until nothing that was received is on its way any more, as far as can be told."""
+    deadline = time.monotonic() + WELL_WITHIN_S
+    while time.monotonic() < deadline:
+        beat = read_heartbeat(rig.settings.paths.heartbeat("stream"))
+        lag = beat.detail.get("lag") if beat is not None else None
+        if lag is not None and lag < 100:
+            return
+        time.sleep(POLL_S * 5)
+
+
+def _after(at: float | None, began: float) -> float | None:
+    return None if at is None else max(0.0, at - began)

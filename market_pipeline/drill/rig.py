@@ -1,0 +1,224 @@
+"""The pipeline that a drill breaks: in a folder and on ports of its own, fed by the drill's vendor, and with the
+drill's letterbox for Slack."""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import psutil
+from cassandra.cluster import Session
+
+from market_pipeline.alerts.incident import Incident
+from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.drill.letterbox import CHANNEL, TOKEN, Letterbox
+from market_pipeline.drill.vendor import Vendor
+from market_pipeline.local.ports import all_of, is_free
+from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
+from market_pipeline.reconcile import reconcile
+from market_pipeline.settings import Settings
+from market_pipeline.store.cluster import STORE_ERRORS, connect
+from market_pipeline.store.feed_gaps import gaps_of_day
+from market_pipeline.store.newest import newest_received_at
+from market_pipeline.supervision.heartbeat import read_heartbeat
+
+SYMBOLS = "BINANCE:BTCUSDT,BINANCE:ETHUSDT,BINANCE:SOLUSDT"
+"""Markets that never close."""
+KEY = "drill-key"
+FIRST_BASE, LAST_BASE = 34_000, 60_000
+MUTE_AFTER_S = 30
+JOURNAL_DISK_MB = 64
+UP_WITHIN_S, JUDGED_WITHIN_S = 600.0, 300.0
+
+
+class DrillError(Exception):
+    """The drill can't be held; one line with the cure."""
+
+
+class Rig:
+    """``tell`` hears what happens."""
+
+    def __init__(self, rate: float, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self.folder = Path(tempfile.mkdtemp(prefix="market-pipeline-drill-"))
+        self.vendor = Vendor(rate)
+        self.letterbox = Letterbox()
+        base = free_base()
+        self.environment = _environment(os.environ) | {
+            "MARKET_PIPELINE_DATA_DIR": str(self.folder / "data"),
+            "MARKET_PIPELINE_PORT_BASE": str(base),
+            "MARKET_PIPELINE_FEED": "finnhub",
+            "MARKET_PIPELINE_SYMBOLS": SYMBOLS,
+            "MARKET_PIPELINE_MUTE_AFTER_S": str(MUTE_AFTER_S),
+            "MARKET_PIPELINE_SLACK_CHANNEL": CHANNEL,
+            "MARKET_PIPELINE_SLACK_API_URL": self.letterbox.url,
+            "FINNHUB_API_KEY": KEY,
+            "FINNHUB_WS_URL": self.vendor.url,
+            "FINNHUB_REST_URL": self.letterbox.url,
+            "SLACK_BOT_TOKEN": TOKEN,
+        }
+        with _only(self.environment):
+            self.settings = Settings(_env_file=None)
+        self.has_journal_disk = False
+
+    def up(self) -> None:
+        """Start it, and return when its rules are judged.
+
+        Raises:
+            DrillError: it does not start.
+        """
+        self.has_journal_disk = self._small_disk(self.settings.paths.journal)
+        self._tell(f"starting a pipeline of its own in {self.folder}, ports from {self.settings.port_base}")
+        self.command("up", "--detach", within_s=UP_WITHIN_S)
+        self._tell("trades flow; waiting until Dagster's sensors judge")
+        deadline = time.monotonic() + JUDGED_WITHIN_S
+        while not self.settings.paths.incidents.exists() or self.ledger.judged_at() is None:
+            if time.monotonic() > deadline:
+                raise DrillError(f"Dagster's sensors did not judge within {JUDGED_WITHIN_S:.0f} s: see {self.logs}")
+            time.sleep(1)
+
+    def command(self, *arguments: str, within_s: float = 180.0) -> str:
+        """One command of the command line on this pipeline; returns what it printed.
+
+        Raises:
+            DrillError: it failed.
+        """
+        done = subprocess.run(
+            [sys.executable, "-m", "market_pipeline.cli", *arguments],
+            env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=within_s, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+            raise DrillError(f"`market-pipeline {' '.join(arguments)}` failed: {said[-1] if said else done.returncode}")
+        return done.stdout
+
+    def down(self, *, keep: bool = False) -> None:
+        """Stop it, and remove all of it unless it is to be kept."""
+        with contextlib.suppress(DrillError, subprocess.TimeoutExpired):
+            self.command("down")
+        self.vendor.close()
+        self.letterbox.close()
+        if self.has_journal_disk:
+            subprocess.run(["umount", "-l", str(self.settings.paths.journal)], check=False, capture_output=True)
+        if not keep:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def logs(self) -> Path:
+        return self.settings.paths.logs
+
+    @property
+    def ledger(self) -> Ledger:
+        return Ledger(self.settings.paths.incidents)
+
+    def process(self, program: str) -> ProcessState | None:
+        """What the supervisor says of a program; None when it does not answer."""
+        with contextlib.suppress(SupervisorAway):
+            return SupervisorClient(self.settings).processes().get(program)
+        return None
+
+    def family(self, program: str) -> list[psutil.Process]:
+        """The processes of a program, its children first: PySpark's JVM is one."""
+        state = self.process(program)
+        if state is None or state.pid is None:
+            raise DrillError(f"{program} does not run, so that it can't be broken: see {self.logs}")
+        leader = psutil.Process(state.pid)
+        return [*leader.children(recursive=True), leader]
+
+    def signal(self, program: str, number: int) -> None:
+        """Send every process of a program a signal."""
+        for process in self.family(program):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.send_signal(number)
+
+    def connections(self) -> int:
+        """How often the producer has connected, by its own word."""
+        beat = read_heartbeat(self.settings.paths.heartbeat("producer"))
+        return int((beat.detail.get("reconnects") or 0) if beat is not None else 0)
+
+    def opened_since(self, at: float) -> list[Incident]:
+        """The incidents that were opened at ``at`` (epoch seconds) or later, the oldest first."""
+        return sorted(
+            (each for each in self.ledger.since(at) if each.opened_at is not None and each.opened_at >= at),
+            key=lambda each: each.opened_at or 0.0,
+        )
+
+    @contextlib.contextmanager
+    def store(self) -> Iterator[Callable[[], float | None]]:
+        """A way to ask when the newest queryable trade was received, epoch seconds; None while Cassandra is away."""
+        session: Session | None = None
+        with contextlib.ExitStack() as held:
+
+            def newest() -> float | None:
+                nonlocal session
+                try:
+                    if session is None:
+                        session = held.enter_context(connect(self.settings, timeout_s=2.0))
+                    moment = newest_received_at(session, self.settings)
+                except STORE_ERRORS:
+                    return None
+                return moment.timestamp() if moment is not None else None
+
+            yield newest
+
+    def unheard_s(self, since: float) -> float:
+        """How long the feed was not listened to since then, by the record of gaps."""
+        days = sorted({datetime.fromtimestamp(at, UTC).date() for at in (since, time.time())})
+        with connect(self.settings) as session:
+            spans = {(start, end) for day in days for start, end, *_ in gaps_of_day(session, self.settings, day)}
+        return sum((end - start).total_seconds() for start, end in spans if end.timestamp() > since)
+
+    def reconciled(self, since: float) -> tuple[int, int, int]:
+        """Trades lost and doubled, and bars wrong, of the days since then."""
+        days: list[date] = sorted({datetime.fromtimestamp(at, UTC).date() for at in (since, time.time())})
+        reports = [reconcile(self.settings, day) for day in days]
+        return sum(r.lost for r in reports), sum(r.doubled for r in reports), sum(len(r.bars) for r in reports)
+
+    def _small_disk(self, where: Path) -> bool:
+        """Put a small disk under the journal, where the system lets us."""
+        where.mkdir(parents=True, exist_ok=True)
+        options = f"size={JOURNAL_DISK_MB}m"
+        mounted = ["mount", "-t", "tmpfs", "-o", options, "market-pipeline-drill", str(where)]
+        try:
+            return subprocess.run(mounted, check=False, capture_output=True).returncode == 0
+        except OSError:
+            return False
+
+
+def free_base() -> int:
+    """The first port base all of whose ports are free.
+
+    Raises:
+        DrillError: there is none.
+    """
+    for base in range(FIRST_BASE, LAST_BASE, 100):
+        if all(is_free(port) for port in all_of(base)):
+            return base
+    raise DrillError(f"no 100 free ports from {FIRST_BASE} to {LAST_BASE}: stop what holds them")
+
+
+@contextlib.contextmanager
+def _only(variables: Mapping[str, str]) -> Iterator[None]:
+    """No other variables than these."""
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _environment(own: Mapping[str, str]) -> dict[str, str]:
+    """Our variables without what names another pipeline, its key or its Slack."""
+    prefixes = ("MARKET_PIPELINE_", "FINNHUB_", "KAFKA_", "CASSANDRA_", "SLACK_", "DAGSTER_HOME")
+    kept = {name: value for name, value in own.items() if not name.startswith(prefixes)}
+    java = own.get("MARKET_PIPELINE_JAVA_HOME")
+    return kept | ({"MARKET_PIPELINE_JAVA_HOME": java} if java else {})

@@ -1,0 +1,75 @@
+"""What is left of an incident that is over."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
+from market_pipeline.alerts.requests import Requests
+from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.routine.digest import digest, tell_digest
+from market_pipeline.routine.incident_report import incident_report
+from market_pipeline.routine.report import Report
+from market_pipeline.settings import Settings
+
+T0 = datetime(2026, 11, 25, 10, tzinfo=UTC).timestamp()
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def settings(tmp_path: Path, free_port: int) -> Settings:
+    """With nothing that answers."""
+    return Settings.load(
+        data_dir=tmp_path / "data",
+        kafka_bootstrap_servers=f"127.0.0.1:{free_port}",
+        cassandra_contact_points="127.0.0.1",
+        cassandra_port=free_port,
+    )
+
+
+def over(settings: Settings) -> str:
+    """An incident that was healed by itself, then by a person's request, and taken on late."""
+    ledger = Ledger(settings.paths.incidents)
+    bad = Signal("program-hung", "stream", Verdict.FAULT, "silent | for 30 s", evidence={"pid": 7})
+    ledger.judge([bad], RULES, T0)
+    ledger.attempts(RULES, T0 + 1)
+    (incident,) = ledger.not_over()
+    Requests(settings.paths.incidents).ask(incident.id, "stream", "restart_program", "ann", T0 + 60)
+    ledger.judge([bad], RULES, T0 + 16 * 60)  # escalated after 15 min
+    ledger.ack(incident.id, "ann", T0 + 17 * 60)
+    for after in (20 * 60, 20 * 60 + 31):
+        ledger.judge([Signal("program-hung", "stream", Verdict.FINE)], RULES, T0 + after)
+    return incident.id
+
+
+def test_it_tells_the_course_the_cause_the_cure_and_the_times(settings: Settings) -> None:
+    report = incident_report(settings, over(settings), NOW)
+    found = {box: finding for box, (_, finding) in report.findings.items()}
+    assert [row["what"] for row in found["course"].rows] == [
+        "opened", "remedy", "remedy", "escalated", "acked", "resolved",
+    ]  # fmt: skip
+    assert found["cause"].rows == [{"evidence": "pid", "value": "7"}]
+    assert found["healed"].text == "ended by itself, after: restart_program, ann asked"
+    assert found["times"].fine is False
+    assert "taken on after 0:17:00 (wanted within 0:15:00); bad for 0:20:00; escalated 1 times" in found["times"].text
+    # of what does not answer the report says so, and the rest is there
+    assert found["trades"].fine is None
+    assert found["unheard"].fine is None
+    assert "silent \\| for 30 s" in report.markdown()
+
+
+def test_of_what_there_is_not_there_is_no_report(settings: Settings) -> None:
+    over(settings)
+    with pytest.raises(NoSuchIncident):
+        incident_report(settings, "kafka-down", NOW)
+
+
+def test_a_digest_is_a_line_for_each_box(settings: Settings) -> None:
+    report = incident_report(settings, over(settings), NOW)
+    told = digest(report)
+    assert told.splitlines()[0].startswith("❌ P1 A program runs and says nothing")
+    assert len(told.splitlines()) == 1 + len(report.findings)
+    assert digest(Report("Daily checks", NOW)) == "✅ Daily checks: all is well"
+    assert not tell_digest(settings, "daily/2026-11-25", report)  # no Slack
