@@ -88,6 +88,11 @@ class Paths:
         return self.root / "reports"
 
     @property
+    def worked(self) -> Path:
+        """When each command last did what it was asked for."""
+        return self.reports / "worked"
+
+    @property
     def checkpoints(self) -> Path:
         return self.root / "checkpoints"
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import importlib
 import os
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import click
 from dotenv import dotenv_values
 
 from market_pipeline.layout import kept_port_base
+from market_pipeline.runbook.worked import note
 from market_pipeline.settings import Settings, SettingsError, unknown_variables
 from market_pipeline.supervision.lock import holder
 
@@ -25,6 +27,7 @@ COMMANDS = {
     "drill": ("drill", "Break a pipeline of its own for real, and see who notices and what is lost."),
     "doctor": ("doctor", "Check this machine and the pipeline; one line each, with the cure."),
     "incidents": ("incidents", "What is wrong, what was, and what is done about it."),
+    "runbook": ("runbook", "What the runbook tells to do, and when it last worked here."),
     "logs": ("logs", "Show or follow the logs of one service or of all."),
     "restart": ("restart", "Restart one service, and see that it works."),
     "init": ("lifecycle", "Create the topics and tables that are missing."),
@@ -99,12 +102,33 @@ def _which_pipeline() -> list[click.Option]:
     ]  # fmt: skip
 
 
-def _with_pipeline_options(command: click.Command) -> click.Command:
-    if not any(param.name == "data_dir" for param in command.params):
-        command.params.extend(_which_pipeline())
+def _noting_success(command: click.Command, name: str) -> None:
+    """Have a command note that it worked, where a pipeline is: the runbook tells when it last did."""
+    act = command.callback
+    if act is None:
+        return
+
+    @functools.wraps(act)
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        outcome = act(*args, **kwargs)
+        with contextlib.suppress(OSError, SettingsError):
+            paths = Settings.load().paths
+            if paths.version.exists():
+                note(paths.worked, name)
+        return outcome
+
+    command.callback = noting
+
+
+def _with_pipeline_options(command: click.Command, name: str) -> click.Command:
     if isinstance(command, click.Group):
         for child in command.commands.values():
-            _with_pipeline_options(child)
+            _with_pipeline_options(child, f"{name} {child.name}")
+    if any(param.name == "data_dir" for param in command.params):
+        return command
+    command.params.extend(_which_pipeline())
+    if not isinstance(command, click.Group):
+        _noting_success(command, name)
     return command
 
 
@@ -141,7 +165,7 @@ class LazyGroup(click.Group):
             return None
         module = importlib.import_module(f"market_pipeline.cli.{COMMANDS[cmd_name][0]}")
         command: click.Command = getattr(module, cmd_name.replace("-", "_"))
-        return _with_pipeline_options(command)
+        return _with_pipeline_options(command, cmd_name)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 
 import click
 from rich.table import Table
@@ -22,6 +23,7 @@ from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.kept_incidents import kept_ledger, tell_when_judged
 from market_pipeline.cli.silences import silence, silences, unsilence
 from market_pipeline.cli.terminal import console
+from market_pipeline.routine.incident_report import incident_report
 from market_pipeline.which import where_flags
 
 SHOWN_DAYS = 30
@@ -151,6 +153,22 @@ def run_(incident: str, by: str) -> None:
         found, _ = kept_ledger(settings).show(incident)
     said = answer(Press(Action.RUN, found.id, by), RULES, settings.paths.incidents, time.time())
     click.echo(said)
+
+
+@incidents.command()
+@click.argument("incident")
+def report(incident: str) -> None:
+    """Print what is left of an incident that is over, as Markdown: its course, the trades that it touched, its cause,
+    what healed it, and its times against their targets.
+
+    \b
+    Examples:
+      market-pipeline incidents report program-hung/stream
+    """
+    settings = load_settings()
+    kept_ledger(settings)
+    with _known():
+        click.echo(incident_report(settings, incident, datetime.now(UTC)).markdown())
 
 
 def seems_over(incident: Incident) -> bool:

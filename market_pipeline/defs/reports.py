@@ -8,6 +8,7 @@ import dagster as dg
 from market_pipeline.defs.description import OWNERS
 from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.partitions import DAILY, ONE_RUN, days_of
+from market_pipeline.defs.pruning import prune
 from market_pipeline.defs.repairs import LONG
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.defs.schedules import MAX_RUNTIME, day_before
@@ -73,7 +74,8 @@ def weekly_report(context: dg.AssetExecutionContext, pipeline: PipelineResource)
 
     with told_in_one_line():
         settings, now = pipeline.settings(), datetime.now(UTC)
-        _tell(context, settings, report_of(settings, now, context.log.info), f"weekly/{now:%G-W%V}")
+        report = report_of(settings, now, context.log.info, lambda: prune(context.instance, now))
+        _tell(context, settings, report, f"weekly/{now:%G-W%V}")
 
 
 @dg.asset(

@@ -25,23 +25,28 @@ TOMBSTONES_PER_READ = 100.0
 PENDING_COMPACTIONS = 20
 
 
-def boxes(settings: Settings, now: datetime) -> list[Box]:
-    """The weekly checklist, looked at at ``now``."""
+def boxes(settings: Settings, now: datetime, prune: Callable[[], int]) -> list[Box]:
+    """The weekly checklist, looked at at ``now``; ``prune`` deletes old runs of Dagster's and tells how many."""
     looks: list[tuple[str, str, Callable[[Settings, datetime], Finding]]] = [
         ("smoke-test", "A marked trade over the whole path", smoke_test),
         ("disk-usage", "The disk under Cassandra, by table", disk_usage),
         ("tombstones", "Tombstones and the compaction backlog", tombstones),
         ("stream-metrics", "The stream's figures over the week", stream_metrics),
         ("compaction", "Compaction and cleanup", compaction),
-        ("dagster-storage", "Dagster's own storage", dagster_storage),
+        ("dagster-storage", "Dagster's own storage", partial(dagster_storage, prune)),
     ]
     return [Box(name, title, partial(look, settings, now)) for name, title, look in looks]
 
 
-def weekly_report(settings: Settings, now: datetime, tell: Callable[[str], None] = lambda _: None) -> Report:
-    """Every box of the weekly checklist."""
+def weekly_report(
+    settings: Settings,
+    now: datetime,
+    tell: Callable[[str], None] = lambda _: None,
+    prune: Callable[[], int] = lambda: 0,
+) -> Report:
+    """Every box of the weekly checklist; ``prune`` deletes old runs of Dagster's and tells how many."""
     year, week, _ = now.isocalendar()
-    return fill_in(f"Weekly checks, {year} week {week}", boxes(settings, now), now, tell)
+    return fill_in(f"Weekly checks, {year} week {week}", boxes(settings, now, prune), now, tell)
 
 
 def smoke_test(settings: Settings, now: datetime) -> Finding:
@@ -146,10 +151,13 @@ def compaction(settings: Settings, now: datetime) -> Finding:
     return Finding(True, f"{done.freed / 1e6:,.1f} MB freed in {done.seconds:.0f} s", rows)
 
 
-def dagster_storage(settings: Settings, now: datetime) -> Finding:
-    """How large the storage of runs, events and logs is."""
-    size = bytes_below(settings.paths.dagster)
-    return Finding(True, f"{size / 1e6:,.0f} MB in {settings.paths.dagster}")
+def dagster_storage(prune: Callable[[], int], settings: Settings, now: datetime) -> Finding:
+    """Delete old runs, and how large the storage of runs, events and logs is."""
+    before = bytes_below(settings.paths.dagster)
+    gone = prune()
+    after = bytes_below(settings.paths.dagster)
+    freed = f"; {gone:,} old runs deleted, {(before - after) / 1e6:,.0f} MB freed" if gone else "; no old run to delete"
+    return Finding(True, f"{after / 1e6:,.0f} MB in {settings.paths.dagster}{freed}")
 
 
 def _number(value: object) -> float:

@@ -282,5 +282,38 @@ SECTIONS = (
             ),
         ),
     ),
+    Section(
+        "Beside the runbook",
+        (
+            _line(
+                "take-it-on",
+                does="An incident is taken on, silenced or mended by its buttons in Slack, on the terminal, or by the "
+                "jobs ack_incident, silence_rule and resolve_incident.",
+                command="market-pipeline incidents ack kafka-down", job="ack_incident",
+            ),
+            _line(
+                "run-its-remedy",
+                does="Dagster runs the remedy of an incident within seconds, once however often it is asked for.",
+                command="market-pipeline incidents run kafka-down", job="restart_program", rule="program-hung",
+            ),
+            _line(
+                "what-was-it",
+                does="The report of an incident that is over: its course, the trades that it touched, its cause, what "
+                "healed it. Dagster's asset incident_reports has them all.",
+                command="market-pipeline incidents report kafka-down",
+            ),
+            _line(
+                "drill",
+                does="A second pipeline is broken in every way that is known: who noticed, who was told, how soon it "
+                "was well, what was lost. The schedule drill_at_night can be switched on.",
+                command="market-pipeline drill --only producer-killed", job="drill",
+            ),
+            _line(
+                "last-worked",
+                does="This page, with when each line last worked on your pipeline.",
+                command="market-pipeline runbook",
+            ),
+        ),
+    ),
 )  # fmt: skip
 """The node's status stands twice in the runbook, and so it does here."""

@@ -1,7 +1,7 @@
 """``RUNBOOK.md``: made from the lines and the rules, by ``python -m market_pipeline.runbook.page > RUNBOOK.md``."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.runbook.lines import SECTIONS, Line
@@ -16,24 +16,28 @@ was followed by hand has an id, what does it now, and what to type. A job can al
 """
 
 
-def page() -> str:
-    """The whole page."""
-    return "\n".join([HEAD, *_sections(), *_rules()]) + "\n"
+Told = Callable[[Line], str | None]
+"""What is known of a line here and now, such as when it last worked."""
 
 
-def _sections() -> Iterator[str]:
+def page(told: Told = lambda _: None) -> str:
+    """The whole page; ``told`` adds to each line."""
+    return "\n".join([HEAD, *_sections(told), *_rules()]) + "\n"
+
+
+def _sections(told: Told) -> Iterator[str]:
     for section in SECTIONS:
         yield f"## {section.title}"
         yield ""
         for line in section.lines:
-            yield from _line(line)
+            yield from _line(line, told(line))
         yield ""
 
 
-def _line(line: Line) -> Iterator[str]:
+def _line(line: Line, more: str | None) -> Iterator[str]:
     by = [f"rule `{line.rule}`"] if line.rule else []
     by += [f"job `{line.job}`"] if line.job else []
-    yield f"- **{line.id}**: {line.does}" + (f" ({', '.join(by)})" if by else "")
+    yield f"- **{line.id}**: {line.does}" + (f" ({', '.join(by)})" if by else "") + (f" **{more}**" if more else "")
     if line.command is not None:
         yield ""
         yield f"      {line.command}"

@@ -1,17 +1,21 @@
 """Every line of the seed that somebody had to do is done by something that exists, and RUNBOOK.md says which."""
 
+import json
 import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import dagster as dg
 import pytest
+from click.testing import CliRunner, Result
 
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import main
+from market_pipeline.cli.runbook import NEVER
 from market_pipeline.definitions import defs
 from market_pipeline.local.programs import EXECUTE_JOB
 from market_pipeline.runbook.lines import SECTIONS, Line
@@ -86,3 +90,43 @@ def test_the_page_names_every_rule_and_line() -> None:
     text = page()
     for name in (*RULES, *(line.id for line in LINES)):
         assert re.search(rf"[`*]{re.escape(name)}[`*]", text), name
+
+
+def invoke(data_dir: Path, *words: str) -> Result:
+    return CliRunner().invoke(main, [*words, "--data-dir", str(data_dir)])
+
+
+def test_what_worked_is_told_beside_what_to_type(tmp_path: Path) -> None:
+    """Where a pipeline is: a command that only looked at an empty folder makes none of it."""
+    assert invoke(tmp_path / "none", "logs", "kafka").exit_code == 1
+    assert not (tmp_path / "none").exists()
+    (tmp_path / "VERSION").write_text("1")
+    assert invoke(tmp_path, "logs", "kafka").exit_code == 1  # there is none yet: it did not work
+    before = json.loads(invoke(tmp_path, "runbook", "--json").stdout)
+    assert {line["worked"] for line in before} == {None}
+    assert invoke(tmp_path, "drill", "--list").exit_code == 0
+    after = {line["id"]: line["worked"] for line in json.loads(invoke(tmp_path, "runbook", "--json").stdout)}
+    assert {name for name, worked in after.items() if worked is not None} == {"drill", "last-worked"}
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(after["drill"])).total_seconds()) < 600
+    shown = invoke(tmp_path, "runbook").stdout
+    assert shown.count("last worked 20") == 2
+    assert shown.count(NEVER) == len(LINES) - 2
+
+
+def test_what_a_job_did_counts_too(tmp_path: Path) -> None:
+    (tmp_path / "VERSION").write_text("1")
+    home = tmp_path / "dagster"
+    home.mkdir()
+    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+
+    @dg.op
+    def nothing() -> None: ...
+
+    @dg.job(name="daily_routine")
+    def routine() -> None:
+        nothing()
+
+    with dg.DagsterInstance.from_config(str(home)) as instance:
+        routine.execute_in_process(instance=instance)
+    worked = {line["id"]: line["worked"] for line in json.loads(invoke(tmp_path, "runbook", "--json").stdout)}
+    assert [name for name, at in worked.items() if at is not None] == ["daily"]

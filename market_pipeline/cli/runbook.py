@@ -1,0 +1,96 @@
+"""``runbook``: each line of the runbook, what does it, and when that last worked on this pipeline."""
+
+import json
+import shlex
+from datetime import UTC, datetime
+
+import click
+
+from market_pipeline.alerts.message import moment
+from market_pipeline.cli import load_settings
+from market_pipeline.local.programs import EXECUTE_JOB
+from market_pipeline.runbook import worked
+from market_pipeline.runbook.lines import SECTIONS, Line
+from market_pipeline.runbook.page import page
+from market_pipeline.settings import Settings
+
+PROGRAM = "market-pipeline"
+NEVER = "not known to have worked here yet"
+
+
+@click.command(short_help="what the runbook tells to do, and when it last worked")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
+def runbook(as_json: bool) -> None:
+    """Show every line of the runbook: what does it, what to type, and when that last worked on this pipeline, by hand
+    or as a run of Dagster's.
+
+    \b
+    Examples:
+      market-pipeline runbook | less
+      market-pipeline runbook --json | jq '.[] | select(.worked == null).id'
+    """
+    settings = load_settings()
+    jobs = job_successes(settings)
+    if as_json:
+        lines = [line for section in SECTIONS for line in section.lines]
+        click.echo(json.dumps([_as_json(line, last_worked(settings, line, jobs)) for line in lines]))
+        return
+
+    def told(line: Line) -> str:
+        at = last_worked(settings, line, jobs)
+        return f"last worked {moment(at.timestamp())} UTC" if at is not None else NEVER
+
+    click.echo(page(told), nl=False)
+
+
+def last_worked(settings: Settings, line: Line, jobs: dict[str, datetime]) -> datetime | None:
+    """When what the line tells last worked: its command, or its job, whichever was later."""
+    found = [jobs[line.job]] if line.job in jobs else []
+    if line.command is not None and (name := command_of(line.command)) is not None:
+        at = worked.last(settings.paths.worked, name)
+        found += [at] if at is not None else []
+    return max(found, default=None)
+
+
+def command_of(typed: str) -> str | None:
+    """The command of ours in what is typed, without its arguments: ``topics read``; None of another program's."""
+    words = shlex.split(typed)
+    if words[0] != PROGRAM:
+        return None
+    group: click.Command | None = click.get_current_context().find_root().command
+    named: list[str] = []
+    for word in words[1:]:
+        if not isinstance(group, click.Group):
+            break
+        group = group.get_command(click.get_current_context(), word)
+        if group is None:
+            break
+        named.append(word)
+    return " ".join(named)
+
+
+def job_successes(settings: Settings) -> dict[str, datetime]:
+    """When each job of Dagster's last succeeded; nothing where it never ran."""
+    if not (settings.paths.dagster / "dagster.yaml").exists():
+        return {}
+    import dagster as dg
+
+    found: dict[str, datetime] = {}
+    with dg.DagsterInstance.from_config(str(settings.paths.dagster)) as instance:
+        for job in {line.job for section in SECTIONS for line in section.lines if line.job is not None}:
+            filters = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS])
+            for record in instance.get_run_records(filters, limit=1):
+                found[job] = datetime.fromtimestamp(record.end_time or record.start_time or 0.0, UTC)
+    return found
+
+
+def _as_json(line: Line, at: datetime | None) -> dict[str, object]:
+    command = line.command if line.command is not None else (f"{EXECUTE_JOB} {line.job}" if line.job else None)
+    return {
+        "id": line.id,
+        "does": line.does,
+        "command": command,
+        "job": line.job,
+        "rule": line.rule,
+        "worked": at.isoformat(timespec="seconds") if at is not None else None,
+    }
