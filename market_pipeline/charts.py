@@ -8,6 +8,7 @@ WIDTH, HEIGHT = 640, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 30, 24
 INK, FAINT, PAPER, ACCENT = "#1f2937", "#e5e7eb", "#ffffff", "#4f43dd"
 MAX_POINTS = 320
+_BLOCKS = "▁▂▃▄▅▆▇█"
 WIDEST_BAR = 48.0
 
 
@@ -28,6 +29,18 @@ def line_chart(title: str, labels: Sequence[str], values: Sequence[float | None]
     low, high = (min(known), max(known)) if known else (0.0, 0.0)
     summary = f"from {_short(low)} to {_short(high)}"
     return _framed(title, _spread(labels), low, high, _line(kept, low, high), summary)
+
+
+def sparkline(values: Sequence[float], points: int = 30) -> str:
+    """A line of blocks, the lowest value the lowest block: a chart where only text can be sent. Thinned to the highest
+    of each step."""
+    if not values:
+        return ""
+    step = -(-len(values) // points)
+    kept = [max(values[i : i + step]) for i in range(0, len(values), step)]
+    low, high = min(kept), max(kept)
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BLOCKS[round((value - low) * scale)] for value in kept)
 
 
 def as_markdown(svg: str, text: str) -> str:

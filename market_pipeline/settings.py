@@ -124,6 +124,9 @@ class Settings(BaseSettings):
 
     canary: bool = Field(True, description="Send a marked trade each half minute, which shows the latency at any hour")
 
+    dagster_url: str | None = Field(
+        None, pattern="^https?://", description="Where people open Dagster's page, for the links in messages"
+    )
     watchdog_url: str | None = Field(
         None, pattern="^https?://", description="An outside address that hears of each look, and alarms in silence"
     )
@@ -225,6 +228,11 @@ class Settings(BaseSettings):
     @property
     def cql_port(self) -> int:
         return self.cassandra_port or (self.ports.cassandra if self.embedded_cassandra else 9042)
+
+    @property
+    def page_url(self) -> str:
+        """Dagster's page, as people open it."""
+        return (self.dagster_url or f"http://{LOOPBACK}:{self.ports.webserver}").rstrip("/")
 
     @property
     def ws_url(self) -> str:

@@ -43,6 +43,7 @@ class Courier:
         routing: in which channel.
         rules: by id.
         flags: what a command in a message needs to name this pipeline.
+        page: Dagster's, to which messages link; '' without one.
         secret: what signs buttons; None where nobody hears them, so that messages have commands instead.
         clock: epoch seconds.
     """
@@ -53,6 +54,7 @@ class Courier:
     routing: Routing
     rules: Mapping[str, Rule]
     flags: str = ""
+    page: str = ""
     secret: bytes | None = None
     clock: Callable[[], float] = time.time
 
@@ -93,7 +95,8 @@ class Courier:
     def _thread(self, parcel: Parcel) -> tuple[str, str, bool]:
         """The incident's message as it stands now: edited, or found, or posted; and whether it is the first word."""
         incident, thread = parcel.incident, parcel.thread
-        shown = message.root(incident, self.rules.get(incident.rule), self.flags, self.secret)
+        rule = self.rules.get(incident.rule)
+        shown = message.root(incident, rule, self.flags, self.secret, self.page)
         if thread is not None and thread.ts is not None:
             self.slack.edit(thread.channel, thread.ts, incident.id, shown)
             return thread.channel, thread.ts, False

@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import urlencode
 
 from market_pipeline.alerts.buttons import buttons
 from market_pipeline.alerts.incident import Change, Incident, State
@@ -18,6 +19,7 @@ TEXT_LIMIT, HEADER_LIMIT = 2_900, 150
 SHOWN_EVIDENCE = 8
 
 RESTART_PROGRAM = "restart_program"
+INCIDENT_TAG = "market_pipeline/incident"
 _SIGNS = {Severity.P1: "🔴", Severity.P2: "🟠", Severity.P3: "🟡", Severity.P4: "⚪"}
 _DONE = "✅"
 
@@ -25,7 +27,9 @@ Message = Mapping[str, Any]
 """``text``, which notifications show, and ``blocks``."""
 
 
-def root(incident: Incident, rule: Rule | None, flags: str = "", secret: bytes | None = None) -> Message:
+def root(
+    incident: Incident, rule: Rule | None, flags: str = "", secret: bytes | None = None, page: str = ""
+) -> Message:
     """The message of an incident as it stands.
 
     Args:
@@ -33,6 +37,7 @@ def root(incident: Incident, rule: Rule | None, flags: str = "", secret: bytes |
         rule: of it; None of a rule that is no more.
         flags: what a command needs to name this pipeline, such as `` --data-dir /srv/mp``.
         secret: what signs buttons; None where nobody hears them.
+        page: Dagster's, to which it links.
     """
     sign = _DONE if incident.state is State.RESOLVED else _SIGNS[incident.severity]
     text = f"{sign} {incident.severity} {title(incident, rule)}"
@@ -47,7 +52,9 @@ def root(incident: Incident, rule: Rule | None, flags: str = "", secret: bytes |
         blocks.append(_section(_what_to_do(incident, rule, flags)))
     if secret is not None and (pressable := buttons(incident, rule, secret)) is not None:
         blocks.append(pressable)
-    blocks.append({"type": "context", "elements": [_mrkdwn(escaped(_origin(incident, rule)))]})
+    link = f" · <{runs_url(page, incident.id)}|runs of its remedy>" if page else ""
+    origin = escaped(_origin(incident, rule)) + link
+    blocks.append({"type": "context", "elements": [_mrkdwn(origin)]})
     return {"text": f"{text}: {incident.text}"[:TEXT_LIMIT], "blocks": blocks}
 
 
@@ -66,6 +73,11 @@ def reply(change: str, text: str, contact: str, at: float) -> Message:
     seen = f"Last seen: {text}" if change == Change.RESOLVED else text
     line = f"{moment(at)} UTC: {who}. {escaped(seen)}"
     return {"text": line[:TEXT_LIMIT], "blocks": [_section(line)]}
+
+
+def runs_url(page: str, incident: str) -> str:
+    """Where Dagster's page shows the runs that were made for an incident."""
+    return f"{page}/runs?{urlencode({'q[0]': f'tag:{INCIDENT_TAG}={incident}'})}"
 
 
 def note(text: str, at: float) -> Message:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from market_pipeline.alerts.canary import Canaries
 from market_pipeline.alerts.delivery import Courier, Routing
+from market_pipeline.alerts.evidence import with_evidence
 from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.history import DELAY, DISK, LAG, History
 from market_pipeline.alerts.incident import Change, Transition
@@ -48,15 +49,16 @@ def judge_now(settings: Settings, runs: Runs | None = None) -> Told:
     now = time.time()
     canaries = Canaries(settings.paths.incidents) if settings.canary else None
     found = with_history(look(settings, now, canaries), History(settings.paths.incidents))
-    told = _judged(settings, judge(replace(found, runs=runs)), now)
+    found = replace(found, runs=runs)
+    told = _judged(settings, found, judge(found))
     if settings.watchdog_url is not None:
         report_alive(settings.watchdog_url, told.summary)
     return told
 
 
-def _judged(settings: Settings, signals: list[Signal], now: float) -> Told:
-    ledger = Ledger(settings.paths.incidents)
-    transitions = ledger.judge(signals, RULES, now)
+def _judged(settings: Settings, found: Look, signals: list[Signal]) -> Told:
+    ledger, now = Ledger(settings.paths.incidents), found.now
+    transitions = ledger.judge(with_evidence(settings, found, signals), RULES, now)
     messenger = courier(settings)
     if messenger is not None:
         messenger.deliver()
@@ -75,8 +77,8 @@ def judge_programs_now(settings: Settings) -> Told:
         sqlite3.Error: the ledger can't be written.
     """
     now = time.time()
-    signals = judge_programs(look_at_programs(settings, now))
-    return _judged(settings, signals, now)
+    found = look_at_programs(settings, now)
+    return _judged(settings, found, judge_programs(found))
 
 
 def with_history(found: Look, history: History) -> Look:
@@ -101,8 +103,8 @@ def courier(settings: Settings) -> Courier | None:
     slack = Slack(settings.slack_token.get_secret_value(), settings.slack_api_url)
     routing = Routing(settings.slack_channel, settings.slack_urgent_channel)
     secret = settings.slack_token.get_secret_value().encode() if settings.slack_app_token is not None else None
-    incidents = settings.paths.incidents
-    return Courier(Outbox(incidents), Notices(incidents), slack, routing, RULES, where_flags(settings), secret)
+    incidents, page = settings.paths.incidents, settings.page_url if settings.dagster else ""
+    return Courier(Outbox(incidents), Notices(incidents), slack, routing, RULES, where_flags(settings), page, secret)
 
 
 def summary(signals: list[Signal]) -> str:

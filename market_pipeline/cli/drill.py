@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.interrupts import interruptible
 from market_pipeline.cli.terminal import console
 from market_pipeline.drill.drill import RATE
 from market_pipeline.drill.drill import drill as hold_drill
@@ -36,7 +37,8 @@ def drill(only: tuple[str, ...], listed: bool, rate: float, keep: bool, as_json:
             click.echo(f"{fault.name:<18}{fault.title}")
         return
     try:
-        done = hold_drill(load_settings(), only, lambda line: click.echo(line, err=True), rate=rate, keep=keep)
+        with interruptible():
+            done = hold_drill(load_settings(), only, lambda line: click.echo(line, err=True), rate=rate, keep=keep)
     except DrillError as error:
         raise PipelineError(str(error)) from None
     if as_json:

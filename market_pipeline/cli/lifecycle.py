@@ -1,10 +1,6 @@
 """``up``, ``down`` and ``init``: the life of a pipeline on this machine."""
 
-import contextlib
-import signal
-from collections.abc import Iterator
 from pathlib import Path
-from types import FrameType
 from typing import NoReturn
 
 import click
@@ -14,6 +10,7 @@ from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError, ensure_topics
 from market_pipeline.cli import PipelineError, load_settings, unusable
 from market_pipeline.cli.foreground import watch
+from market_pipeline.cli.interrupts import deaf, interruptible
 from market_pipeline.cli.start_display import StartDisplay, what_next
 from market_pipeline.local.down import Stopped, bring_down
 from market_pipeline.local.jars import JarError
@@ -79,7 +76,7 @@ def up(
         dagster=dagster,
     )
     console = Console()
-    with _interruptible():
+    with interruptible():
         display = StartDisplay(console)
         start = Start(settings, display)
         try:
@@ -156,36 +153,8 @@ def _stop(settings: Settings, console: Console) -> list[Stopped]:
 
     if any(holder(settings.paths.lock(name)) is not None for name in (SUPERVISOR, *EVERY_NAME)):
         console.print("stopping")
-    with _deaf():
+    with deaf():
         return bring_down(settings, told)
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """A closed terminal or a polite kill ends ``up`` like Ctrl-C."""
-
-    def interrupt(_: int, __: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    with _handlers(interrupt, signal.SIGTERM, signal.SIGHUP):
-        yield
-
-
-@contextlib.contextmanager
-def _deaf() -> Iterator[None]:
-    """A second Ctrl-C must not leave half of it running: every wait in a stop has an end."""
-    with _handlers(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        yield
-
-
-@contextlib.contextmanager
-def _handlers(handler: object, *numbers: int) -> Iterator[None]:
-    before = {number: signal.signal(number, handler) for number in numbers}  # type: ignore[arg-type]
-    try:
-        yield
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)
 
 
 @click.command(short_help="stop everything, losing nothing")

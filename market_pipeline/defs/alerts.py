@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from market_pipeline.alerts.message import INCIDENT_TAG
 from market_pipeline.defs.description import OWNERS
 from market_pipeline.defs.remedies import restart_kafka, restart_producer, restart_program, restart_stream
 from market_pipeline.defs.repairs import compact_keyspace
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 30
 PROMPT_EVERY_S = 5
-INCIDENT = "market_pipeline/incident"
 
 
 @dg.sensor(
@@ -113,5 +113,5 @@ def _run_of(wanted: "Attempt | Request", tags: dict[str, str]) -> dg.RunRequest:
     which = {"program": wanted.subject, "incident": wanted.incident}
     config = {"ops": {f"{wanted.remedy}_now": {"config": which}}} if wanted.remedy == restart_program.name else {}
     return dg.RunRequest(
-        job_name=wanted.remedy, run_key=wanted.key, run_config=config, tags={INCIDENT: wanted.incident, **tags}
+        job_name=wanted.remedy, run_key=wanted.key, run_config=config, tags={INCIDENT_TAG: wanted.incident, **tags}
     )

@@ -4,7 +4,10 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.alerts.rules import runs
 from market_pipeline.drill.faults import Fault
+from market_pipeline.drill.letterbox import Letter
 from market_pipeline.drill.outcome import Outcome, left_out
 from market_pipeline.drill.rig import DrillError, Rig
 from market_pipeline.supervision.heartbeat import read_heartbeat
@@ -14,6 +17,8 @@ FRESH_S = 2.0
 """Trades flow while the newest queryable one was received no longer ago."""
 FLOWS_FOR_S = 5.0
 NOTICED_WITHIN_S, WELL_WITHIN_S, TOLD_WITHIN_S = 300.0, 420.0, 60.0
+PATH = frozenset(RULES) - {runs.FAILED_RUN.id, runs.FAILED_CHECK.id, runs.MISSED_SCHEDULE.id}
+"""The rules of the path of trades: a run that a fault made fail is in order again with the next one, minutes later."""
 Tell = Callable[[str], None]
 
 
@@ -52,10 +57,14 @@ class _Course:
         if self.noticed_at is None:
             self.noticed_at, self.noticed_by = self._sign() or (None, "")
         if self.told_at is None:
-            letters = self.rig.letterbox.letters
-            letter = next((each for each in letters if each.at >= self.began and each.thread_ts is None), None)
+            titles = [RULES[rule].title for rule in self.fault.rules]
+            letter = next((each for each in self._roots() if any(title in each.text for title in titles)), None)
             if letter is not None:
                 self.told_at, self.message = letter.at, letter.text
+
+    def _roots(self) -> list[Letter]:
+        """The messages since the fault that tell of something new."""
+        return [each for each in self.rig.letterbox.letters if each.at >= self.began and each.thread_ts is None]
 
     def _sign(self) -> tuple[float, str] | None:
         opened = next((each for each in self.rig.opened_since(self.began) if each.rule in self.fault.rules), None)
@@ -142,12 +151,12 @@ def _wait_until_it_flows(rig: Rig, newest: Callable[[], float | None], since: fl
     deadline = time.monotonic() + WELL_WITHIN_S
     while time.monotonic() < deadline:
         received_at = newest()
-        quiet = not rig.ledger.not_over()
+        quiet = not any(each.rule in PATH for each in rig.ledger.not_over())
         if received_at is not None and time.time() - received_at < FRESH_S and received_at > since and quiet:
             return
         time.sleep(POLL_S * 5)
-    wrong = ", ".join(each.id for each in rig.ledger.not_over()) or "no trade is queryable as it comes"
-    raise DrillError(f"the pipeline is not well, so that nothing can be learned from the next fault ({wrong})")
+    wrong = [each.id for each in rig.ledger.not_over() if each.rule in PATH] or ["no trade is queryable as it comes"]
+    raise DrillError(f"the pipeline is not well, so that the next fault would teach nothing ({', '.join(wrong)})")
 
 
 def _settle(rig: Rig) -> None:

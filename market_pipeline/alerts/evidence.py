@@ -1,0 +1,62 @@
+"""What a person wants to see beside a verdict: how the figure came to be what it is, and the end of a log."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from market_pipeline.alerts.look import Look
+from market_pipeline.alerts.rules import (
+    cassandra_disk,
+    cassandra_down,
+    consumer_lag,
+    high_latency,
+    kafka_down,
+    programs,
+    stream_stalled,
+)
+from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.charts import sparkline
+from market_pipeline.local.logs import log_files, tail
+from market_pipeline.settings import Settings
+
+LOG_LINES = 5
+_OF_A_PROGRAM = frozenset({programs.DOWN.id, programs.HUNG.id, kafka_down.RULE.id, cassandra_down.RULE.id})
+_SERIES: Mapping[str, tuple[str, Callable[[Look], Sequence[tuple[float, float]]]]] = {
+    consumer_lag.RULE.id: ("lag", lambda look: look.lags),
+    high_latency.RULE.id: ("lag", lambda look: look.lags),
+    stream_stalled.RULE.id: ("lag", lambda look: look.lags),
+    cassandra_disk.RULE.id: ("disk used", lambda look: [(at, 100 * part) for at, part in look.disk_used]),
+}
+"""What is drawn for which rule."""
+
+
+def with_evidence(settings: Settings, look: Look, signals: Iterable[Signal]) -> Iterator[Signal]:
+    """The signals; the faults among them with a chart and the end of a log, where there is one."""
+    for signal in signals:
+        if signal.verdict is not Verdict.FAULT:
+            yield signal
+            continue
+        more = dict(chart(signal.rule, look))
+        if signal.rule in _OF_A_PROGRAM and (said := last_lines(settings, signal.subject)):
+            more["log"] = said
+        yield replace(signal, evidence={**signal.evidence, **more})
+
+
+def chart(rule: str, look: Look) -> Iterator[tuple[str, str]]:
+    """The rule's figure over time as a line of blocks. Pure."""
+    name, series = _SERIES.get(rule, ("", lambda _: ()))
+    points = series(look)
+    if len(points) > 1:
+        values = [value for _, value in points]
+        since = f"{datetime.fromtimestamp(points[0][0], UTC):%m-%d %H:%M}"
+        yield f"{name} since {since} UTC", f"{sparkline(values)} from {min(values):,.0f} to {max(values):,.0f}"
+
+
+def last_lines(settings: Settings, program: str) -> str:
+    """The end of a program's log, cut to what a message holds."""
+    try:
+        logs = [tail(file) for file in log_files(settings, program)]
+    except (KeyError, OSError, ValueError):
+        return ""
+    lines = [line for log in logs for line in log.splitlines()][-LOG_LINES:]
+    return "\n".join(line[:200] for line in lines)
