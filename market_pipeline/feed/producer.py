@@ -22,6 +22,7 @@ from market_pipeline.feed.keeper import keep, limits
 from market_pipeline.feed.key_lock import KeyInUse, hold, state_dir
 from market_pipeline.feed.outbox import Outbox
 from market_pipeline.feed.program import EXIT_FAILED, EXIT_USAGE, Threads, log_to_stderr, settings_or_exit
+from market_pipeline.feed.quote import Quotes, ask_quote
 from market_pipeline.feed.receiver import KeyRefused, Receiver
 from market_pipeline.feed.recorded import REPLAY, last_mark
 from market_pipeline.feed.recording import RecordingError, symbols_in
@@ -71,6 +72,11 @@ class Producer:
             replaying=feed == REPLAY,
         )
         self.forwarder = Forwarder(self.journal, feed, partial(Outbox.to_kafka, settings))
+        self.quotes = None
+        if feed == "finnhub" and key is not None:
+            ask = partial(ask_quote, settings.finnhub_rest_url, key)
+            counted = self.forwarder.normaliser
+            self.quotes = Quotes(ask, self.protocol.symbols, lambda: counted.newest_ts, _busy_now)
         self._limits = limits(settings)
 
     def run(self, stopped: threading.Event) -> int:
@@ -88,6 +94,9 @@ class Producer:
         threads.start("backlog", self.journal.count_backlog)
         threads.start("journal", lambda: keep(self.journal, self._limits, background))
         threads.start("gaps", lambda: self.gaps.run(background))
+        if self.quotes is not None:
+            quotes = self.quotes
+            threads.start("quotes", lambda: quotes.run(background))
         stopped.wait()
         threads.join("receiver", DRAIN_S)
         self.forwarder.finish(DRAIN_S)
@@ -138,6 +147,7 @@ class Producer:
             "journal_error": state.journal_error,
             "gaps_waiting": self.gaps.waiting,
             "journal": self.journal.figures(epoch_us()),
+            "quote": self.quotes.told() if self.quotes is not None else None,
         }
 
 

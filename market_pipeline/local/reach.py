@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from market_pipeline.feed.quote import KEY_HEADER, NoRedirect
+
 REACH_WITHIN_S = 5.0
-KEY_HEADER = "X-Finnhub-Token"
 
 
 @dataclass(frozen=True)
@@ -23,19 +24,12 @@ class Reply:
     status: int = 200
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect would carry the key to whoever it names."""
-
-    def redirect_request(self, *_: object) -> None:
-        return None
-
-
 def ask_vendor(url: str, key: str | None = None) -> Reply | str:
     """Ask the vendor's server: with a key as a header, never in the address. Why not, where nobody answers."""
     began, clock = time.monotonic(), time.time()
     try:
         request = urllib.request.Request(url, headers={KEY_HEADER: key} if key else {})
-        with urllib.request.build_opener(_NoRedirect).open(request, timeout=REACH_WITHIN_S) as answer:
+        with urllib.request.build_opener(NoRedirect).open(request, timeout=REACH_WITHIN_S) as answer:
             headers, status = dict(answer.headers), int(answer.status)
     except urllib.error.HTTPError as error:
         headers, status = dict(error.headers), error.code

@@ -30,6 +30,7 @@ class FeedStatus:
         gap_since: of a gap that lasts, epoch seconds; ``gap_reason`` says why.
         symbol_names: what is subscribed.
         clock_is_slow: trades come from the future of this machine's clock.
+        quote: the vendor's own last trade, as its quote endpoint tells it while the stream is silent.
     """
 
     name: str | None = None
@@ -52,6 +53,7 @@ class FeedStatus:
     gap_reason: str | None = None
     clock_is_slow: bool | None = None
     symbol_names: list[str] = field(default_factory=list)
+    quote: Mapping[str, Any] | None = None
 
 
 _RECKONED = {"name", "connected", "last_received_age_s", "silent_s"}
