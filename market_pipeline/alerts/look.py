@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from market_pipeline.alerts.canary import Flight
+from market_pipeline.feed.quote import Quote
 from market_pipeline.local.snapshot import Snapshot
 from market_pipeline.supervision.disk import Disk
 
@@ -36,7 +37,11 @@ class Look:
         supervised: whether a supervisor of ours should keep programs here; in containers the platform does.
         snapshot: as ``status`` shows it.
         arrivals: trades on ``trades_raw`` of the last ten minutes, by Kafka's word.
+        past_arrivals: the same at past looks with the same feed and symbols, every five minutes for some weeks, the
+            oldest first: (epoch seconds, trades).
+        quote: the vendor's own last trade, where the producer asked for it: it does while its stream is silent.
         canaries: those of the same time, the oldest first.
+        canary_taken: whether Kafka has one of this look.
         leaderless: partitions of Kafka without a leader.
         delays_s: received → written of the newest trade of each symbol that had one within a minute, seconds.
         vendor_delays_s: event → received of the same trades, seconds: the vendor's own delay and the way to us.
@@ -54,7 +59,10 @@ class Look:
     supervised: bool
     snapshot: Snapshot
     arrivals: int | None = None
+    past_arrivals: Sequence[tuple[float, float]] = ()
+    quote: Quote | None = None
     canaries: Sequence[Flight] = ()
+    canary_taken: bool = False
     leaderless: int | None = None
     delays_s: Sequence[float] | None = None
     vendor_delays_s: Sequence[float] | None = None

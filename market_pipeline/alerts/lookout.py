@@ -12,7 +12,8 @@ from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.offsets import end_offsets, records_since
 from market_pipeline.broker.records import read_topic
 from market_pipeline.broker.topics import TopicError, list_topics
-from market_pipeline.local.snapshot import gather, programs_alone, within
+from market_pipeline.feed.quote import Quote
+from market_pipeline.local.snapshot import FeedStatus, gather, programs_alone, within
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
 from market_pipeline.store.delays import Delay, newest_delays
@@ -35,9 +36,11 @@ def look(settings: Settings, now: float | None = None, canaries: Canaries | None
         canaries: where they are kept; without it none is sent.
     """
     now = time.time() if now is None else now
+    taken = False
     if canaries is not None:
         with suppress(*BROKER_ERRORS):  # before Kafka's ends are asked for: what is counted below has it, or never will
             release(settings, canaries)
+            taken = True
     snapshot = gather(settings)
     symbols = snapshot.feed.symbol_names or settings.symbols
     answers = within(
@@ -62,7 +65,9 @@ def look(settings: Settings, now: float | None = None, canaries: Canaries | None
         symbols=symbols,
         supervised=supervised(settings),
         snapshot=snapshot,
+        quote=quote_of(snapshot.feed),
         canaries=flights,
+        canary_taken=taken,
         delays_s=None if found is None else [each.ours_s for each in found],
         vendor_delays_s=None if found is None else [each.vendor_s for each in found],
         journal_limit=int(settings.journal_max_gb * 2**30),
@@ -92,6 +97,15 @@ def arrivals(settings: Settings, end: Mapping[int, int], now: float) -> int | No
         return records_since(settings, settings.topic, window_ms(now), end)
     except BROKER_ERRORS:
         return None
+
+
+def quote_of(feed: FeedStatus) -> Quote | None:
+    """What the producer's heartbeat has of the vendor's quotes."""
+    if feed.quote is None or feed.silent_s is not None:
+        return None
+    with suppress(TypeError):  # one of another version
+        return Quote(**feed.quote)
+    return None
 
 
 def window_ms(now: float) -> int:

@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 
+from market_pipeline.alerts.arrivals import with_arrivals
 from market_pipeline.alerts.canary import Canaries
 from market_pipeline.alerts.delivery import Courier, Routing
 from market_pipeline.alerts.evidence import with_evidence
@@ -90,7 +91,7 @@ def with_history(found: Look, history: History) -> Look:
     if delays_s := [*(found.delays_s or ()), *canary_delays_s(found)]:
         history.remember(DELAY, found.now, percentile(delays_s, 0.95))
     return replace(
-        found,
+        with_arrivals(found, history),
         lags=history.since(LAG, found.now - LAGS_OVER_S),
         disk_used=history.since(DISK, found.now - DISK_OVER_S),
     )

@@ -20,6 +20,7 @@ from market_pipeline.alerts.rules import (
     programs,
     runs,
     stream_stalled,
+    trade_rate,
     vendor_delay,
     zero_trades,
 )
@@ -28,6 +29,7 @@ from market_pipeline.alerts.silence import NoSilence, Silence
 
 _JUDGES: Mapping[Rule, Callable[[Look], Signal | Iterable[Signal]]] = {
     zero_trades.RULE: zero_trades.judge,
+    trade_rate.RULE: trade_rate.judge,
     high_latency.RULE: high_latency.judge,
     kafka_down.RULE: kafka_down.judge,
     cassandra_disk.RULE: cassandra_disk.judge,

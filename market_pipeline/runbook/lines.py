@@ -63,7 +63,7 @@ SECTIONS = (
             _line(
                 "zero-trades", "**Alert**: No trades received in the last 10 minutes.",
                 does="Judged each half minute while a subscribed market is in session; tells whether we are deaf or "
-                "the vendor is mute.",
+                "the vendor is mute, or whether it is a halt. `trade-rate` tells when far fewer come than usual.",
                 command="market-pipeline incidents show zero-trades", rule="zero-trades",
             ),
             _line(

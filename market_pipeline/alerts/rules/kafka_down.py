@@ -15,7 +15,9 @@ RULE = Rule(
     runbook="Common Alerts 3: Kafka Broker Down",
     hold_s=55,  # three looks, half a minute apart
     clear_s=60,
-    inhibits=frozenset({"zero-trades", "high-latency", "consumer-lag", "journal-filling", "stream-stalled"}),
+    inhibits=frozenset(
+        {"zero-trades", "trade-rate", "high-latency", "consumer-lag", "journal-filling", "stream-stalled"}
+    ),
     remedy="restart_program",
     heals=True,
 )
