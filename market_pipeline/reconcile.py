@@ -1,7 +1,8 @@
 """Received = produced = bronze = silver = bars, for one UTC day, on the live system: the proof that nothing was lost.
 
 Each hop is read from where it lives: the journal, Kafka, the Parquet archive, ``trades_silver`` and ``ohlcv_1m``. Only
-what was received before the comparison began is compared, so that it can run beside the stream.
+what was received before the comparison began is compared, so that it can run beside the stream. Trades that were filled
+in from a second source never were in the journal: they are counted apart, and compared from Kafka on.
 """
 
 import time
@@ -19,7 +20,7 @@ from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.retention import has_forgotten
 from market_pipeline.feed.journal.segment import list_segments
 from market_pipeline.feed.normalise import trades_of
-from market_pipeline.model import RejectedTrade, Trade, decode, is_probe, trade_id
+from market_pipeline.model import RejectedTrade, Trade, decode, is_filled, is_probe, trade_id
 from market_pipeline.quality.ledger import (
     BarMismatch,
     Cell,
@@ -61,13 +62,14 @@ class DayExpired(Exception):
 
 @dataclass(frozen=True)
 class Hop:
-    """A place where trades are, how to read them, the oldest ``trade_id`` that it can still hold, and whether it is a
-    log, which may hold a trade again."""
+    """A place where trades are, how to read them, the oldest ``trade_id`` that it can still hold, whether it is a log,
+    which may hold a trade again, and whether it gets filled trades."""
 
     name: str
     read: Read
     since: str = ""
     log: bool = True
+    takes_filled: bool = True
 
 
 @dataclass
@@ -76,7 +78,8 @@ class Report:
 
     Attributes:
         day: the UTC day, by event time.
-        counts: trades of the day by hop.
+        counts: trades of the day by hop, without the filled ones; of the bars all that they hold.
+        filled: trades by hop that were filled in from a second source, where there are any.
         since: by hop, the receive time (ISO-8601) before which it remembers nothing, where that matters.
         repeated: records that the producer sent again after a crash, by hop; they are harmless and counted apart.
         differences: by hop, against the hop before it.
@@ -86,6 +89,7 @@ class Report:
 
     day: date
     counts: dict[str, int] = field(default_factory=dict)
+    filled: dict[str, int] = field(default_factory=dict)
     since: dict[str, str] = field(default_factory=dict)
     repeated: dict[str, int] = field(default_factory=dict)
     differences: list[Difference] = field(default_factory=list)
@@ -104,7 +108,7 @@ class Report:
     @property
     def empty(self) -> bool:
         """No hop has a trade of the day: nothing was compared."""
-        return not any(self.counts.values())
+        return not any((*self.counts.values(), *self.filled.values()))
 
     @property
     def clean(self) -> bool:
@@ -133,7 +137,7 @@ def reconcile(settings: Settings, day: date, *, progress: Callable[[str], None] 
 def _hops(settings: Settings, session: Session, day: date) -> list[Hop]:
     produced = _oldest_produced(settings)
     return [
-        Hop("received", lambda: _received(settings), _oldest_received(settings)),
+        Hop("received", lambda: _received(settings), _oldest_received(settings), takes_filled=False),
         Hop(
             "produced",
             lambda: (_sighting(t) for t in decoded(r.value for r in read_topic(settings, settings.topic))),
@@ -190,6 +194,8 @@ def _compare(
         report.counts[hop.name] = ledger.count
         if hop.since:
             report.since[hop.name] = _received_iso(hop.since)
+        if ledger.filled:
+            report.filled[hop.name] = ledger.filled
         if ledger.repeated:
             report.repeated[hop.name] = ledger.repeated
     for index in range(1, len(hops)):
@@ -208,7 +214,7 @@ def _compare(
 
 
 def _fill(hop: Hop, boundaries: list[str]) -> Ledger:
-    ledger = Ledger(hop.name, hop.since, boundaries, hop.log)
+    ledger = Ledger(hop.name, hop.since, boundaries, hop.log, hop.takes_filled)
     for sighting in hop.read():
         ledger.add(sighting)
     return ledger
@@ -257,16 +263,20 @@ def _oldest_received(settings: Settings) -> str:
 
 
 def _oldest_produced(settings: Settings) -> str:
-    """The id from which Kafka has every trade; '' while it has not yet deleted any."""
+    """The id from which Kafka has every trade; '' while it has not yet deleted any.
+
+    A filled trade's id tells nothing: it is older than the trades that came before it.
+    """
     begin, end = begin_offsets(settings, settings.topic), end_offsets(settings, settings.topic)
     if not any(begin.values()):
         return ""
-    firsts = [
-        next(decoded(r.value for r in read_topic(settings, settings.topic, start={p: first}, end={p: end[p]})), None)
-        for p, first in begin.items()
-        if first < end[p]
-    ]
+    firsts = [next(_heard(settings, {p: first}, {p: end[p]}), None) for p, first in begin.items() if first < end[p]]
     return max((trade.trade_id for trade in firsts if trade), default="")
+
+
+def _heard(settings: Settings, start: dict[int, int], end: dict[int, int]) -> Iterator[Trade]:
+    values = (record.value for record in read_topic(settings, settings.topic, start=start, end=end))
+    return (trade for trade in decoded(values) if not is_filled(trade.trade_id))
 
 
 def _received_iso(identity: str) -> str:

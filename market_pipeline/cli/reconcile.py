@@ -77,12 +77,20 @@ def _nothing(settings: Settings, day: date) -> str:
 
 
 def _print(report: Report) -> None:
-    table = Table("hop", "trades", "sent again", "remembers", title=f"{report.day} (UTC)", title_justify="left")
+    filled = ("filled",) if report.filled else ()
+    table = Table(
+        "hop", "trades", *filled, "sent again", "remembers", title=f"{report.day} (UTC)", title_justify="left"
+    )
     for hop, count in report.counts.items():
         again = report.repeated.get(hop, 0)
         since = f"since {report.since[hop]}" if hop in report.since else "everything"
-        table.add_row(hop, f"{count:,}", f"{again:,}" if again else "", since)
+        more = (f"{report.filled[hop]:,}" if hop in report.filled else "",) if report.filled else ()
+        table.add_row(hop, f"{count:,}", *more, f"{again:,}" if again else "", since)
     console().print(table)
+    if report.filled:
+        click.echo(
+            "filled: from a second source, for a gap of the feed; never received here, and in the bars once rebuilt"
+        )
     if report.counts.get("bars") != report.counts.get("silver"):
         click.echo("bars count trades; price updates (volume 0) move no more than their prices")
     for difference in report.differences:
@@ -133,6 +141,7 @@ def _as_json(report: Report) -> str:
             "lost": report.lost,
             "doubled": report.doubled,
             "counts": report.counts,
+            "filled": report.filled,
             "sent_again": report.repeated,
             "remembers_since": report.since,
             "differences": [

@@ -75,7 +75,7 @@ class Outbox:
             if error.args[0].code() not in RECORDS_FAULT:
                 raise
             detail = f"a record of {len(value)} bytes"
-            index = int(item.trade_id.rpartition("-")[2])
+            index = int(item.trade_id.split("-")[1])
             self.put_dead_letter(DeadLetter(Rejection.TOO_LARGE, detail, value, item.received_at, index), on_delivery)
             return True
         return False

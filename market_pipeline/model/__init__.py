@@ -34,6 +34,7 @@ from market_pipeline.model.schema import (
 from market_pipeline.model.trade import (
     EARLIEST_TS_MS,
     EXACT,
+    FILLED,
     MAX_AHEAD_MS,
     MAX_DECIMALS,
     MAX_KEY_CHARACTERS,
@@ -50,6 +51,8 @@ from market_pipeline.model.trade import (
     check_symbol,
     check_ts,
     check_volume,
+    filled_id,
+    is_filled,
     trade_id,
 )
 
@@ -59,6 +62,7 @@ __all__ = [
     "EARLIEST_TS_MS",
     "EXACT",
     "FEED_GAPS",
+    "FILLED",
     "LATEST_PRICES",
     "MAX_AHEAD_MS",
     "MAX_DECIMALS",
@@ -89,6 +93,8 @@ __all__ = [
     "check_volume",
     "decode",
     "encode",
+    "filled_id",
+    "is_filled",
     "is_probe",
     "parse_json",
     "smoke_test_probe",

@@ -86,6 +86,23 @@ def trade_id(received_at: int, index: int) -> str:
     return f"{received_at:016d}-{index:05d}"
 
 
+FILLED = "-filled"
+"""How the ids of trades end that came from a second source, for a gap in what was received."""
+
+
+def filled_id(identity: str) -> str:
+    """The ``trade_id`` of a filled trade, from the one that its own listener's receive time and place make.
+
+    It sorts among the others by that time, and is none that we can ever receive.
+    """
+    return identity + FILLED
+
+
+def is_filled(identity: str) -> bool:
+    """Whether a ``trade_id`` is that of a filled trade, which no journal of ours has."""
+    return identity.endswith(FILLED)
+
+
 def check_decimal(name: str, value: object, limit: Decimal) -> Decimal:
     """``value`` as a decimal that the schema can hold exactly.
 

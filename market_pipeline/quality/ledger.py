@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
-from market_pipeline.model import EXACT
+from market_pipeline.model import EXACT, is_filled
 
 MINUTE_MS = 60_000
 HOUR_MS = 3_600_000
@@ -34,11 +34,15 @@ class Sighting(NamedTuple):
 
 
 class Cell(NamedTuple):
-    """A symbol's minute, within one era: the stretch of receive times over which the same hops have a memory."""
+    """A symbol's minute, within one era: the stretch of receive times over which the same hops have a memory.
+
+    Trades that were filled in from a second source are apart: no journal of ours has them.
+    """
 
     era: int
     symbol: str
     minute: int
+    filled: bool = False
 
 
 @dataclass(slots=True)
@@ -69,25 +73,36 @@ class Ledger:
     What a producer sent again after a crash counts once, in ``repeated``, whatever order the hours are read in: within
     a symbol's hour a log's ids only grow, and after a crash they start again from an earlier one. So what is not above
     the hour's highest id so far was there before, unless it was lost the first time, which the comparison then shows.
+    Filled trades come when a gap is filled, in no order of theirs: each is remembered, in some 100 bytes.
 
     Args:
         hop: its name, as a person knows it.
         since: the oldest ``trade_id`` that this hop can still hold ('' when it forgets nothing).
         boundaries: the ``since`` of every hop that is compared, sorted; they cut receive time into eras.
         log: the hop may hold a trade again, and is read in the order in which each hour of event time was written.
+        takes_filled: the hop gets filled trades too: all do but the journal.
+
+    Attributes:
+        count: trades, without the filled ones.
+        filled: filled trades.
+        repeated: what was there again.
     """
 
     hop: str
     since: str
     boundaries: Sequence[str]
     log: bool = False
+    takes_filled: bool = True
     tallies: dict[Cell, Tally] = field(default_factory=dict)
     count: int = 0
+    filled: int = 0
     repeated: int = 0
     _highest: dict[tuple[str, int], str] = field(default_factory=dict)
+    _filled_there: set[int] = field(default_factory=set)
 
     def cell(self, sighting: Sighting) -> Cell:
-        return Cell(bisect_right(self.boundaries, sighting.trade_id), sighting.symbol, sighting.minute)
+        era = bisect_right(self.boundaries, sighting.trade_id)
+        return Cell(era, sighting.symbol, sighting.minute, is_filled(sighting.trade_id))
 
     def add(self, sighting: Sighting) -> None:
         if sighting.trade_id < self.since:
@@ -95,8 +110,10 @@ class Ledger:
         if self.log and self._was_there(sighting):
             self.repeated += 1
             return
-        self.count += 1
-        self.tallies.setdefault(self.cell(sighting), Tally()).add(sighting)
+        cell = self.cell(sighting)
+        self.count += not cell.filled
+        self.filled += cell.filled
+        self.tallies.setdefault(cell, Tally()).add(sighting)
 
     @property
     def first_era(self) -> int:
@@ -104,6 +121,10 @@ class Ledger:
         return bisect_right(self.boundaries, self.since) if self.since else 0
 
     def _was_there(self, sighting: Sighting) -> bool:
+        if is_filled(sighting.trade_id):
+            before, known = len(self._filled_there), fingerprint(sighting)
+            self._filled_there.add(known)
+            return len(self._filled_there) == before
         hour = (sighting.symbol, sighting.ts // HOUR_MS)
         if sighting.trade_id <= self._highest.get(hour, ""):
             return True
@@ -112,9 +133,10 @@ class Ledger:
 
 
 def differing(reference: Ledger, other: Ledger) -> set[Cell]:
-    """The cells in which two hops differ, over the eras that both remember."""
+    """The cells in which two hops differ, over the eras that both remember and of what both get."""
     first = max(reference.first_era, other.first_era)
-    cells = {cell for cell in (*reference.tallies, *other.tallies) if cell.era >= first}
+    filled = reference.takes_filled and other.takes_filled
+    cells = {c for c in (*reference.tallies, *other.tallies) if c.era >= first and (filled or not c.filled)}
     return {cell for cell in cells if reference.tallies.get(cell) != other.tallies.get(cell)}
 
 

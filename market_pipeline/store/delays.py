@@ -7,6 +7,7 @@ from typing import NamedTuple
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
+from market_pipeline.model import is_filled
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, prepared
 
@@ -21,14 +22,14 @@ class Delay(NamedTuple):
 def newest_delays(session: Session, settings: Settings, symbols: Sequence[str], since: datetime) -> list[Delay]:
     """How long the newest trade of each symbol took, of those that were written since then.
 
-    "Newest" goes by event time, of this UTC hour and the one before.
+    "Newest" goes by event time, of this UTC hour and the one before. A trade that was filled in says nothing of it.
 
     Raises:
         any of ``STORE_ERRORS``: Cassandra fails, or the tables are not there yet.
     """
     query = prepared(
         session,
-        f"SELECT ts, received_at, ingested_at FROM {settings.keyspace}.trades_silver "
+        f"SELECT ts, trade_id, received_at, ingested_at FROM {settings.keyspace}.trades_silver "
         "WHERE symbol = ? AND bucket = ? LIMIT 1",
     )
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
@@ -38,5 +39,5 @@ def newest_delays(session: Session, settings: Settings, symbols: Sequence[str], 
     return [
         Delay((row.received_at - row.ts).total_seconds(), (row.ingested_at - row.received_at).total_seconds())
         for row in rows
-        if row.ingested_at.replace(tzinfo=UTC) >= since
+        if row.ingested_at.replace(tzinfo=UTC) >= since and not is_filled(row.trade_id)
     ]

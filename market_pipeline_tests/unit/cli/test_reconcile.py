@@ -60,6 +60,21 @@ def test_bars_that_were_left_out_are_told(monkeypatch: pytest.MonkeyPatch, tmp_p
     assert json.loads(reconciled(monkeypatch, tmp_path, report, "--json").stdout)["open_bars"] == 3
 
 
+def test_filled_trades_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    counts = {"received": 7, "produced": 7, "silver": 7}
+    report = Report(date(2025, 11, 28), counts=counts, filled={"produced": 3, "silver": 3})
+    answer = reconciled(monkeypatch, tmp_path, report)
+    assert answer.exit_code == 0
+    assert "filled: from a second source" in answer.stdout
+    assert json.loads(reconciled(monkeypatch, tmp_path, report, "--json").stdout)["filled"] == {
+        "produced": 3, "silver": 3,
+    }  # fmt: skip
+
+
+def test_a_day_of_filled_trades_alone_is_not_empty() -> None:
+    assert not Report(date(2025, 11, 28), counts={"received": 0}, filled={"produced": 3}).empty
+
+
 def test_a_day_without_a_trade_proves_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     report = Report(date(2025, 11, 28), counts={"received": 0, "silver": 0})
     answer = reconciled(monkeypatch, tmp_path, report)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_pipeline.model import trade_id
+from market_pipeline.model import filled_id, trade_id
 from market_pipeline.quality.ledger import (
     BarSum,
     Ledger,
@@ -156,3 +156,18 @@ def test_sums_keep_more_digits_than_python_does_by_itself() -> None:
 
 def test_a_bar_of_price_updates_alone_has_no_trades() -> None:
     assert bar_sums([sighting(0, volume=Decimal(0))]) == {("S0", NOON): BarSum(0, Decimal(0))}
+
+
+def test_filled_trades_are_counted_apart_and_not_held_against_the_journal() -> None:
+    """They come when a gap is filled, late and in any order, perhaps twice."""
+    filled = [sighting(index, trade_id=filled_id(trade_id(index, 7))) for index in (9, 3, 6)]
+    received = Ledger("received", "", (), log=True, takes_filled=False)
+    for one in ALL:
+        received.add(one)
+    produced, bronze = log([*ALL, *filled, filled[1]]), log([*filled, *ALL])
+    assert (produced.count, produced.filled, produced.repeated) == (300, 3, 1)
+    assert differing(received, produced) == set()
+    assert differing(produced, bronze) == set()
+    (cell,) = differing(produced, ledger([*ALL, *filled[1:]]))
+    assert cell == produced.cell(filled[0])
+    assert cell.filled
