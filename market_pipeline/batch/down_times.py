@@ -12,10 +12,19 @@ from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 
 
 def down_times(
-    session: Session, settings: Settings, symbol: str, day: date, still_down: Sequence[DownTime]
+    session: Session,
+    settings: Settings,
+    symbol: str,
+    day: date,
+    still_down: Sequence[DownTime],
+    as_of_us: int | None = None,
 ) -> list[DownTime]:
-    """Those that can overlap a UTC day: that began on it or the day before, and ``lasting`` ones."""
-    return [*gap_spans(session, settings, symbol, (day - timedelta(days=1), day)), *still_down]
+    """Those that can overlap a UTC day: that began on it or the day before, and ``lasting`` ones.
+
+    One that was filled is none any more, unless that was after ``as_of_us`` (epoch microseconds).
+    """
+    as_of = None if as_of_us is None else datetime.fromtimestamp(as_of_us / 1e6, UTC)
+    return [*gap_spans(session, settings, symbol, (day - timedelta(days=1), day), as_of), *still_down]
 
 
 def lasting(settings: Settings, now: datetime) -> list[DownTime]:

@@ -121,7 +121,7 @@ def _judge(session: Session, settings: Settings, day: date, rows: Rows, as_of_us
     still_down = lasting(settings, datetime.now(UTC))
     found = {}
     for symbol in trades_of_rows(session, settings, "ohlcv_1d", day):
-        known = down_times(session, settings, symbol, day, still_down)
+        known = down_times(session, settings, symbol, day, still_down, as_of_us)
         found[symbol] = judge_day(session, settings, symbol, day, known, as_of_us)
     for row in rows:
         row[COMPLETE.name] = found.get(row["symbol"])

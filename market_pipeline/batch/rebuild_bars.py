@@ -67,7 +67,7 @@ def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us:
         still_down, most = lasting(settings, datetime.now(UTC)), 0
 
         def judge(symbol: str) -> None:
-            known = down_times(session, settings, symbol, day, still_down)
+            known = down_times(session, settings, symbol, day, still_down, as_of_us)
             done.incomplete += judge_minutes(session, settings, symbol, day, known, as_of_us)
 
         for symbol, bars in batch_bars(spark, settings, day):

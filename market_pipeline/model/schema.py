@@ -46,7 +46,11 @@ def spark_ddl(columns: Iterable[Column]) -> str:
 _SYMBOL = Column("symbol", Kind.TEXT, "The vendor's symbol, such as AAPL, BINANCE:BTCUSDT or OANDA:EUR_USD")
 _PRICE = Column("price", Kind.PRICE, "Price of one unit, in the symbol's quote currency")
 _VOLUME = Column("volume", Kind.VOLUME, "Units traded; 0 for a price update without a trade")
-_TRADE_ID = Column("trade_id", Kind.TEXT, "Receive time and place in the frame; sorts in order of arrival")
+_TRADE_ID = Column(
+    "trade_id",
+    Kind.TEXT,
+    "Receive time and place in the frame; sorts in order of arrival; ends in -filled for a trade of a second source",
+)
 _CONDITIONS = Column("conditions", Kind.TEXT_LIST, "The vendor's condition codes")
 
 TRADE_RECORD = (
@@ -140,4 +144,6 @@ FEED_GAPS = (
     Column("started_at", Kind.TIMESTAMP, "Since when nothing came (UTC)"),
     Column("ended_at", Kind.TIMESTAMP, "Until when (UTC); there is no row while it lasts, which `status` tells"),
     Column("reason", Kind.TEXT, "Why, in words"),
+    Column("filled_at", Kind.TIMESTAMP, "When its trades were filled in from a second source (UTC); null: a gap still"),
+    Column("filled_trades", Kind.BIGINT, "How many trades that were"),
 )

@@ -19,7 +19,7 @@ from market_pipeline.reconcile import reconcile
 from market_pipeline.routine.report import Box, Finding, Report, fill_in
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.feed_gaps import gaps_of_day
+from market_pipeline.store.feed_gaps import stored_gaps
 from market_pipeline.supervision.disk import disk
 from market_pipeline.utc_day import day_start
 
@@ -95,7 +95,11 @@ def consumer_lag(settings: Settings, day: date, now: datetime) -> Finding:
 def reconciled(settings: Settings, day: date, now: datetime) -> Finding:
     """Every hop of the day against the one before it."""
     report = reconcile(settings, day)
-    rows = [{"hop": hop, "trades": count} for hop, count in report.counts.items()]
+    filled = report.filled
+    rows = [
+        {"hop": hop, "trades": count} | ({"filled": filled.get(hop, 0)} if filled else {})
+        for hop, count in report.counts.items()
+    ]
     if report.empty:
         return Finding(True, "there was no trade on that day")
     text = f"{report.lost:,} lost, {report.doubled:,} doubled, {len(report.bars):,} bars wrong"
@@ -105,22 +109,25 @@ def reconciled(settings: Settings, day: date, now: datetime) -> Finding:
 def feed_gaps(settings: Settings, day: date, now: datetime) -> Finding:
     """The down-times of the feed that began on the day."""
     with connect(settings, timeout_s=60) as session:
-        gaps = sorted(gaps_of_day(session, settings, day))
-    by_span: dict[tuple[datetime, datetime, str], list[str]] = {}
-    for started_at, ended_at, reason, symbol in gaps:
-        by_span.setdefault((started_at, ended_at, reason), []).append(symbol)
+        gaps = sorted(stored_gaps(session, settings, {day}), key=lambda gap: (gap.started_at, gap.ended_at, gap.symbol))
+    by_span: dict[tuple[datetime, datetime, str, bool], list[str]] = {}
+    for gap in gaps:
+        by_span.setdefault((*gap[2:5], gap.filled_at is not None), []).append(gap.symbol)
     rows = [
         {
             "from": f"{start:%H:%M:%S}",
             "to": f"{end:%H:%M:%S}",
             "seconds": round((end - start).total_seconds(), 1),
             "reason": reason,
+            "filled": "yes" if filled else "",
             "symbols": ", ".join(symbols),
         }
-        for (start, end, reason), symbols in by_span.items()
+        for (start, end, reason, filled), symbols in by_span.items()
     ]
-    longest = max((end - start for start, end, _ in by_span), default=timedelta())
-    return Finding(True, f"{len(rows)} gaps, the longest {longest.total_seconds():.0f} s", rows)
+    longest = max((end - start for start, end, *_ in by_span), default=timedelta())
+    filled = sum(is_filled for *_, is_filled in by_span)
+    more = f", {filled} of them filled from a second source" if filled else ""
+    return Finding(True, f"{len(rows)} gaps, the longest {longest.total_seconds():.0f} s{more}", rows)
 
 
 def dead_letters(settings: Settings, day: date, now: datetime) -> Finding:
