@@ -75,6 +75,10 @@ class Settings(BaseSettings):
         300.0, gt=0, description="No trade of any symbol for so long while a market is open: resubscribe, reconnect"
     )
 
+    second_source: Path | None = Field(
+        None, description="Another listener's recordings, for filling gaps: a folder (a journal's too) or a file"
+    )
+
     journal_segment_mb: int = Field(16, ge=1, description="A journal segment is closed at this size (MiB)")
     journal_max_gb: float = Field(
         4.0, gt=0, allow_inf_nan=False, description="Disk the journal may use (GiB), unconfirmed frames excepted"
@@ -163,10 +167,10 @@ class Settings(BaseSettings):
     def _speed(cls, value: object) -> object:
         return 0.0 if value == "max" else value
 
-    @field_validator("data_dir", mode="after")
+    @field_validator("data_dir", "second_source", mode="after")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().resolve()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return value and value.expanduser().resolve()
 
     @classmethod
     def load(cls, **given: Any) -> "Settings":

@@ -19,13 +19,16 @@ def told_in_one_line() -> Iterator[None]:
     from market_pipeline.broker.topics import TopicError
     from market_pipeline.bronze.manifest import ArchiveError
     from market_pipeline.drill.rig import DrillError
+    from market_pipeline.feed.recording import RecordingError
     from market_pipeline.local.jars import JarError
     from market_pipeline.local.java import NoJava
     from market_pipeline.local.nodetool import NoNodetool
     from market_pipeline.local.preflight import StartError
     from market_pipeline.local.supervisor_client import SupervisorAway
     from market_pipeline.remedies.compaction import NodetoolFailed, NoRoom
-    from market_pipeline.remedies.dead_letter_replay import NotAMoment, NotConfirmed
+    from market_pipeline.remedies.dead_letter_replay import NotAMoment
+    from market_pipeline.remedies.gap_fill import CannotFill
+    from market_pipeline.remedies.sending import NotConfirmed
     from market_pipeline.settings import SettingsError
     from market_pipeline.store.cluster import STORE_ERRORS
     from market_pipeline.store.failure import one_line
@@ -33,6 +36,7 @@ def told_in_one_line() -> Iterator[None]:
     known = (
         *(BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StartError),
         *(NoNodetool, NoRoom, NodetoolFailed, NotAMoment, NotConfirmed, NoSuchIncident, NoSilence, DrillError),
+        *(CannotFill, RecordingError),
     )
     try:
         yield

@@ -59,6 +59,44 @@ def replay_dead_letters() -> None:
     replay_dead_letters_now()
 
 
+class Fill(dg.Config):
+    """Which gaps of the feed to fill."""
+
+    really: bool = False
+    """Send, and mark the gaps; otherwise only count."""
+    day: str | None = None
+    """Gaps that began on this UTC day; those of the last week where none is named."""
+
+
+@dg.op(pool=LONG, description="Fill gaps of the feed with the trades that a second source recorded.")
+def fill_gap_now(context: dg.OpExecutionContext, config: Fill, pipeline: PipelineResource) -> None:
+    from market_pipeline.remedies.gap_fill import day_of, fill
+
+    with told_in_one_line():
+        found = fill(pipeline.settings(), day_of(config.day), really=config.really)
+    for each in found.fills:
+        context.log.info(str(each))
+    whole = sum(each.whole for each in found.fills)
+    context.log.info(
+        f"{len(found.fills):,} gaps, {whole:,} of them whole: {found.missing:,} trades, {found.sent:,} sent"
+    )
+    days = ", ".join(map(str, found.rebuild))
+    if not config.really:
+        context.log.info(DRY)
+    elif days:
+        context.log.info(
+            f"the stream's bars don't take trades this late: run rebuild_day for {days}, which judges them"
+        )
+    context.add_output_metadata(
+        {"gaps": len(found.fills), "whole": whole, "trades": found.missing, "sent": found.sent, "rebuild": days}
+    )
+
+
+@dg.job(tags={MAX_RUNTIME: "3600"}, description="After a gap of the feed: its trades from a second source.")
+def fill_gap() -> None:
+    fill_gap_now()
+
+
 class Really(dg.Config):
     """Whether to do it, or only to tell what it would do."""
 

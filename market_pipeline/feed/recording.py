@@ -38,14 +38,19 @@ class Message(NamedTuple):
     symbols: frozenset[str]
 
 
-def messages(file: Path | None) -> Iterator[Message]:
+def messages(file: Path | None, since: int = 0, damaged: Damaged = unheeded) -> Iterator[Message]:
     """The messages of a recording, in order.
+
+    Args:
+        file: the recording.
+        since: of a journal, frames that were received earlier (epoch µs) are left out.
+        damaged: is told of a journal's damaged segments.
 
     Raises:
         RecordingError: no file was named, or it isn't there or can't be read.
     """
     last = due = 0
-    for payload, recorded_at in _payloads(_existing(file)):
+    for payload, recorded_at in _payloads(_existing(file), damaged, since):
         message = _object(payload)
         elements = _elements(message)
         newest = max((t for e in elements if type(t := e.get("t")) is int), default=0) * 1000
@@ -106,11 +111,11 @@ def _tell(segment: Path, stretches: int) -> None:
     logger.warning("%s has %d damaged stretches: what was in them is not played", segment, stretches)
 
 
-def _payloads(where: Path, damaged: Damaged = unheeded) -> Iterator[tuple[bytes, int]]:
+def _payloads(where: Path, damaged: Damaged = unheeded, since: int = 0) -> Iterator[tuple[bytes, int]]:
     """Each message with its recorded receive time, 0 when there is none."""
     try:
         if where.is_dir() or segment_of(where):
-            for frame in read_frames(where, damaged=damaged):
+            for frame in read_frames(where, since, damaged):
                 yield frame.payload, identity_time(_object(frame.payload), frame.source, frame.received_at)
             return
         with where.open("rb") as lines:

@@ -5,20 +5,16 @@ same row however often it is sent.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-
-from confluent_kafka import KafkaError, Message
 
 from market_pipeline.broker.records import Record, read_topic
 from market_pipeline.feed.journal.frame import Frame
 from market_pipeline.feed.normalise import WHOLE_FRAME, Normaliser
-from market_pipeline.feed.outbox import Outbox
 from market_pipeline.model import RejectedTrade, Trade, decode, trade_id
+from market_pipeline.remedies.sending import send
 from market_pipeline.settings import Settings
 from market_pipeline.utc_day import moment
-
-FLUSH_WITHIN_S = 30.0
 
 
 @dataclass
@@ -36,10 +32,6 @@ class Replayed:
     trades: int = 0
     sent: int = 0
     still: Counter[str] = field(default_factory=Counter)
-
-
-class NotConfirmed(Exception):
-    """Kafka did not take all of them; what was sent is harmless, and all can be sent again."""
 
 
 class NotAMoment(ValueError):
@@ -84,9 +76,7 @@ def replay(settings: Settings, *, really: bool, since_ms: int = 0) -> Replayed:
             found.still[reason] += 1
     found.trades = len(mended)
     if really and mended:
-        found.sent = _send(settings, mended)
-        if found.sent != found.trades:
-            raise NotConfirmed(f"Kafka confirmed {found.sent:,} of {found.trades:,} trades: send them again")
+        found.sent = send(settings, mended)
     return found
 
 
@@ -121,28 +111,3 @@ def _of_feed(value: bytes, headers: Mapping[str, str], feed: str) -> tuple[list[
         trades = [replace(trade, trade_id=trade_id(received_at, index)) for trade in trades[:1]]
     reason = next(iter(normaliser.rejected), None)
     return trades, str(reason) if reason is not None else (None if trades else "no trade")
-
-
-def _send(settings: Settings, trades: Iterable[Trade]) -> int:
-    confirmed = 0
-
-    def delivered(error: KafkaError | None, _: Message) -> None:
-        nonlocal confirmed
-        confirmed += error is None
-
-    failures: list[KafkaError] = []
-    outbox = Outbox.to_kafka(settings, failures.append)
-    for trade in trades:
-        _put(outbox, trade, delivered)
-    outbox.flush(FLUSH_WITHIN_S)
-    return confirmed
-
-
-def _put(outbox: Outbox, trade: Trade, delivered: Callable[[KafkaError | None, Message], None]) -> None:
-    while True:
-        try:
-            outbox.put(trade, delivered)
-        except BufferError:
-            outbox.poll(0.1)
-        else:
-            return

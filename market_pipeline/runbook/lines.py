@@ -11,7 +11,8 @@ class Line:
 
     Attributes:
         id: short, for links and talk.
-        seed: the line as the runbook had it, without its mark-up; several, where one thing does them.
+        seed: the line as the runbook had it, without its mark-up; several, where one thing does them; none, where
+            nothing could be done.
         does: what it is here.
         command: what a person types; None where only a job or a rule does it.
         job: Dagster's job that does it, or whose report has it.
@@ -94,6 +95,11 @@ SECTIONS = (
                 "restart-producer", "python -m src.producer.main --symbols AAPL,MSFT,GOOGL",
                 does="A new process, with other symbols if the job's config names them; the journal bridges the time.",
                 command="market-pipeline restart producer", job="restart_producer",
+            ),
+            _line(
+                "fill-gap",
+                does="What was traded while nobody listened, from another listener's recording; then `rebuild_day`.",
+                command=f"{EXECUTE_JOB} fill_gap", job="fill_gap", rule="feed-gap",
             ),
         ),
     ),

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
 
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
@@ -10,6 +12,7 @@ from market_pipeline.model import PROBE
 from market_pipeline.quality.doubles import Placed
 from market_pipeline.quality.ledger import BarSum, Sighting
 from market_pipeline.settings import Settings
+from market_pipeline.store.cluster import prepared
 from market_pipeline.utc_day import day_hours
 
 SILVER_KEPT = timedelta(days=90)
@@ -52,6 +55,34 @@ def silver_day(session: Session, settings: Settings, day: date) -> Iterator[Sigh
         for hour in day_hours(day):
             for row in session.execute(prepared, (symbol, hour)):
                 yield Sighting(row.symbol, epoch_ms(row.ts), row.trade_id, row.price, row.volume)
+
+
+class SilverRow(NamedTuple):
+    """What a row of ``trades_silver`` says of its trade; ``ts`` is epoch milliseconds."""
+
+    trade_id: str
+    symbol: str
+    ts: int
+    price: Decimal
+    volume: Decimal
+    conditions: tuple[str, ...]
+
+
+def silver_between(
+    session: Session, settings: Settings, symbol: str, start: datetime, end: datetime
+) -> Iterator[SilverRow]:
+    """The rows of a symbol with an event time in [start, end)."""
+    ask = prepared(
+        session,
+        f"SELECT ts, trade_id, price, volume, conditions FROM {settings.keyspace}.trades_silver "
+        "WHERE symbol = ? AND bucket = ? AND ts >= ? AND ts < ?",
+    )
+    hour = start.replace(minute=0, second=0, microsecond=0)
+    while hour < end:
+        for row in session.execute(ask, (symbol, hour, start, end)):
+            codes = tuple(row.conditions or ())
+            yield SilverRow(row.trade_id, symbol, epoch_ms(row.ts), row.price, row.volume, codes)
+        hour += timedelta(hours=1)
 
 
 def places_day(session: Session, settings: Settings, day: date) -> Iterator[Placed]:

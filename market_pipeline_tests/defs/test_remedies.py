@@ -7,7 +7,7 @@ import pytest
 
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.definitions import defs as load
-from market_pipeline.defs import remedies
+from market_pipeline.defs import remedies, repairs
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.local.remedies import RESTARTS
 
@@ -17,6 +17,24 @@ def test_each_remedy_that_a_rule_names_is_a_job_and_all_share_a_pool() -> None:
     assert {rule.remedy for rule in RULES.values() if rule.remedy} <= jobs.keys()
     for name in RESTARTS:
         assert jobs[name].nodes_in_topological_order[0].definition.pools == {remedies.POOL}
+
+
+@pytest.mark.parametrize(
+    ("config", "line"),
+    [
+        ({}, "there is no second source: set MARKET_PIPELINE_SECOND_SOURCE to another pipeline's journal"),
+        ({"day": "yesterday"}, "'yesterday' is not a day: write it as 2026-11-24"),
+    ],
+)
+def test_gaps_are_not_filled_from_nothing(config: dict[str, str], line: str, tmp_path: Path) -> None:
+    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    done = repairs.fill_gap.execute_in_process(
+        run_config={"ops": {"fill_gap_now": {"config": config}}},
+        resources={"pipeline": pipeline},
+        raise_on_error=False,
+    )
+    (failed,) = [event for event in done.all_node_events if event.is_step_failure]
+    assert line in failed.step_failure_data.error_display_string
 
 
 @pytest.mark.parametrize("job", [remedies.restart_producer, remedies.restart_stream, remedies.restart_kafka])

@@ -118,3 +118,12 @@ def test_two_pipelines_share_no_port() -> None:
         return found
 
     assert not ports(29000) & ports(29100)
+
+
+def test_a_second_source_is_the_same_in_every_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Dagster's programs run elsewhere than the command that starts them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MARKET_PIPELINE_SECOND_SOURCE", "other")
+    settings = Settings.load()
+    assert settings.second_source == tmp_path / "other"
+    assert settings.environment()["MARKET_PIPELINE_SECOND_SOURCE"] == str(tmp_path / "other")

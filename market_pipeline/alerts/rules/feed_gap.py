@@ -1,6 +1,7 @@
 """Beside the runbook's four: the connection to the feed is down, and trades pass that nobody hears.
 
-The gap is kept in ``feed_gaps`` when it is over; this is for the one that lasts.
+The gap is kept in ``feed_gaps`` when it is over; this is for the one that lasts. Its trades are not lost for good
+where another listener recorded them: ``fill_gap`` sends those once the gap is over.
 """
 
 from datetime import UTC, datetime
