@@ -24,7 +24,7 @@ from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway
 from market_pipeline.reconcile import reconcile
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
-from market_pipeline.store.feed_gaps import gaps_of_day
+from market_pipeline.store.feed_gaps import stored_gaps
 from market_pipeline.store.newest import newest_received_at
 from market_pipeline.supervision.heartbeat import read_heartbeat
 
@@ -171,7 +171,7 @@ class Rig:
         """How long the feed was not listened to since then, by the record of gaps."""
         days = sorted({datetime.fromtimestamp(at, UTC).date() for at in (since, time.time())})
         with connect(self.settings) as session:
-            spans = {(start, end) for day in days for start, end, *_ in gaps_of_day(session, self.settings, day)}
+            spans = {(gap.started_at, gap.ended_at) for gap in stored_gaps(session, self.settings, days)}
         return sum((end - start).total_seconds() for start, end in spans if end.timestamp() > since)
 
     def reconciled(self, since: float) -> tuple[int, int, int]:

@@ -15,7 +15,7 @@ from market_pipeline.broker.offsets import records_between
 from market_pipeline.routine.report import Box, Finding, Report, fill_in
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.feed_gaps import gaps_of_day
+from market_pipeline.store.feed_gaps import stored_gaps
 
 
 def incident_report(settings: Settings, incident: str, now: datetime) -> Report:
@@ -62,7 +62,7 @@ def unheard(settings: Settings, found: Incident) -> Finding:
     begin, end = (datetime.fromtimestamp(at, UTC) for at in _span(found))
     days = {begin.date() + timedelta(days=n) for n in range((end.date() - begin.date()).days + 1)}
     with connect(settings) as session:
-        spans = {gap[:3] for day in sorted(days) for gap in gaps_of_day(session, settings, day)}
+        spans = {(gap.started_at, gap.ended_at, gap.reason) for gap in stored_gaps(session, settings, days)}
     within = sorted((start, until, reason) for start, until, reason in spans if start < end and until > begin)
     rows = [
         {"from (UTC)": f"{start:%H:%M:%S.%f}"[:-3], "seconds": (until - start).total_seconds(), "reason": reason}
