@@ -3,6 +3,7 @@ drill's letterbox for Slack."""
 
 import contextlib
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,6 @@ from market_pipeline.supervision.heartbeat import read_heartbeat
 
 SYMBOLS = "BINANCE:BTCUSDT,BINANCE:ETHUSDT,BINANCE:SOLUSDT"
 """Markets that never close."""
-KEY = "drill-key"
 FIRST_BASE, LAST_BASE = 34_000, 60_000
 MUTE_AFTER_S = 30
 JOURNAL_DISK_MB = 64
@@ -58,7 +58,7 @@ class Rig:
             "MARKET_PIPELINE_MUTE_AFTER_S": str(MUTE_AFTER_S),
             "MARKET_PIPELINE_SLACK_CHANNEL": CHANNEL,
             "MARKET_PIPELINE_SLACK_API_URL": self.letterbox.url,
-            "FINNHUB_API_KEY": KEY,
+            "FINNHUB_API_KEY": f"drill-{secrets.token_hex(8)}",  # two drills are no second use of one key
             "FINNHUB_WS_URL": self.vendor.url,
             "FINNHUB_REST_URL": self.letterbox.url,
             "SLACK_BOT_TOKEN": TOKEN,
