@@ -20,6 +20,7 @@ from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.retention import has_forgotten
 from market_pipeline.feed.journal.segment import list_segments
 from market_pipeline.feed.normalise import trades_of
+from market_pipeline.mendable import Mendable
 from market_pipeline.model import RejectedTrade, Trade, decode, is_filled, is_probe, trade_id
 from market_pipeline.quality.ledger import (
     BarMismatch,
@@ -49,7 +50,7 @@ BARS_CHECKPOINT = "ohlcv_1m"
 Read = Callable[[], Iterator[Sighting]]
 
 
-class DayExpired(Exception):
+class DayExpired(Mendable):
     """Trades of the day have left silver, so that it can't be compared; the message says what to do."""
 
     def __init__(self, day: date) -> None:

@@ -16,6 +16,7 @@ from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_vali
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from market_pipeline.layout import Paths, Ports, kept_port_base
+from market_pipeline.mendable import Mendable
 from market_pipeline.permitted import permitted
 
 Feed = Literal["finnhub", "simulator", "replay"]
@@ -29,7 +30,7 @@ SLACK_CHANNEL = "^[CDG][A-Z0-9]{8,}$"
 EVERY_ADDRESS = "0.0.0.0"
 
 
-class SettingsError(Exception):
+class SettingsError(Mendable):
     """A setting is missing or wrong; the message is one line and names the cure."""
 
 

@@ -20,13 +20,14 @@ from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal
 from market_pipeline.alerts.silence import Silence
+from market_pipeline.mendable import Mendable
 
 
-class NoSuchIncident(Exception):
+class NoSuchIncident(Mendable):
     """There is no incident of that id, or the beginning of an id that several have; one line with the cure."""
 
 
-class NoSuchSilence(Exception):
+class NoSuchSilence(Mendable):
     """No silence of that number holds or is to come; one line with the cure."""
 
 

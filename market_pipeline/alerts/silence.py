@@ -4,8 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from market_pipeline.mendable import Mendable
 
-class NoSilence(ValueError):
+
+class NoSilence(Mendable, ValueError):
     """What was asked for is no silence; one line that says why."""
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 from market_pipeline.unanswered import cure
 
@@ -17,7 +18,7 @@ _SILENCE = {"_TIMED_OUT", "_TIMED_OUT_QUEUE", "_TRANSPORT", "_ALL_BROKERS_DOWN",
 """librdkafka's own names for it."""
 
 
-class BrokerUnreachableError(Exception):
+class BrokerUnreachableError(Mendable):
     """Kafka did not answer in time; the message says where it was looked for and what to do.
 
     What to do is found out when it is told: whoever tries again tells nobody.

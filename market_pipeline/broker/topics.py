@@ -9,13 +9,14 @@ from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic
 
 from market_pipeline.broker.client import TIMEOUT_S, BrokerUnreachableError, admin, is_silence, reason
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 
 HOUR_MS = 3_600_000
 logger = logging.getLogger(__name__)
 
 
-class TopicError(Exception):
+class TopicError(Mendable):
     """Kafka refused what was asked of a topic; the message is one line."""
 
 

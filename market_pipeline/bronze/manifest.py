@@ -6,10 +6,12 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from market_pipeline.mendable import Mendable
+
 MANIFEST = "_offsets.json"
 
 
-class ArchiveError(Exception):
+class ArchiveError(Mendable):
     """The archive can't be read or written; one line with the cure."""
 
 

@@ -13,6 +13,7 @@ import click
 from dotenv import dotenv_values
 
 from market_pipeline.layout import kept_port_base
+from market_pipeline.mendable import Mendable
 from market_pipeline.runbook.worked import note
 from market_pipeline.settings import Settings, SettingsError, unknown_variables
 from market_pipeline.supervision.lock import holder
@@ -151,10 +152,12 @@ class LazyGroup(click.Group):
             return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a file or folder that can't be used is for a person to put right, whatever wanted it."""
+        """Run the command; what a person can put right is told in one line, whatever met it."""
         try:
             with _misuse_in_one_line():
                 return super().invoke(ctx)
+        except Mendable as error:
+            raise PipelineError(" ".join(str(error).split())) from None
         except OSError as error:
             if error.filename is None:
                 raise

@@ -13,34 +13,14 @@ def told_in_one_line() -> Iterator[None]:
     Raises:
         DagsterUserCodeExecutionError: with a ``dg.Failure`` as its cause, which has the line as its description.
     """
-    from market_pipeline.alerts.ledger import NoSuchIncident
-    from market_pipeline.alerts.silence import NoSilence
-    from market_pipeline.broker.client import BrokerUnreachableError
-    from market_pipeline.broker.topics import TopicError
-    from market_pipeline.bronze.manifest import ArchiveError
-    from market_pipeline.drill.rig import DrillError
-    from market_pipeline.feed.recording import RecordingError
-    from market_pipeline.local.jars import JarError
-    from market_pipeline.local.java import NoJava
-    from market_pipeline.local.nodetool import NoNodetool
-    from market_pipeline.local.preflight import StartError
     from market_pipeline.local.supervisor_client import SupervisorAway
-    from market_pipeline.remedies.compaction import NodetoolFailed, NoRoom
-    from market_pipeline.remedies.dead_letter_replay import NotAMoment
-    from market_pipeline.remedies.gap_fill import CannotFill
-    from market_pipeline.remedies.sending import NotConfirmed
-    from market_pipeline.settings import SettingsError
+    from market_pipeline.mendable import Mendable
     from market_pipeline.store.cluster import STORE_ERRORS
     from market_pipeline.store.failure import one_line
 
-    known = (
-        *(BrokerUnreachableError, TopicError, JarError, NoJava, SettingsError, ArchiveError, StartError),
-        *(NoNodetool, NoRoom, NodetoolFailed, NotAMoment, NotConfirmed, NoSuchIncident, NoSilence, DrillError),
-        *(CannotFill, RecordingError),
-    )
     try:
         yield
-    except known as error:
+    except Mendable as error:
         failure = dg.Failure(description=str(error), allow_retries=False)
     except SupervisorAway as error:
         text = f"the supervisor does not answer ({error}): is the pipeline up? See `market-pipeline status`"

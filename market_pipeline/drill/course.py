@@ -16,6 +16,8 @@ POLL_S = 0.1
 FRESH_S = 2.0
 """Trades flow while the newest queryable one was received no longer ago."""
 FLOWS_FOR_S = 5.0
+LAST_GASP_S = 0.5
+"""What was received so shortly after the fault may have been on its way already."""
 NOTICED_WITHIN_S, WELL_WITHIN_S, TOLD_WITHIN_S = 300.0, 420.0, 60.0
 PATH = frozenset(RULES) - {runs.FAILED_RUN.id, runs.FAILED_CHECK.id, runs.MISSED_SCHEDULE.id}
 """The rules of the path of trades: a run that a fault made fail is in order again with the next one, minutes later."""
@@ -82,8 +84,9 @@ def _one(rig: Rig, fault: Fault, tell: Tell) -> Outcome:
         course = _Course(rig, fault, time.time(), state.pid if state is not None else None, rig.connections())
         tell(f"{fault.name}: {fault.title}")
         fault.breaks(rig)
+        broken_at = time.time()
         mended_at = _mended(course, tell) if fault.mends is not None else None
-        healed_at = _healed(course, newest, mended_at or course.began)
+        healed_at = _healed(course, newest, mended_at or broken_at + LAST_GASP_S)
         if course.noticed_at is not None:
             tell(f"  noticed after {course.noticed_at - course.began:.1f} s by {course.noticed_by}")
         _wait(course, lambda: course.told_at is not None or not fault.told, TOLD_WITHIN_S)

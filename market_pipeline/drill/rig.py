@@ -22,6 +22,7 @@ from market_pipeline.drill.letterbox import CHANNEL, TOKEN, Letterbox
 from market_pipeline.drill.vendor import Vendor
 from market_pipeline.local.ports import all_of, is_free
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
+from market_pipeline.mendable import Mendable
 from market_pipeline.reconcile import reconcile
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
@@ -31,13 +32,15 @@ from market_pipeline.supervision.heartbeat import read_heartbeat
 
 SYMBOLS = "BINANCE:BTCUSDT,BINANCE:ETHUSDT,BINANCE:SOLUSDT"
 """Markets that never close."""
-FIRST_BASE, LAST_BASE = 34_000, 60_000
+FIRST_BASE, LAST_BASE = 20_000, 32_600
+"""Below the ports that systems give to connections: one of those, on the port of a server that was killed, keeps the
+server's next process out."""
 MUTE_AFTER_S = 30
 JOURNAL_DISK_MB = 64
 UP_WITHIN_S, JUDGED_WITHIN_S = 600.0, 300.0
 
 
-class DrillError(Exception):
+class DrillError(Mendable):
     """The drill can't be held; one line with the cure."""
 
 

@@ -7,12 +7,13 @@ import hashlib
 import os
 from pathlib import Path
 
+from market_pipeline.mendable import Mendable
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
 
 _SALT = b"market-pipeline: the name of a lock, not the key"
 
 
-class KeyInUse(Exception):
+class KeyInUse(Mendable):
     """Another producer of this user holds the key; the message is one line and names the cure."""
 
     def __init__(self, pid: int) -> None:

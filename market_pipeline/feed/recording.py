@@ -10,13 +10,14 @@ from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.reader import Damaged, unheeded
 from market_pipeline.feed.journal.segment import segment_of
 from market_pipeline.feed.recorded import REPLAY, identity_time
+from market_pipeline.mendable import Mendable
 
 logger = logging.getLogger(__name__)
 RECEIVED_AT = "received_at"
 """The extra key of a recorded message: the receive time that its trades' identity comes from (epoch microseconds)."""
 
 
-class RecordingError(Exception):
+class RecordingError(Mendable):
     """There is no recording to play; the message is one line with the cure."""
 
 

@@ -21,6 +21,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from market_pipeline.mendable import Mendable
+
 logger = logging.getLogger(__name__)
 
 LOCK_FILE = "jars.lock"
@@ -49,7 +51,7 @@ Progress = Callable[[int, int], None]
 """Called with the bytes that have arrived and the bytes that are needed, from several threads, one at a time."""
 
 
-class JarError(Exception):
+class JarError(Mendable):
     """A jar cannot be had; the message is one line and names the cure."""
 
 

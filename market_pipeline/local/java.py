@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 
 WANTED = 17
@@ -30,7 +31,7 @@ CURES = (
 """The four ways to a Java that will do."""
 
 
-class NoJava(Exception):
+class NoJava(Mendable):
     """There is no Java 17; the message names what was found instead and the ways to one."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from market_pipeline.local.java import java_home
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 
 FORBIDDEN_IN_PATHS = ",:;\"'\\\n\t"
@@ -21,7 +22,7 @@ LATE_OPTIMISATION = (
 CPU) and still gets to whatever a busy pipeline does often."""
 
 
-class UnusablePath(Exception):
+class UnusablePath(Mendable):
     """The data dir has a character that the servers cannot live with; the message names it."""
 
 

@@ -8,6 +8,7 @@ from market_pipeline.local.cassandra import module_flags
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
 from market_pipeline.local.jvm import command, joined, write_if_changed
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import LOOPBACK, Settings
 
 JMX_PORT = 7199
@@ -17,7 +18,7 @@ RENAMED = {"cfstats": "tablestats", "cfhistograms": "tablehistograms"}
 QUIET = '<configuration><root level="ERROR"/></configuration>\n'
 
 
-class NoNodetool(Exception):
+class NoNodetool(Mendable):
     """This Java can't run nodetool; the message says what can."""
 
 

@@ -12,6 +12,7 @@ from market_pipeline.local.java import find
 from market_pipeline.local.jvm import check_path
 from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import holder
 from market_pipeline.which import where_flags
@@ -31,7 +32,7 @@ OURS = frozenset(
 """What may be in a data dir that has no ``VERSION`` yet."""
 
 
-class StartError(Exception):
+class StartError(Mendable):
     """The pipeline cannot start; the message is one line with the cure.
 
     Attributes:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from market_pipeline.broker.records import Record, read_topic
 from market_pipeline.feed.journal.frame import Frame
 from market_pipeline.feed.normalise import WHOLE_FRAME, Normaliser
+from market_pipeline.mendable import Mendable
 from market_pipeline.model import RejectedTrade, Trade, decode, trade_id
 from market_pipeline.remedies.sending import send
 from market_pipeline.settings import Settings
@@ -34,7 +35,7 @@ class Replayed:
     still: Counter[str] = field(default_factory=Counter)
 
 
-class NotAMoment(ValueError):
+class NotAMoment(Mendable, ValueError):
     """What was given is no time; the message says how to write one."""
 
 

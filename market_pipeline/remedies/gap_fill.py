@@ -20,6 +20,7 @@ from market_pipeline.broker.offsets import begin_offsets, end_offsets, group_off
 from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.normalise import trades_of
 from market_pipeline.feed.second_source import Recording, listen, recordings
+from market_pipeline.mendable import Mendable
 from market_pipeline.model import Trade, is_filled
 from market_pipeline.remedies.missing_trades import Content, Spans, content, missing, span_of, widened
 from market_pipeline.remedies.sending import send
@@ -37,7 +38,7 @@ MARGIN_US = 60_000_000
 STREAM_WITHIN_S = 60.0
 
 
-class CannotFill(Exception):
+class CannotFill(Mendable):
     """Gaps can't be filled; one line with the cure."""
 
 

@@ -5,13 +5,14 @@ from collections.abc import Callable, Sequence
 from confluent_kafka import KafkaError, Message
 
 from market_pipeline.feed.outbox import Outbox
+from market_pipeline.mendable import Mendable
 from market_pipeline.model import Trade
 from market_pipeline.settings import Settings
 
 FLUSH_WITHIN_S = 30.0
 
 
-class NotConfirmed(Exception):
+class NotConfirmed(Mendable):
     """Kafka did not take all of them; what was sent is harmless, and all can be sent again."""
 
 

@@ -4,21 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from market_pipeline.broker.client import BrokerUnreachableError
-from market_pipeline.broker.topics import TopicError
-from market_pipeline.bronze.manifest import ArchiveError
 from market_pipeline.charts import as_markdown
-from market_pipeline.local.jars import JarError
-from market_pipeline.local.java import NoJava
-from market_pipeline.local.nodetool import NoNodetool
-from market_pipeline.reconcile import DayExpired
+from market_pipeline.mendable import Mendable
 from market_pipeline.store.cluster import STORE_ERRORS
 
 Row = Mapping[str, object]
-MENDABLE = (
-    *(BrokerUnreachableError, TopicError, ArchiveError, DayExpired, *STORE_ERRORS),
-    *(NoNodetool, NoJava, JarError),
-)
+MENDABLE = (Mendable, *STORE_ERRORS)
 """What keeps a box from being looked at; it is told in the box, and the others are looked at all the same."""
 SHOWN_ROWS = 50
 

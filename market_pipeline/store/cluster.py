@@ -17,6 +17,7 @@ from cassandra.connection import ConnectionException
 from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
 from cassandra.query import PreparedStatement
 
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 from market_pipeline.unanswered import cure
 
@@ -25,7 +26,7 @@ CONCURRENT_STATEMENTS = 32
 """How many of a list of statements are on their way at once."""
 
 
-class StoreUnreachableError(Exception):
+class StoreUnreachableError(Mendable):
     """Cassandra did not answer in time; the message says where it was looked for and what to do.
 
     What to do is found out when it is told: whoever tries again tells nobody.

@@ -12,11 +12,12 @@ from string import Template
 
 from cassandra.cluster import Session
 
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 
 
-class MigrationError(Exception):
+class MigrationError(Mendable):
     """The schema in Cassandra is not one that this version can bring up to date; one line with the cure."""
 
 

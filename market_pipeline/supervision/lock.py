@@ -8,6 +8,8 @@ import os
 import time
 from pathlib import Path
 
+from market_pipeline.mendable import Mendable
+
 EXIT_ALREADY_RUNNING = 75
 """EX_TEMPFAIL of sysexits.h: another copy holds the lock."""
 
@@ -15,7 +17,7 @@ LOOKED_AT_FOR_S = 0.2
 """Who asks for the holder has the lock for an instant, which must not be taken for another copy."""
 
 
-class AlreadyRunning(Exception):
+class AlreadyRunning(Mendable):
     """Another process holds the lock; ``pid`` is what it wrote into it, 0 if it wrote nothing yet."""
 
     def __init__(self, path: Path, pid: int) -> None:

@@ -11,6 +11,7 @@ from market_pipeline.local.preflight import StartError
 from market_pipeline.local.processes import process_statuses, supervisor_states
 from market_pipeline.local.remedies import Mended, mend_one
 from market_pipeline.local.restart import restart
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.supervision.heartbeat import read_heartbeat
@@ -34,7 +35,7 @@ POLL_S = 0.2
 WORKING = ("catching-up", "running")
 
 
-class NotTaken(Exception):
+class NotTaken(Mendable):
     """A server has another value than it was given; one line with the cure."""
 
 

@@ -9,6 +9,7 @@ from cassandra.cluster import Session
 
 from market_pipeline.broker.offsets import end_offsets
 from market_pipeline.broker.topics import topic_configuration
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.supervision.lock import holder
@@ -19,7 +20,7 @@ MIGRATIONS = "schema_migrations"
 _UNITS_MB = {"k": 1 / 1024, "m": 1, "g": 1024}
 
 
-class NotReadable(Exception):
+class NotReadable(Mendable):
     """The value can't be read from here; one line with the reason."""
 
 
