@@ -2,15 +2,17 @@
 
 import json
 import shlex
-from datetime import UTC, datetime
+from datetime import datetime
 
 import click
 
 from market_pipeline.alerts.message import moment
 from market_pipeline.cli import load_settings
+from market_pipeline.local.dagster_home import last_successes
 from market_pipeline.local.programs import EXECUTE_JOB
 from market_pipeline.runbook import worked
-from market_pipeline.runbook.lines import SECTIONS, Line
+from market_pipeline.runbook.line import Line
+from market_pipeline.runbook.lines import SECTIONS
 from market_pipeline.runbook.page import page
 from market_pipeline.settings import Settings
 
@@ -30,7 +32,7 @@ def runbook(as_json: bool) -> None:
       market-pipeline runbook --json | jq '.[] | select(.worked == null).id'
     """
     settings = load_settings()
-    jobs = job_successes(settings)
+    jobs = last_successes(settings, {line.job for section in SECTIONS for line in section.lines if line.job})
     if as_json:
         lines = [line for section in SECTIONS for line in section.lines]
         click.echo(json.dumps([_as_json(line, last_worked(settings, line, jobs)) for line in lines]))
@@ -67,21 +69,6 @@ def command_of(typed: str) -> str | None:
             break
         named.append(word)
     return " ".join(named)
-
-
-def job_successes(settings: Settings) -> dict[str, datetime]:
-    """When each job of Dagster's last succeeded; nothing where it never ran."""
-    if not (settings.paths.dagster / "dagster.yaml").exists():
-        return {}
-    import dagster as dg
-
-    found: dict[str, datetime] = {}
-    with dg.DagsterInstance.from_config(str(settings.paths.dagster)) as instance:
-        for job in {line.job for section in SECTIONS for line in section.lines if line.job is not None}:
-            filters = dg.RunsFilter(job_name=job, statuses=[dg.DagsterRunStatus.SUCCESS])
-            for record in instance.get_run_records(filters, limit=1):
-                found[job] = datetime.fromtimestamp(record.end_time or record.start_time or 0.0, UTC)
-    return found
 
 
 def _as_json(line: Line, at: datetime | None) -> dict[str, object]:

@@ -6,6 +6,8 @@ open again. So whoever is first makes them, in a folder beside, while the others
 
 import fcntl
 import tempfile
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
 
@@ -28,6 +30,22 @@ def prepare(settings: Settings) -> None:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not _is_made(home):
             _make(home, shipped)
+
+
+def last_successes(settings: Settings, jobs: Iterable[str]) -> dict[str, datetime]:
+    """When each of these jobs last succeeded; without those that never did, or of which nothing is kept."""
+    home = settings.paths.dagster
+    if not _is_made(home):
+        return {}
+    from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
+
+    found: dict[str, datetime] = {}
+    with DagsterInstance.from_config(str(home)) as instance:
+        for job in jobs:
+            good = RunsFilter(job_name=job, statuses=[DagsterRunStatus.SUCCESS])
+            for record in instance.get_run_records(good, limit=1):
+                found[job] = datetime.fromtimestamp(record.end_time or record.start_time or 0.0, UTC)
+    return found
 
 
 def _is_made(home: Path) -> bool:

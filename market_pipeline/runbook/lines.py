@@ -1,38 +1,7 @@
 """Each line of the runbook that somebody had to do or to know, and what does it here. Only data."""
 
-from dataclasses import dataclass
-
 from market_pipeline.local.programs import EXECUTE_JOB
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line.
-
-    Attributes:
-        id: short, for links and talk.
-        seed: the line as the runbook had it, without its mark-up; several, where one thing does them; none, where
-            nothing could be done.
-        does: what it is here.
-        command: what a person types; None where only a job or a rule does it.
-        job: Dagster's job that does it, or whose report has it.
-        rule: the rule of the alerts that watches for it.
-    """
-
-    id: str
-    seed: tuple[str, ...]
-    does: str
-    command: str | None = None
-    job: str | None = None
-    rule: str | None = None
-
-
-@dataclass(frozen=True)
-class Section:
-    """A section of the page."""
-
-    title: str
-    lines: tuple[Line, ...]
+from market_pipeline.runbook.line import Line, Section
 
 
 def _line(

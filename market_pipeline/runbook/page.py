@@ -4,7 +4,8 @@ import sys
 from collections.abc import Callable, Iterator
 
 from market_pipeline.alerts.rulebook import RULES
-from market_pipeline.runbook.lines import SECTIONS, Line
+from market_pipeline.runbook.line import Line
+from market_pipeline.runbook.lines import SECTIONS
 
 HEAD = """\
 # Runbook

@@ -18,7 +18,8 @@ from market_pipeline.cli import main
 from market_pipeline.cli.runbook import NEVER
 from market_pipeline.definitions import defs
 from market_pipeline.local.programs import EXECUTE_JOB
-from market_pipeline.runbook.lines import SECTIONS, Line
+from market_pipeline.runbook.line import Line
+from market_pipeline.runbook.lines import SECTIONS
 from market_pipeline.runbook.page import page
 
 SEED = Path(__file__).with_name("seed.md").read_text(encoding="utf-8")
