@@ -25,7 +25,7 @@ ServerLog = Literal["file", "console"]
 
 DEFAULT_SYMBOLS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "BINANCE:BTCUSDT", "BINANCE:ETHUSDT", "OANDA:EUR_USD")
 LOOPBACK = "127.0.0.1"
-SECRETS = frozenset({"finnhub_api_key", "slack_token", "slack_app_token"})
+SECRETS = frozenset({"finnhub_api_key", "slack_token", "slack_app_token", "watchdog_url"})
 SLACK_CHANNEL = "^[CDG][A-Z0-9]{8,}$"
 EVERY_ADDRESS = "0.0.0.0"
 
@@ -132,8 +132,8 @@ class Settings(BaseSettings):
     dagster_url: str | None = Field(
         None, pattern="^https?://", description="Where people open Dagster's page, for the links in messages"
     )
-    watchdog_url: str | None = Field(
-        None, pattern="^https?://", description="An outside address that hears of each look, and alarms in silence"
+    watchdog_url: SecretStr | None = Field(
+        None, description="An outside address that hears of each look, and alarms in silence"
     )
 
     slack_token: SecretStr | None = Field(

@@ -2,18 +2,28 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
-from market_pipeline.alerts.buttons import NEEDS_NO_ANSWER, Action, Press
+from market_pipeline.alerts.buttons import Action, Press
+from market_pipeline.alerts.cures import NEEDS_NO_ANSWER
+from market_pipeline.alerts.incident import Incident
 from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
 from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rule import Rule
-from market_pipeline.alerts.silence import Silence, silence_over
+from market_pipeline.alerts.silence import Silence
 
 SILENT_FOR_S = 3_600.0
 
 
-def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float) -> str | None:
-    """Do what was asked for; returns what to say in the thread, None where the change itself is told there.
+class Answer(NamedTuple):
+    """Whether what was asked for is done, and what to say; '' where the change itself is told in the thread."""
+
+    done: bool
+    said: str
+
+
+def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float) -> Answer:
+    """Do what was asked for.
 
     Args:
         press: who pressed what.
@@ -28,25 +38,31 @@ def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float)
     try:
         incident, _ = ledger.show(press.incident)
     except NoSuchIncident as error:
-        return str(error)
+        return Answer(False, str(error))
     if not incident.is_active:
-        return "it is over: nothing was done"
+        return Answer(False, "it is over: nothing was done")
     match press.action:
         case Action.ACK:
             done = ledger.ack(incident.id, press.by, now)
-            return None if done is not None else f"{incident.acked_by or 'somebody'} has it already"
+            return Answer(True, "") if done is not None else Answer(False, f"{_holder(incident)} has it already")
         case Action.SILENCE:
-            kept = silence_over(ledger.silences(now).values(), incident.rule, incident.subject, now)
+            wanted = Silence(incident.rule, incident.subject, press.by, "pressed in Slack", now, now + SILENT_FOR_S)
+            kept = ledger.silence(wanted, incident.subject)
             if kept is not None:
-                return f"{kept.author} has silenced it already"
-            ends = now + SILENT_FOR_S
-            ledger.silence(Silence(incident.rule, incident.subject, press.by, "pressed in Slack", now, ends))
-            return f"{press.by} silenced {incident.rule} of {incident.subject} for an hour"
+                return Answer(False, f"{kept.author} has silenced it already")
+            return Answer(True, f"{press.by} silenced {incident.rule} of {incident.subject} for an hour")
         case Action.RUN:
             rule = rules.get(incident.rule)
             if rule is None or not incident.mendable or rule.remedy not in NEEDS_NO_ANSWER:
-                return "there is no remedy that could be run without a person's answers"
+                return Answer(False, "there is no remedy that could be run without a person's answers")
             request, is_new = Requests(incidents).ask(incident.id, incident.subject, rule.remedy, press.by, now)
             if not is_new:
-                return f"{request.by} asked for {request.remedy} {max(0.0, now - request.at):.0f} s ago: it runs once"
-            return f"{press.by} asked for {request.remedy}: Dagster's page shows the run within seconds"
+                ago_s = max(0.0, now - request.at)
+                return Answer(False, f"{request.by} asked for {request.remedy} {ago_s:.0f} s ago: it runs once")
+            return Answer(
+                True, f"{press.by} asked for {request.remedy}: Dagster runs it within seconds, where it is up"
+            )
+
+
+def _holder(incident: Incident) -> str:
+    return incident.acked_by or "somebody"

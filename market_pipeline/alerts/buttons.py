@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from market_pipeline.alerts.cures import NEEDS_NO_ANSWER, RESTART_PROGRAM
 from market_pipeline.alerts.incident import Incident, State
 from market_pipeline.alerts.rule import Rule
 
-NEEDS_NO_ANSWER = ("restart_producer", "restart_stream", "restart_kafka", "restart_program", "compact_keyspace")
-"""The remedies that can be asked for by a name alone; what may delete or send again wants a person's closer look."""
 VALUE_LIMIT = 2_000
 """Block Kit's, in characters."""
 
@@ -57,7 +56,7 @@ def buttons(incident: Incident, rule: Rule | None, secret: bytes) -> dict[str, A
     shown.append(_button(Action.SILENCE, "Silence for 1 h", incident, secret))
     if rule is not None and incident.mendable and rule.remedy in NEEDS_NO_ANSWER:
         run = _button(Action.RUN, f"Run {rule.remedy}", incident, secret)
-        what = f"{rule.remedy}{f' of {incident.subject}' if rule.remedy == 'restart_program' else ''}"
+        what = f"{rule.remedy}{f' of {incident.subject}' if rule.remedy == RESTART_PROGRAM else ''}"
         shown.append(run | {"confirm": _sure(f"Dagster runs {what} as soon as no other remedy runs.")})
     return {"type": "actions", "elements": shown}
 

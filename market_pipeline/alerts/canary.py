@@ -13,16 +13,16 @@ from cassandra.concurrent import execute_concurrent_with_args
 
 from market_pipeline.alerts.database import Database
 from market_pipeline.broker.single import send_one
-from market_pipeline.model import CANARY, canary, encode
+from market_pipeline.model import CANARY, CANARY_AWAITED_MS, canary, encode
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect, prepared
 
 TAKEN_WITHIN_S = 1.0
-MAY_COME_FOR_S = 3_600.0
-"""How long one is looked for that Kafka said nothing of."""
 KEPT_S = 8 * 86_400.0
-DELETED_UNTIL_US = 120_000_000
-"""The stream may write its newest row once more, half a minute later: the deletion outlasts that."""
+AWAITED_S = CANARY_AWAITED_MS / 1000
+DELETED_UNTIL_US = 2 * CANARY_AWAITED_MS * 1000
+"""The stream writes its newest row twice, and reads some again after a restart: the deletion outlasts the time in which
+it writes canaries."""
 HOUR_MS = 3_600_000
 
 
@@ -57,19 +57,21 @@ class Canaries:
             connection.execute("UPDATE canary SET taken = 1, delay_s = ? WHERE sent_us = ?", (delay_s, at_us))
 
     def in_flight(self, now: float) -> list[int]:
-        """The moments of those that are not queryable yet, the oldest first; ``now`` in epoch seconds."""
+        """The moments of those that are not queryable yet and may still come, the oldest first."""
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT sent_us FROM canary WHERE delay_s IS NULL AND (taken OR sent_us > ?) ORDER BY sent_us",
-                (int((now - MAY_COME_FOR_S) * 1e6),),
+                "SELECT sent_us FROM canary WHERE delay_s IS NULL AND sent_us > ? ORDER BY sent_us",
+                (int((now - AWAITED_S) * 1e6),),
             )
             return [int(at) for (at,) in rows]
 
-    def since(self, at_ms: int) -> list[Flight]:
-        """Those that Kafka has of ``at_ms`` (epoch milliseconds) or later, the oldest first."""
+    def since(self, at_ms: int, until_ms: int | None = None) -> list[Flight]:
+        """Those that Kafka has of ``at_ms`` (epoch milliseconds) or later, and before the other, the oldest first."""
+        end = until_ms * 1000 if until_ms is not None else 2**62
         with self._database.reading() as connection:
             rows = connection.execute(
-                "SELECT sent_us, delay_s FROM canary WHERE taken AND sent_us >= ? ORDER BY sent_us", (at_ms * 1000,)
+                "SELECT sent_us, delay_s FROM canary WHERE taken AND sent_us >= ? AND sent_us < ? ORDER BY sent_us",
+                (at_ms * 1000, end),
             )
             return [Flight(sent / 1e6, delay) for sent, delay in rows]
 

@@ -4,13 +4,14 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from market_pipeline.alerts import message
 from market_pipeline.alerts.notices import Notice, Notices
 from market_pipeline.alerts.outbox import Line, Outbox, Parcel
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
-from market_pipeline.alerts.slack import Slack, SlackAway
+from market_pipeline.alerts.slack import Slack, SlackAway, SlackRefuses
 
 logger = logging.getLogger(__name__)
 URGENT = (Severity.P1, Severity.P2)
@@ -66,9 +67,10 @@ class Courier:
                 return 0
             try:
                 for parcel in self.outbox.due():
-                    count += self._deliver(parcel)
+                    count += self._unless_refused(partial(self._deliver, parcel), partial(self._set_aside, parcel))
                 for notice in self.notices.due():
-                    count += self._tell(notice)
+                    aside = partial(self.notices.posted, notice.key, self.clock())
+                    count += self._unless_refused(partial(self._tell, notice), aside)
             except SlackAway as error:
                 wait = self.outbox.failed(str(error), self.clock(), error.retry_after_s)
                 logger.warning("%s; the messages are kept, next try in %.0f s", error, wait)
@@ -83,6 +85,19 @@ class Courier:
                 self._reply(channel, ts, line)
             self.outbox.posted(line.number, self.clock())
         return len(parcel.lines)
+
+    def _unless_refused(self, deliver: Callable[[], int], set_aside: Callable[[], None]) -> int:
+        """What Slack never takes must not keep the others waiting; the log and the ledger have it."""
+        try:
+            return deliver()
+        except SlackRefuses as error:
+            logger.error("%s; it is set aside, `market-pipeline incidents` tells it", error)
+            set_aside()
+            return 0
+
+    def _set_aside(self, parcel: Parcel) -> None:
+        for line in parcel.lines:
+            self.outbox.posted(line.number, self.clock())
 
     def _tell(self, notice: Notice) -> int:
         channel = self.routing.channel

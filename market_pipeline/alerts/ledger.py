@@ -6,6 +6,7 @@ incident of it, and an ack that comes between two looks is not overwritten.
 
 import json
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,8 +20,12 @@ from market_pipeline.alerts.incident import Incident, State, Transition
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal
-from market_pipeline.alerts.silence import Silence
+from market_pipeline.alerts.silence import Silence, silence_over
 from market_pipeline.mendable import Mendable
+
+REPORTED_WITHIN_S = 3 * 86_400.0
+REPORTS_AT_ONCE = 2
+"""Each asks Kafka and Cassandra, and a sensor has its limit."""
 
 
 class NoSuchIncident(Mendable):
@@ -56,9 +61,16 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
 
-    def judge(self, signals: Iterable[Signal], rules: Mapping[str, Rule], now: float) -> tuple[Transition, ...]:
-        """Take in what was seen; returns what became of it."""
+    def judge(
+        self, signals: Iterable[Signal], rules: Mapping[str, Rule], now: float | None = None
+    ) -> tuple[Transition, ...]:
+        """Take in what was seen; returns what became of it.
+
+        ``now`` (epoch seconds) is this moment, unless told: of two who judge at once the later one's has to be later,
+        or the clock would seem to have been set back.
+        """
         with self._database.changing() as connection:
+            now = time.time() if now is None else now
             step = engine.step(_board(connection), signals, rules, _silences(connection, now).values(), now)
             _forget_suspicions(connection, step.board)
             over = [each.incident for each in step.transitions if each.incident.state is State.RESOLVED]
@@ -97,11 +109,29 @@ class Ledger:
             )
             return due
 
-    def is_over(self, incident: str) -> bool:
-        """Whether the incident of that id is resolved; one that there is not is none that needs anything."""
+    def is_well(self, incident: str) -> bool:
+        """Whether the incident of that id is over, or seems to be; one that there isn't needs nothing either."""
         with self._database.reading() as connection:
-            row = connection.execute("SELECT state FROM incident WHERE id = ?", (incident,)).fetchone()
-            return row is None or row[0] == State.RESOLVED
+            row = connection.execute("SELECT document FROM incident WHERE id = ?", (incident,)).fetchone()
+            if row is None:
+                return True
+            found = incident_from(row[0])
+            return found.state is State.RESOLVED or found.clear_since is not None
+
+    def unreported(self, now: float) -> list[str]:
+        """The incidents that are over and of which there is no report yet, some of the oldest; of the last days."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT id FROM incident WHERE resolved_at > ? AND opened_at IS NOT NULL "
+                "AND id NOT IN (SELECT incident FROM report) ORDER BY resolved_at LIMIT ?",
+                (now - REPORTED_WITHIN_S, REPORTS_AT_ONCE),
+            )
+            return [incident for (incident,) in rows]
+
+    def reported(self, incident: str, now: float) -> None:
+        """There is a report of it."""
+        with self._database.changing() as connection:
+            connection.execute("INSERT OR IGNORE INTO report VALUES (?, ?)", (incident, now))
 
     def tried(self, incident: str) -> list[tuple[float, str]]:
         """When which remedy was asked for by itself, of the incident of that id."""
@@ -109,12 +139,18 @@ class Ledger:
             rows = connection.execute("SELECT at, remedy FROM attempt WHERE incident = ? ORDER BY number", (incident,))
             return [(float(at), str(remedy)) for at, remedy in rows]
 
-    def silence(self, silence: Silence) -> None:
-        """Keep a silence."""
+    def silence(self, silence: Silence, subject: str | None = None) -> Silence | None:
+        """Keep a silence, unless one of the same rule and ``subject`` holds when it begins, which is returned then."""
         with self._database.changing() as connection:
+            at = silence.starts_at
+            if subject is not None:
+                kept = silence_over(_silences(connection, at).values(), silence.rule, subject, at)
+                if kept is not None:
+                    return kept
             columns = asdict(silence)
             names, marks = ", ".join(columns), ", ".join("?" * len(columns))
             connection.execute(f"INSERT INTO silence ({names}) VALUES ({marks})", tuple(columns.values()))
+            return None
 
     def silences(self, now: float) -> dict[int, Silence]:
         """Those that are not over, by their number."""

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from market_pipeline.alerts.buttons import buttons
+from market_pipeline.alerts.cures import INCIDENT_TAG, RESTART_PROGRAM
 from market_pipeline.alerts.incident import Change, Incident, State
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
@@ -18,8 +19,6 @@ from market_pipeline.local.programs import EXECUTE_JOB
 TEXT_LIMIT, HEADER_LIMIT = 2_900, 150
 SHOWN_EVIDENCE = 8
 
-RESTART_PROGRAM = "restart_program"
-INCIDENT_TAG = "market_pipeline/incident"
 _SIGNS = {Severity.P1: "🔴", Severity.P2: "🟠", Severity.P3: "🟡", Severity.P4: "⚪"}
 _DONE = "✅"
 

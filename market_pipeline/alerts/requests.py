@@ -7,6 +7,10 @@ from pathlib import Path
 
 from market_pipeline.alerts.database import Database
 
+TOO_OLD_S = 600.0
+"""A wish that nobody took for so long, because no Dagster ran, is none any more."""
+GIVEN_FOR_S = 60.0
+"""A sensor's tick may fail after it took a request: it is given again for so long, and Dagster makes one run of it."""
 AGAIN_AFTER_S = 120.0
 """A click so soon after another is the same wish: a double click, or a message that Slack sent twice."""
 
@@ -48,8 +52,8 @@ class Requests:
         with self._database.changing() as connection:
             row = connection.execute(
                 "SELECT number, incident, subject, remedy, by, at FROM request WHERE incident = ? AND remedy = ? "
-                "AND (at > ? OR taken_at IS NULL) ORDER BY number DESC LIMIT 1",
-                (incident, remedy, now - AGAIN_AFTER_S),
+                "AND at BETWEEN ? AND ? ORDER BY number DESC LIMIT 1",
+                (incident, remedy, now - AGAIN_AFTER_S, now),
             ).fetchone()
             if row is not None:
                 return Request(*row), False
@@ -60,9 +64,13 @@ class Requests:
             return Request(number or 0, incident, subject, remedy, by, now), True
 
     def take(self, now: float) -> list[Request]:
-        """Those that nobody has taken yet, the oldest first; each is given once."""
+        """Those that nobody has taken yet, or only just, the oldest first, whose incident is not over."""
         with self._database.changing() as connection:
-            found = _requests(connection, "taken_at IS NULL")
+            found = _requests(
+                connection,
+                "coalesce(taken_at > ?, at > ?) AND incident NOT IN (SELECT id FROM incident WHERE state = 'resolved')",
+                *(now - GIVEN_FOR_S, now - TOO_OLD_S),
+            )
             connection.execute("UPDATE request SET taken_at = ? WHERE taken_at IS NULL", (now,))
             return found
 

@@ -9,7 +9,7 @@ from market_pipeline.alerts.delivery import Courier, Routing
 from market_pipeline.alerts.evidence import with_evidence
 from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.history import DELAY, DISK, LAG, History
-from market_pipeline.alerts.incident import Change, Transition
+from market_pipeline.alerts.incident import Transition
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.look import Look, Runs
 from market_pipeline.alerts.lookout import look, look_at_programs
@@ -29,7 +29,7 @@ LAGS_OVER_S, DISK_OVER_S = 600.0, 14 * 86_400.0
 @dataclass(frozen=True)
 class Told:
     """What a round found: one line in all, a line for each change of an incident, the remedies that are due, and the
-    incidents that ended, by their ids."""
+    incidents that are over and have no report yet, by their ids."""
 
     summary: str
     changes: tuple[str, ...] = ()
@@ -53,21 +53,22 @@ def judge_now(settings: Settings, runs: Runs | None = None) -> Told:
     found = replace(found, runs=runs)
     told = _judged(settings, found, judge(found))
     if settings.watchdog_url is not None:
-        report_alive(settings.watchdog_url, told.summary)
+        report_alive(settings.watchdog_url.get_secret_value(), told.summary)
     return told
 
 
 def _judged(settings: Settings, found: Look, signals: list[Signal]) -> Told:
-    ledger, now = Ledger(settings.paths.incidents), found.now
-    transitions = ledger.judge(with_evidence(settings, found, signals), RULES, now)
+    ledger = Ledger(settings.paths.incidents)
+    signals = list(with_evidence(settings, found, signals))  # before the ledger is held: it reads logs
+    transitions = ledger.judge(signals, RULES)
     messenger = courier(settings)
     if messenger is not None:
         messenger.deliver()
     return Told(
         summary(signals),
         tuple(line(each) for each in transitions),
-        tuple(ledger.attempts(RULES, now)),
-        tuple(each.incident.id for each in transitions if each.change is Change.RESOLVED),
+        tuple(ledger.attempts(RULES, time.time())),
+        tuple(ledger.unreported(time.time())),
     )
 
 

@@ -34,8 +34,6 @@ _JUDGES: Mapping[Rule, Callable[[Look], Signal | Iterable[Signal]]] = {
     kafka_down.RULE: kafka_down.judge,
     cassandra_disk.RULE: cassandra_disk.judge,
     cassandra_down.RULE: cassandra_down.judge,
-    programs.DOWN: programs.judge_down,
-    programs.HUNG: programs.judge_hung,
     stream_stalled.RULE: stream_stalled.judge,
     consumer_lag.RULE: consumer_lag.judge,
     dead_letters.RULE: dead_letters.judge,
@@ -49,7 +47,14 @@ _JUDGES: Mapping[Rule, Callable[[Look], Signal | Iterable[Signal]]] = {
     runs.MISSED_SCHEDULE: runs.judge_schedules,
 }
 
-RULES: Mapping[str, Rule] = engine.check(_JUDGES)
+_OF_PROGRAMS: Mapping[Rule, Callable[[Look], Iterable[Signal]]] = {
+    programs.DOWN: programs.judge_down,
+    programs.HUNG: programs.judge_hung,
+}
+"""They need no word of any server, so they are judged more often, and by nobody else: a look that took seconds knows
+less of a program than one of just now."""
+
+RULES: Mapping[str, Rule] = engine.check([*_JUDGES, *_OF_PROGRAMS])
 
 
 def about_some_rule(silence: Silence) -> Silence:
@@ -66,12 +71,12 @@ def about_some_rule(silence: Silence) -> Silence:
 
 
 def judge_programs(look: Look) -> list[Signal]:
-    """What the rules of programs say: they need no word of any server."""
-    return [*programs.judge_down(look), *programs.judge_hung(look)]
+    """What the rules of programs say of one look."""
+    return [signal for judge_by in _OF_PROGRAMS.values() for signal in judge_by(look)]
 
 
 def judge(look: Look) -> list[Signal]:
-    """What each rule says of one look."""
+    """What each other rule says of one look."""
     said: list[Signal] = []
     for judge_by in _JUDGES.values():
         signals = judge_by(look)

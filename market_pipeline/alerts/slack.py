@@ -12,6 +12,10 @@ from market_pipeline.alerts.message import Message
 EVENT_TYPE = "market_pipeline_incident"
 TIMEOUT_S = 10
 TOO_MANY = 429
+REFUSED_FOR_GOOD = frozenset(
+    {"invalid_blocks", "invalid_blocks_format", "msg_too_long", "no_text", "metadata_too_large"}
+)
+"""What is wrong with one message; all else, such as a token or a channel, is wrong with every one."""
 LOOKED_BACK = 200
 """Messages among which one that may have arrived is looked for."""
 
@@ -22,6 +26,10 @@ class SlackAway(Exception):
     def __init__(self, why: str, retry_after_s: float | None = None) -> None:
         super().__init__(why)
         self.retry_after_s = retry_after_s
+
+
+class SlackRefuses(Exception):
+    """Slack will never take this message, whatever comes of the others."""
 
 
 class Slack:
@@ -41,6 +49,7 @@ class Slack:
 
         Raises:
             SlackAway: it was not taken, or nobody knows.
+            SlackRefuses: it never will be.
         """
         content = {"channel": channel, "thread_ts": thread_ts, **_content(message, mark)}
         return str(_called(lambda: self._client.chat_postMessage(**content))["ts"])
@@ -50,6 +59,7 @@ class Slack:
 
         Raises:
             SlackAway: it was not taken, or nobody knows.
+            SlackRefuses: it never will be.
         """
         _called(lambda: self._client.chat_update(channel=channel, ts=ts, **_content(message, mark)))
 
@@ -75,7 +85,10 @@ def _called(call: Callable[[], SlackResponse]) -> SlackResponse:
         if response.status_code == TOO_MANY:
             asked = {name.lower(): value for name, value in response.headers.items()}.get("retry-after", "")
             raise SlackAway("Slack asks for patience", float(asked) if str(asked).isdecimal() else None) from None
-        raise SlackAway(f"Slack refuses: {response.get('error', response.status_code)}") from None
+        said = str(response.get("error", response.status_code))
+        if said in REFUSED_FOR_GOOD:
+            raise SlackRefuses(f"Slack refuses this message: {said}") from None
+        raise SlackAway(f"Slack refuses: {said}") from None
     except (SlackClientError, OSError, ValueError) as error:  # an answer of a proxy is no JSON
         raise SlackAway(f"Slack does not answer ({type(error).__name__})") from None
 

@@ -21,7 +21,7 @@ from market_pipeline.alerts.delivery import Courier
 from market_pipeline.alerts.message import note
 from market_pipeline.alerts.round import courier
 from market_pipeline.alerts.rulebook import RULES
-from market_pipeline.alerts.slack import TIMEOUT_S, SlackAway
+from market_pipeline.alerts.slack import TIMEOUT_S, SlackAway, SlackRefuses
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
@@ -61,12 +61,12 @@ class Listener:
             return
         self.heard += 1
         now = time.time()
-        said = answer(pressed, RULES, self._settings.paths.incidents, now)
+        said = answer(pressed, RULES, self._settings.paths.incidents, now).said
         logger.info("%s by %s of %s: %s", pressed.action, pressed.by, pressed.incident, said or "done")
-        if said is not None:
+        if said:
             try:
                 self._courier.slack.post(pressed.channel, envelope, note(said, now), pressed.thread_ts)
-            except SlackAway as error:
+            except (SlackAway, SlackRefuses) as error:
                 logger.warning("%s; in the thread should be: %s", error, said)
         self._courier.deliver()
 

@@ -82,6 +82,12 @@ CREATE TABLE IF NOT EXISTS request (
   taken_at REAL -- when Dagster's sensor had it
 );
 
+-- the incidents that are over and have their report
+CREATE TABLE IF NOT EXISTS report (
+  incident TEXT PRIMARY KEY,
+  at REAL NOT NULL
+);
+
 -- figures of past looks, for what is judged over a window
 CREATE TABLE IF NOT EXISTS sample (
   series TEXT NOT NULL,

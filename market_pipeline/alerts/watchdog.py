@@ -3,8 +3,8 @@
 Any service that waits for pings will do, such as healthchecks.io; it is told where nothing of ours has to work.
 """
 
+import http.client
 import logging
-import urllib.error
 import urllib.request
 
 ANSWER_WITHIN_S = 3.0
@@ -19,7 +19,7 @@ def report_alive(url: str, text: str) -> bool:
     try:
         with urllib.request.urlopen(request, timeout=ANSWER_WITHIN_S):
             return True
-    except (OSError, urllib.error.URLError, ValueError) as error:
+    except (OSError, http.client.HTTPException, ValueError) as error:
         why = getattr(error, "reason", None) or error
         logger.warning("the outside watchdog was not told that we are alive (%s)", why)
         return False

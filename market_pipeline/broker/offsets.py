@@ -70,6 +70,18 @@ def records_since(settings: Settings, topic: str, since_ms: int, end: Mapping[in
     return sum(max(0, end.get(p, 0) - offset) for p, offset in first.items() if offset >= 0)
 
 
+def first_since(settings: Settings, topic: str, since_ms: int) -> dict[int, int]:
+    """The offset of the first record of that moment (epoch milliseconds) or later, by partition; its end where there is
+    none.
+
+    Raises:
+        BrokerUnreachableError: Kafka does not answer.
+        TopicError: there is no such topic.
+    """
+    first, end = _offsets(settings, topic, OffsetSpec.for_timestamp(since_ms)), end_offsets(settings, topic)
+    return {p: offset if offset >= 0 else end[p] for p, offset in first.items()}
+
+
 def records_between(settings: Settings, topic: str, since_ms: int, until_ms: int) -> int:
     """How many records are of that moment (epoch milliseconds) or later, and before the other.
 

@@ -103,6 +103,10 @@ def _which_pipeline() -> list[click.Option]:
     ]  # fmt: skip
 
 
+LOOKED_ONLY = "market_pipeline.looked_only"
+"""In a context's ``meta``: the command did not do what it is for, such as in a dry run."""
+
+
 def _noting_success(command: click.Command, name: str) -> None:
     """Have a command note that it worked, where a pipeline is: the runbook tells when it last did."""
     act = command.callback
@@ -112,6 +116,8 @@ def _noting_success(command: click.Command, name: str) -> None:
     @functools.wraps(act)
     def noting(*args: Any, **kwargs: Any) -> Any:
         outcome = act(*args, **kwargs)
+        if click.get_current_context().meta.get(LOOKED_ONLY):
+            return outcome
         with contextlib.suppress(OSError, SettingsError):
             paths = Settings.load().paths
             if paths.version.exists():

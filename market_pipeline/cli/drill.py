@@ -6,14 +6,14 @@ from dataclasses import asdict
 import click
 from rich.table import Table
 
-from market_pipeline.cli import PipelineError, load_settings
-from market_pipeline.cli.interrupts import interruptible
+from market_pipeline.cli import LOOKED_ONLY, PipelineError, load_settings
 from market_pipeline.cli.terminal import console
 from market_pipeline.drill.drill import RATE
 from market_pipeline.drill.drill import drill as hold_drill
 from market_pipeline.drill.faults import FAULTS
 from market_pipeline.drill.outcome import HEADINGS, cells
-from market_pipeline.drill.rig import DrillError
+from market_pipeline.drill.surroundings import DrillError
+from market_pipeline.local.interrupts import interruptible
 
 
 @click.command(short_help="break a pipeline of its own, and see who notices")
@@ -35,6 +35,7 @@ def drill(only: tuple[str, ...], listed: bool, rate: float, keep: bool, as_json:
     if listed:
         for fault in FAULTS:
             click.echo(f"{fault.name:<18}{fault.title}")
+        click.get_current_context().meta[LOOKED_ONLY] = True
         return
     try:
         with interruptible():

@@ -151,8 +151,10 @@ def run_(incident: str, by: str) -> None:
     settings = load_settings()
     with _known():
         found, _ = kept_ledger(settings).show(incident)
-    said = answer(Press(Action.RUN, found.id, by), RULES, settings.paths.incidents, time.time())
-    click.echo(said)
+    answered = answer(Press(Action.RUN, found.id, by), RULES, settings.paths.incidents, time.time())
+    if not answered.done:
+        raise PipelineError(answered.said)
+    click.echo(answered.said)
 
 
 @incidents.command()

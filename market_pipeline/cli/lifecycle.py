@@ -10,9 +10,9 @@ from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError, ensure_topics
 from market_pipeline.cli import PipelineError, load_settings, unusable
 from market_pipeline.cli.foreground import watch
-from market_pipeline.cli.interrupts import deaf, interruptible
 from market_pipeline.cli.start_display import StartDisplay, what_next
 from market_pipeline.local.down import Stopped, bring_down
+from market_pipeline.local.interrupts import deaf, interruptible
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.jvm import UnusablePath

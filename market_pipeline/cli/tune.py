@@ -10,7 +10,7 @@ from rich.text import Text
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError
-from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli import LOOKED_ONLY, PipelineError, load_settings
 from market_pipeline.cli.restart import away
 from market_pipeline.cli.terminal import console
 from market_pipeline.local.preflight import StartError
@@ -114,6 +114,7 @@ def apply(profile: str, only: tuple[str, ...], really: bool) -> None:
         _see_that_all_was_done(wanted, only, changes, unknown)
     elif possible:
         typed = "".join((f"tune apply --profile {profile}", *(f" --only {name}" for name in only)))
+        click.get_current_context().meta[LOOKED_ONLY] = True
         click.echo(f"a dry run: `market-pipeline {typed} --really{where_flags(settings)}` does it")
 
 

@@ -1,13 +1,12 @@
 """Judges the runbook's rules each half minute, keeps the incidents, and asks for runs of remedies."""
 
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
-from market_pipeline.alerts.message import INCIDENT_TAG
-from market_pipeline.defs.description import OWNERS
+from market_pipeline.alerts.cures import INCIDENT_TAG
+from market_pipeline.defs.incidents import reports_of
 from market_pipeline.defs.remedies import restart_kafka, restart_producer, restart_program, restart_stream
 from market_pipeline.defs.repairs import compact_keyspace
 from market_pipeline.defs.resources import PipelineResource
@@ -59,36 +58,8 @@ def _told(context: dg.SensorEvaluationContext, settings: "Settings", told: "Told
     return dg.SensorResult(
         run_requests=[_run_of(each, {"market_pipeline/attempt": str(each.number)}) for each in told.attempts],
         skip_reason=told.summary if not told.attempts else None,
-        asset_events=[_report_of(settings, incident) for incident in told.over],
+        asset_events=list(reports_of(settings, told.over, context.log.warning)),
     )
-
-
-def _report_of(settings: "Settings", incident: str) -> dg.AssetMaterialization:
-    from market_pipeline.routine.incident_report import incident_report
-    from market_pipeline.routine.page import keep
-
-    report = incident_report(settings, incident, datetime.now(UTC))
-    path = keep(settings, f"incidents/{incident}", report)
-    return dg.AssetMaterialization(
-        asset_key=incident_reports.key,
-        description=report.title,
-        metadata={
-            "report": dg.MetadataValue.md(report.markdown()),
-            "page": dg.MetadataValue.path(str(path)),
-            "incident": incident,
-            **{box: dg.MetadataValue.text(found.text) for box, (_, found) in report.findings.items()},
-        },
-    )
-
-
-incident_reports = dg.AssetSpec(
-    "incident_reports",
-    group_name="operations",
-    kinds={"report"},
-    owners=OWNERS,
-    description="One materialisation for each incident that is over: its course, the trades that it touched, its "
-    "cause, what healed it, and its times against their targets. Kept by the sensors `programs` and `alerts`.",
-)
 
 
 @dg.sensor(

@@ -1,17 +1,23 @@
-"""What a person does about an incident, as jobs: the same as `market-pipeline incidents ack|resolve|silence`."""
+"""What a person does about an incident, as jobs: the same as `market-pipeline incidents ack|resolve|silence`.
+
+And what is left of one that is over, as an asset.
+"""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from market_pipeline.defs.description import OWNERS
 from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.resources import PipelineResource
 
 if TYPE_CHECKING:
     from market_pipeline.alerts.incident import Transition
     from market_pipeline.alerts.ledger import Ledger
+    from market_pipeline.settings import Settings
 
 
 class Who(dg.Config):
@@ -81,3 +87,43 @@ def _act(
     with told_in_one_line():
         transition = act(Ledger(pipeline.settings().paths.incidents), time.time())
     context.log.info("nothing to do" if transition is None else f"{transition.incident.id} {transition.change}")
+
+
+incident_reports = dg.AssetSpec(
+    "incident_reports",
+    group_name="operations",
+    kinds={"report"},
+    owners=OWNERS,
+    description="One materialisation for each incident that is over: its course, the trades that it touched, its "
+    "cause, what healed it, and its times against their targets. Kept by the sensors `programs` and `alerts`.",
+)
+
+
+def reports_of(
+    settings: "Settings", incidents: Iterable[str], tell: Callable[[str], None]
+) -> Iterator[dg.AssetMaterialization]:
+    """A report of each incident, kept as a page; one that can't be made is told, and made with the next look."""
+    from market_pipeline.alerts.ledger import Ledger
+    from market_pipeline.mendable import Mendable
+    from market_pipeline.routine.incident_report import incident_report
+    from market_pipeline.routine.page import keep
+
+    for incident in incidents:
+        now = datetime.now(UTC)
+        try:
+            report = incident_report(settings, incident, now)
+            path = keep(settings, f"incidents/{incident}", report)
+        except (Mendable, OSError) as error:
+            tell(f"no report of {incident} yet: {error}")
+            continue
+        yield dg.AssetMaterialization(
+            asset_key=incident_reports.key,
+            description=report.title,
+            metadata={
+                "report": dg.MetadataValue.md(report.markdown()),
+                "page": dg.MetadataValue.path(str(path)),
+                "incident": incident,
+                **{box: dg.MetadataValue.text(found.text) for box, (_, found) in report.findings.items()},
+            },
+        )
+        Ledger(settings.paths.incidents).reported(incident, now.timestamp())

@@ -56,8 +56,8 @@ def restart_program_now(context: dg.OpExecutionContext, config: Which, pipeline:
     from market_pipeline.local.remedies import mend_one, only_slow
 
     settings = pipeline.settings()
-    if config.incident and Ledger(settings.paths.incidents).is_over(config.incident):
-        context.log.info(f"{config.incident} is over: {config.program} is left as it is")
+    if config.incident and Ledger(settings.paths.incidents).is_well(config.incident):
+        context.log.info(f"{config.incident} is over, or seems to be: {config.program} is left as it is")
         return
     with told_in_one_line():
         if config.incident and only_slow(settings, config.program):

@@ -1,15 +1,19 @@
 """The course of a drill: for each fault, well before it, the fault, who notices, well again, and what was lost."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+
+import psutil
 
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.rules import runs
 from market_pipeline.drill.faults import Fault
 from market_pipeline.drill.letterbox import Letter
 from market_pipeline.drill.outcome import Outcome, left_out
-from market_pipeline.drill.rig import DrillError, Rig
+from market_pipeline.drill.rig import Rig
+from market_pipeline.drill.surroundings import DrillError
+from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.supervision.heartbeat import read_heartbeat
 
 POLL_S = 0.1
@@ -24,20 +28,23 @@ PATH = frozenset(RULES) - {runs.FAILED_RUN.id, runs.FAILED_CHECK.id, runs.MISSED
 Tell = Callable[[str], None]
 
 
-def hold(rig: Rig, faults: Iterable[Fault], tell: Tell) -> list[Outcome]:
+def hold(rig: Rig, faults: Iterable[Fault], tell: Tell) -> Iterator[Outcome]:
     """One fault after the other.
 
     Raises:
         DrillError: the pipeline is not well before a fault, or can't be broken.
     """
-    outcomes = []
     for fault in faults:
         if not fault.needs(rig):
-            outcomes.append(left_out(fault, "a small disk can't be mounted here (it needs root)"))
-            tell(f"{fault.name}: not tried, {outcomes[-1].left_out}")
+            outcome = left_out(fault, "a small disk can't be mounted here (it needs root)")
+            tell(f"{fault.name}: not tried, {outcome.left_out}")
+            yield outcome
             continue
-        outcomes.append(_one(rig, fault, tell))
-    return outcomes
+        try:
+            outcome = _one(rig, fault, tell)
+        except (psutil.Error, OSError, *STORE_ERRORS) as error:
+            raise DrillError(f"{fault.name}: {' '.join(str(error).split()) or type(error).__name__}") from None
+        yield outcome
 
 
 @dataclass

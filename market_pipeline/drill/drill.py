@@ -13,6 +13,7 @@ from market_pipeline.drill.course import hold
 from market_pipeline.drill.faults import chosen
 from market_pipeline.drill.outcome import Outcome, page
 from market_pipeline.drill.rig import Rig
+from market_pipeline.local.interrupts import deaf
 from market_pipeline.settings import Settings
 
 RATE = 50.0
@@ -38,19 +39,22 @@ def drill(
         keep: leave the drill's folder, with its logs.
 
     Raises:
-        DrillError: it can't be held.
+        DrillError: it can't be held, or not to its end; the page has what was done until then.
     """
     faults = chosen(names)
-    rig = Rig(rate, tell)
-    try:
-        rig.up()
-        outcomes = hold(rig, faults, tell)
-    finally:
-        rig.down(keep=keep)
     now = datetime.now(UTC)
     path = settings.paths.reports / "drill" / f"{now:%Y-%m-%dT%H%M}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(page(outcomes, now, machine()), encoding="utf-8")
+    outcomes: list[Outcome] = []
+    rig = Rig(rate, tell)
+    try:
+        rig.up()
+        for outcome in hold(rig, faults, tell):
+            outcomes.append(outcome)
+            path.write_text(page(outcomes, now, machine()), encoding="utf-8")
+    finally:
+        with deaf():
+            rig.down(keep=keep)
     return Drilled(outcomes, path)
 
 

@@ -5,7 +5,8 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from market_pipeline.drill.rig import DrillError, Rig
+from market_pipeline.drill.rig import Rig
+from market_pipeline.drill.surroundings import DrillError
 
 KILLED_S, HUNG_S = 10.0, 60.0
 """How soon it should be well again: what was killed, and what hangs."""

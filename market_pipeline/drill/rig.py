@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -19,29 +19,23 @@ from cassandra.cluster import Session
 from market_pipeline.alerts.incident import Incident
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.drill.letterbox import CHANNEL, TOKEN, Letterbox
+from market_pipeline.drill.surroundings import DrillError, free_base, mount_small_disk, only, unmount, without_others
 from market_pipeline.drill.vendor import Vendor
-from market_pipeline.local.ports import all_of, is_free
+from market_pipeline.local.down import bring_down
+from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
-from market_pipeline.mendable import Mendable
 from market_pipeline.reconcile import reconcile
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
 from market_pipeline.store.feed_gaps import stored_gaps
 from market_pipeline.store.newest import newest_received_at
 from market_pipeline.supervision.heartbeat import read_heartbeat
+from market_pipeline.supervision.lock import holder
 
 SYMBOLS = "BINANCE:BTCUSDT,BINANCE:ETHUSDT,BINANCE:SOLUSDT"
 """Markets that never close."""
-FIRST_BASE, LAST_BASE = 20_000, 32_600
-"""Below the ports that systems give to connections: one of those, on the port of a server that was killed, keeps the
-server's next process out."""
 MUTE_AFTER_S = 30
-JOURNAL_DISK_MB = 64
 UP_WITHIN_S, JUDGED_WITHIN_S = 600.0, 300.0
-
-
-class DrillError(Mendable):
-    """The drill can't be held; one line with the cure."""
 
 
 class Rig:
@@ -49,11 +43,12 @@ class Rig:
 
     def __init__(self, rate: float, tell: Callable[[str], None]) -> None:
         self._tell = tell
+        self._rate = rate
         self.folder = Path(tempfile.mkdtemp(prefix="market-pipeline-drill-"))
         self.vendor = Vendor(rate)
         self.letterbox = Letterbox()
         base = free_base()
-        self.environment = _environment(os.environ) | {
+        self.environment = without_others(os.environ) | {
             "MARKET_PIPELINE_DATA_DIR": str(self.folder / "data"),
             "MARKET_PIPELINE_PORT_BASE": str(base),
             "MARKET_PIPELINE_FEED": "finnhub",
@@ -66,7 +61,7 @@ class Rig:
             "FINNHUB_REST_URL": self.letterbox.url,
             "SLACK_BOT_TOKEN": TOKEN,
         }
-        with _only(self.environment):
+        with only(self.environment):
             self.settings = Settings(_env_file=None)
         self.has_journal_disk = False
 
@@ -76,7 +71,7 @@ class Rig:
         Raises:
             DrillError: it does not start.
         """
-        self.has_journal_disk = self._small_disk(self.settings.paths.journal)
+        self.has_journal_disk = mount_small_disk(self.settings.paths.journal, self._rate)
         self._tell(f"starting a pipeline of its own in {self.folder}, ports from {self.settings.port_base}")
         self.command("up", "--detach", within_s=UP_WITHIN_S)
         self._tell("trades flow; waiting until Dagster's sensors judge")
@@ -92,24 +87,31 @@ class Rig:
         Raises:
             DrillError: it failed.
         """
-        done = subprocess.run(
-            [sys.executable, "-m", "market_pipeline.cli", *arguments],
-            env=self.environment, cwd=self.folder, capture_output=True, text=True, timeout=within_s, check=False,
-        )  # fmt: skip
+        command = [sys.executable, "-m", "market_pipeline.cli", *arguments]
+        variables, folder = self.environment, self.folder
+        try:
+            done = subprocess.run(
+                command, env=variables, cwd=folder, capture_output=True, text=True, timeout=within_s, check=False
+            )
+        except subprocess.TimeoutExpired:
+            typed = " ".join(arguments)
+            raise DrillError(f"`market-pipeline {typed}` took over {within_s:.0f} s: see {self.logs}") from None
         if done.returncode != 0:
             said = (done.stderr.strip() or done.stdout.strip()).splitlines()
             raise DrillError(f"`market-pipeline {' '.join(arguments)}` failed: {said[-1] if said else done.returncode}")
         return done.stdout
 
     def down(self, *, keep: bool = False) -> None:
-        """Stop it, and remove all of it unless it is to be kept."""
-        with contextlib.suppress(DrillError, subprocess.TimeoutExpired):
-            self.command("down")
+        """Stop it, and remove all of it unless it is to be kept, or something of it still runs."""
+        bring_down(self.settings)
         self.vendor.close()
         self.letterbox.close()
         if self.has_journal_disk:
-            subprocess.run(["umount", "-l", str(self.settings.paths.journal)], check=False, capture_output=True)
-        if not keep:
+            unmount(self.settings.paths.journal)
+        left = [name for name in EVERY_NAME if holder(self.settings.paths.lock(name)) is not None]
+        if left:
+            self._tell(f"{', '.join(left)} did not end: {self.folder} is left as it is")
+        elif not keep:
             shutil.rmtree(self.folder, ignore_errors=True)
 
     @property
@@ -182,46 +184,3 @@ class Rig:
         days: list[date] = sorted({datetime.fromtimestamp(at, UTC).date() for at in (since, time.time())})
         reports = [reconcile(self.settings, day) for day in days]
         return sum(r.lost for r in reports), sum(r.doubled for r in reports), sum(len(r.bars) for r in reports)
-
-    def _small_disk(self, where: Path) -> bool:
-        """Put a small disk under the journal, where the system lets us."""
-        where.mkdir(parents=True, exist_ok=True)
-        options = f"size={JOURNAL_DISK_MB}m"
-        mounted = ["mount", "-t", "tmpfs", "-o", options, "market-pipeline-drill", str(where)]
-        try:
-            return subprocess.run(mounted, check=False, capture_output=True).returncode == 0
-        except OSError:
-            return False
-
-
-def free_base() -> int:
-    """The first port base all of whose ports are free.
-
-    Raises:
-        DrillError: there is none.
-    """
-    for base in range(FIRST_BASE, LAST_BASE, 100):
-        if all(is_free(port) for port in all_of(base)):
-            return base
-    raise DrillError(f"no 100 free ports from {FIRST_BASE} to {LAST_BASE}: stop what holds them")
-
-
-@contextlib.contextmanager
-def _only(variables: Mapping[str, str]) -> Iterator[None]:
-    """No other variables than these."""
-    before = dict(os.environ)
-    os.environ.clear()
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
-def _environment(own: Mapping[str, str]) -> dict[str, str]:
-    """Our variables without what names another pipeline, its key or its Slack."""
-    prefixes = ("MARKET_PIPELINE_", "FINNHUB_", "KAFKA_", "CASSANDRA_", "SLACK_", "DAGSTER_HOME")
-    kept = {name: value for name, value in own.items() if not name.startswith(prefixes)}
-    java = own.get("MARKET_PIPELINE_JAVA_HOME")
-    return kept | ({"MARKET_PIPELINE_JAVA_HOME": java} if java else {})

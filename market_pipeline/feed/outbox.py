@@ -58,8 +58,8 @@ class Outbox:
         producer = Producer(producer_config(settings, on_error))
         return cls(producer, settings.topic, settings.dead_letter_topic)
 
-    def put(self, item: Trade | DeadLetter, on_delivery: OnDelivery) -> bool:
-        """Queue one item; True when it became a dead letter.
+    def put(self, item: Trade | DeadLetter, on_delivery: OnDelivery, timestamp_ms: int = 0) -> bool:
+        """Queue one item; True when it became a dead letter. ``timestamp_ms`` is the record's, 0 that of this moment.
 
         Raises:
             BufferError: the queue is full; poll and try again.
@@ -70,7 +70,8 @@ class Outbox:
             return True
         value = encode(item)
         try:
-            self._producer.produce(self.topic, value, item.symbol.encode(), on_delivery=on_delivery)
+            when = {"timestamp": timestamp_ms} if timestamp_ms else {}
+            self._producer.produce(self.topic, value, item.symbol.encode(), on_delivery=on_delivery, **when)
         except KafkaException as error:
             if error.args[0].code() not in RECORDS_FAULT:
                 raise

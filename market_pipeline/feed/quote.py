@@ -5,6 +5,7 @@ It tells a stream that is mute from a halt. The producer asks, for it alone has 
 
 import http.client
 import json
+import logging
 import time
 import urllib.parse
 import urllib.request
@@ -15,6 +16,7 @@ from typing import Any
 
 from market_pipeline.sessions import MarketKind, kind_of
 
+logger = logging.getLogger(__name__)
 KEY_HEADER = "X-Finnhub-Token"
 ANSWER_WITHIN_S = 2.0
 LONGEST_ANSWER = 10_000
@@ -88,7 +90,10 @@ class Quotes:
     def run(self, stopped: Event) -> None:
         """Ask until stopped."""
         while not stopped.wait(ASK_EVERY_S):
-            self.ask_next()
+            try:
+                self.ask_next()
+            except Exception:  # evidence for an alert must not end the producer
+                logger.exception("the vendor's quote could not be asked")
 
     def ask_next(self) -> None:
         """Ask of the symbol whose turn it is, if the stream is silent; else forget what was told."""

@@ -19,7 +19,8 @@ UNSUPERVISED = "UNSUPERVISED"
 
 @dataclass(frozen=True)
 class ProcessStatus:
-    """One program. ``beat_age_s`` is None for those that write no heartbeat."""
+    """One program. ``beat_age_s`` is None for those that write no heartbeat; ``asleep`` are those that the system has
+    put to sleep (SIGSTOP)."""
 
     pid: int | None
     state: str
@@ -28,6 +29,7 @@ class ProcessStatus:
     last_error: str | None
     rss_mb: float | None
     beat_age_s: float | None
+    asleep: bool = False
 
 
 def supervisor_states(settings: Settings) -> tuple[int | None, dict[str, ProcessState] | None]:
@@ -75,6 +77,7 @@ def process_status(
         last_error=error,
         rss_mb=_rss_mb(process),
         beat_age_s=round(beat.age_s(now), 1) if beat is not None and pid is not None else None,
+        asleep=_asleep(process),
     )
 
 
@@ -83,6 +86,13 @@ def _process(pid: int | None) -> psutil.Process | None:
         return psutil.Process(pid) if pid else None
     except psutil.Error:
         return None
+
+
+def _asleep(process: psutil.Process | None) -> bool:
+    try:
+        return process is not None and process.status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
 
 
 def _rss_mb(process: psutil.Process | None) -> float | None:

@@ -70,6 +70,9 @@ EVERY_NAME = (
 )
 """All that may run, whatever the settings."""
 
+BEATING = frozenset({"feed-server", "producer", "stream", "slack"})
+"""Programs of ours, which write a heartbeat."""
+
 DAGSTER = tuple(name for name in EVERY_NAME if name.startswith("dagster-"))
 
 

@@ -11,7 +11,7 @@ import psutil
 
 from market_pipeline.local.logs import log_files, tail
 from market_pipeline.local.preflight import StartError
-from market_pipeline.local.programs import FINAL_EXITS, every_program
+from market_pipeline.local.programs import BEATING, FINAL_EXITS, every_program
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
@@ -21,8 +21,6 @@ from market_pipeline.supervision.lock import holder
 READY_WITHIN_S = 180.0
 GIVEN_UP_AFTER_PROCESSES = 4
 POLL_S = 0.1
-BEATING = frozenset({"feed-server", "producer", "stream"})
-"""Programs of ours, which write a heartbeat. The others count as ready when the supervisor says so."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,8 @@ def stopped(pid: int) -> bool:
 
 
 def ready(state: ProcessState, beat: Beat | None, now: float) -> bool:
-    """The supervisor counts it as started and, if it is one that beats, this very process did so a moment ago."""
+    """The supervisor counts it as started and, if it is one that beats, this very process did so a moment ago. (Of the
+    others the supervisor's word is all there is.)"""
     if state.state != "RUNNING":
         return False
     return state.name not in BEATING or (beat is not None and beat.pid == state.pid and not beat.is_stale(now))

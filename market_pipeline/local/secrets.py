@@ -13,12 +13,14 @@ from market_pipeline.settings import Settings
 KEY_VARIABLES = ("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY")
 TOKEN_VARIABLES = ("SLACK_BOT_TOKEN", "MARKET_PIPELINE_SLACK_TOKEN")
 APP_TOKEN_VARIABLES = ("SLACK_APP_TOKEN", "MARKET_PIPELINE_SLACK_APP_TOKEN")
+WATCHDOG_VARIABLE = "MARKET_PIPELINE_WATCHDOG_URL"
+"""Who has the address can feign that somebody looks."""
 _READERS = ("producer", "dagster")
 
 
 def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
     """The variables that programs may have."""
-    secret = {*KEY_VARIABLES, *TOKEN_VARIABLES, *APP_TOKEN_VARIABLES}
+    secret = {*KEY_VARIABLES, *TOKEN_VARIABLES, *APP_TOKEN_VARIABLES, WATCHDOG_VARIABLE}
     return {name: value for name, value in variables.items() if name not in secret}
 
 
@@ -43,9 +45,10 @@ def directories(settings: Settings, own: Mapping[str, str]) -> dict[str, Path]:
     tokens = {
         TOKEN_VARIABLES[0]: settings.slack_token,
         APP_TOKEN_VARIABLES[0]: settings.slack_app_token,
+        WATCHDOG_VARIABLE: settings.watchdog_url,
     }
     kept = {name: token.get_secret_value() for name, token in tokens.items() if token is not None}
-    if settings.slack_token is not None:
+    if kept:
         found |= dict.fromkeys((*DAGSTER, "slack"), _kept(settings, "dagster", kept))
     return found
 

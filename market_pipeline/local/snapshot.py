@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from market_pipeline.local.processes import ProcessStatus, process_statuses, supervisor_states
+from market_pipeline.local.programs import BEATING
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus, cassandra_status, kafka_status
@@ -154,7 +155,7 @@ def programs_alone(settings: Settings) -> Snapshot:
 
 def heartbeats(settings: Settings) -> dict[str, Beat | None]:
     """The newest of each program that beats."""
-    return {name: read_heartbeat(settings.paths.heartbeat(name)) for name in ("feed-server", "producer", "stream")}
+    return {name: read_heartbeat(settings.paths.heartbeat(name)) for name in BEATING}
 
 
 def within(seconds: float, questions: Mapping[str, Callable[[], Any]]) -> dict[str, Any]:

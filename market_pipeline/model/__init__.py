@@ -6,6 +6,7 @@ tested against it. Nothing here does input or output.
 
 from market_pipeline.model.probe import (
     CANARY,
+    CANARY_AWAITED_MS,
     PROBE,
     PROBE_RECORD_BEGINS,
     SMOKE_TEST,
@@ -58,6 +59,7 @@ from market_pipeline.model.trade import (
 
 __all__ = [
     "CANARY",
+    "CANARY_AWAITED_MS",
     "COMPLETE",
     "EARLIEST_TS_MS",
     "EXACT",

@@ -14,6 +14,8 @@ PROBE = "PROBE:"
 SMOKE_TEST = f"{PROBE}SMOKE-TEST:"
 """How those of smoke tests begin. Each has one of its own: the deletion of one hides none that comes later."""
 CANARY = f"{PROBE}CANARY"
+CANARY_AWAITED_MS = 600_000
+"""How long after it was sent one is looked for, and written at all."""
 PROBE_RECORD_BEGINS = f'{{"symbol":"{PROBE}'.encode()
 """As ``encode`` writes it."""
 _CONDITION = "probe"

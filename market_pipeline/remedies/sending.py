@@ -1,5 +1,6 @@
 """Sends trades to Kafka on behalf of a remedy, and waits until Kafka has them."""
 
+import time
 from collections.abc import Callable, Sequence
 
 from confluent_kafka import KafkaError, Message
@@ -28,8 +29,7 @@ def send(settings: Settings, trades: Sequence[Trade]) -> int:
         nonlocal confirmed
         confirmed += error is None
 
-    failures: list[KafkaError] = []
-    outbox = Outbox.to_kafka(settings, failures.append)
+    outbox = Outbox.to_kafka(settings, lambda _: None)
     for trade in trades:
         _put(outbox, trade, delivered)
     outbox.flush(FLUSH_WITHIN_S)
@@ -39,10 +39,14 @@ def send(settings: Settings, trades: Sequence[Trade]) -> int:
 
 
 def _put(outbox: Outbox, trade: Trade, delivered: Callable[[KafkaError | None, Message], None]) -> None:
+    deadline = time.monotonic() + FLUSH_WITHIN_S
     while True:
         try:
-            outbox.put(trade, delivered)
+            # of its own time: what is sent again is no arrival of now
+            outbox.put(trade, delivered, trade.received_at // 1000)
         except BufferError:
+            if time.monotonic() > deadline:
+                raise NotConfirmed("Kafka takes no more trades: see `market-pipeline status`, then try again") from None
             outbox.poll(0.1)
         else:
             return

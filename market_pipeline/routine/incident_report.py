@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from market_pipeline.alerts.canary import Canaries
 from market_pipeline.alerts.incident import Change, Incident
 from market_pipeline.alerts.ledger import Entry, Ledger
 from market_pipeline.alerts.message import lasted, moment, title
@@ -52,9 +53,10 @@ def course(history: list[Entry], tried: list[tuple[float, str]]) -> Finding:
 def trades(settings: Settings, found: Incident) -> Finding:
     """How many trades Kafka has of that time: those that it may have touched."""
     begin, end = _span(found)
-    count = records_between(settings, settings.topic, int(begin * 1000), int(end * 1000))
-    seconds = end - begin
-    return Finding(True, f"{count:,} records on {settings.topic} in {lasted(seconds)}")
+    span = int(begin * 1000), int(end * 1000)
+    canaries = Canaries(settings.paths.incidents).since(*span)
+    count = max(0, records_between(settings, settings.topic, *span) - len(canaries))
+    return Finding(True, f"{count:,} records on {settings.topic} in {lasted(end - begin)}")
 
 
 def unheard(settings: Settings, found: Incident) -> Finding:

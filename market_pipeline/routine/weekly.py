@@ -4,6 +4,7 @@ And what they really need beside them: tombstones, a compaction where there is r
 """
 
 import json
+import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -154,7 +155,10 @@ def compaction(settings: Settings, now: datetime) -> Finding:
 def dagster_storage(prune: Callable[[], int], settings: Settings, now: datetime) -> Finding:
     """Delete old runs, and how large the storage of runs, events and logs is."""
     before = bytes_below(settings.paths.dagster)
-    gone = prune()
+    try:
+        gone = prune()
+    except sqlite3.Error as error:
+        return Finding(None, f"old runs could not be deleted: {error}")
     after = bytes_below(settings.paths.dagster)
     freed = f"; {gone:,} old runs deleted, {(before - after) / 1e6:,.0f} MB freed" if gone else "; no old run to delete"
     return Finding(True, f"{after / 1e6:,.0f} MB in {settings.paths.dagster}{freed}")

@@ -6,7 +6,7 @@
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from market_pipeline.model import CANARY, MAX_SEQ
+from market_pipeline.model import CANARY, CANARY_AWAITED_MS, MAX_SEQ
 
 WRITETIME = "write_us"
 """The column of ``to_latest`` that becomes Cassandra's write time, in epoch microseconds."""
@@ -22,9 +22,16 @@ def without_canaries(trades: DataFrame) -> DataFrame:
     return trades.where(F.col("symbol") != CANARY)
 
 
+def without_old_canaries(trades: DataFrame) -> DataFrame:
+    """Of canaries those that somebody still waits for: one that is read from Kafka again, hours later, nobody would
+    remove."""
+    received_ms = F.unix_millis("received_at")
+    return trades.where((F.col("symbol") != CANARY) | (received_ms > _clock_ms() - F.lit(CANARY_AWAITED_MS)))
+
+
 def to_silver(trades: DataFrame) -> DataFrame:
     """Rows of ``trades_silver``. ``ingested_at`` is the moment at which the row itself passes."""
-    return trades.select(
+    return without_old_canaries(trades).select(
         "symbol",
         F.date_trunc("hour", "ts").alias("bucket"),
         "ts",

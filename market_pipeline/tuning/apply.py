@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import psutil
 
+from market_pipeline.broker.offsets import first_since, group_offsets
 from market_pipeline.broker.topics import add_partitions, configure_topic
+from market_pipeline.bronze.archive import archive_new
 from market_pipeline.local.overrides import override
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.processes import process_statuses, supervisor_states
@@ -107,9 +109,21 @@ def wait_for_stream(settings: Settings, within_s: float = WORKS_WITHIN_S) -> Non
 def set_retention(settings: Settings, hours: int) -> None:
     """How long Kafka keeps trades: the option that ``init`` sets, on the topic itself.
 
+    What is older than that is archived first.
+
     Raises:
         BrokerUnreachableError, TopicError: Kafka does not answer, or refuses.
+        ArchiveError: what would be deleted can't be archived.
+        NotTaken: the stream has not read what would be deleted.
     """
+    archive_new(settings)
+    oldest = first_since(settings, settings.topic, int(time.time() * 1000) - hours * HOUR_MS)
+    read = group_offsets(settings, settings.consumer_group, settings.topic)
+    if behind := [p for p, offset in oldest.items() if (read.get(p) or 0) < offset]:
+        raise NotTaken(
+            f"the stream has not read all of partition {behind[0]} that {hours} h would delete: when "
+            "`market-pipeline status` shows lag 0, try again"
+        )
     configure_topic(settings, settings.topic, {"retention.ms": str(hours * HOUR_MS)})
 
 

@@ -2,9 +2,10 @@
 
 from functools import partial
 
+from market_pipeline.alerts.cures import RESTART_PROGRAM
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
-from market_pipeline.alerts.rules.programs import is_running, process_of
+from market_pipeline.alerts.rules.programs import hangs, process_of
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 
@@ -16,7 +17,7 @@ RULE = Rule(
     hold_s=55,  # three looks, half a minute apart
     clear_s=60,
     inhibits=frozenset({"high-latency", "consumer-lag", "stream-stalled"}),
-    remedy="restart_program",
+    remedy=RESTART_PROGRAM,
     heals=True,
 )
 _signal = partial(Signal, RULE.id, "cassandra")
@@ -25,6 +26,6 @@ _signal = partial(Signal, RULE.id, "cassandra")
 def judge(look: Look) -> Signal:
     """Whether anything can be written and read."""
     if not look.snapshot.cassandra.live:
-        runs, evidence = is_running(look, "cassandra"), process_of(look, "cassandra")
-        return _signal(Verdict.FAULT, "Cassandra does not answer", evidence=evidence, mendable=runs)
+        stuck, evidence = hangs(look, "cassandra"), process_of(look, "cassandra")
+        return _signal(Verdict.FAULT, "Cassandra does not answer", evidence=evidence, mendable=stuck)
     return _signal(Verdict.FINE, "Cassandra answers")

@@ -2,9 +2,10 @@
 
 from functools import partial
 
+from market_pipeline.alerts.cures import RESTART_PROGRAM
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
-from market_pipeline.alerts.rules.programs import is_running, process_of
+from market_pipeline.alerts.rules.programs import hangs, process_of
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 
@@ -18,7 +19,7 @@ RULE = Rule(
     inhibits=frozenset(
         {"zero-trades", "trade-rate", "high-latency", "consumer-lag", "journal-filling", "stream-stalled"}
     ),
-    remedy="restart_program",
+    remedy=RESTART_PROGRAM,
     heals=True,
 )
 _signal = partial(Signal, RULE.id, "kafka")
@@ -28,8 +29,8 @@ def judge(look: Look) -> Signal:
     """Whether producers and consumers can work."""
     kafka = look.snapshot.kafka
     if not kafka.live:
-        text, runs = f"Kafka does not answer: {kafka.fault}", is_running(look, "kafka")
-        return _signal(Verdict.FAULT, text, evidence=process_of(look, "kafka"), mendable=runs)
+        text, stuck = f"Kafka does not answer: {kafka.fault}", hangs(look, "kafka")
+        return _signal(Verdict.FAULT, text, evidence=process_of(look, "kafka"), mendable=stuck)
     if kafka.fault is not None:
         return _signal(Verdict.FAULT, kafka.fault, mendable=False)
     if look.leaderless is None:

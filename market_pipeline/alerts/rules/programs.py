@@ -6,6 +6,7 @@ long, and what runs and says nothing.
 
 from collections.abc import Iterator
 
+from market_pipeline.alerts.cures import RESTART_PROGRAM
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
@@ -28,7 +29,7 @@ DOWN = Rule(
     hold_s=55,
     clear_s=90,
     inhibits=frozenset({"program-hung"}),
-    remedy="restart_program",
+    remedy=RESTART_PROGRAM,
     heals=True,
 )
 HUNG = Rule(
@@ -37,15 +38,17 @@ HUNG = Rule(
     Severity.P1,
     runbook="beside Common Alerts: alive but useless",
     clear_s=30,
-    remedy="restart_program",
+    remedy=RESTART_PROGRAM,
     heals=True,
 )
+READ_ITS_LOG_S = 300.0
+"""A server that was killed answers when it has read its log again: one that is stopped meanwhile begins anew."""
 SUPERVISOR = "supervisord"
-_OF_DAGSTER = "dagster-"
+_BESIDE_THE_PATH = ("dagster-", "slack")
 
 
 def judge_down(look: Look) -> Iterator[Signal]:
-    """The supervisor, and each program that it has: P1 on the path of the trades, P3 of Dagster's."""
+    """The supervisor, and each program that it has: P1 on the path of the trades, P3 beside it."""
     if look.snapshot.supervisor is None:
         if look.supervised:
             text = "nobody keeps the programs: what ends stays down"
@@ -53,7 +56,7 @@ def judge_down(look: Look) -> Iterator[Signal]:
         return
     yield Signal(DOWN.id, SUPERVISOR, Verdict.FINE, f"{SUPERVISOR} runs")
     for name, process in look.snapshot.processes.items():
-        severity = Severity.P3 if name.startswith(_OF_DAGSTER) else None
+        severity = Severity.P3 if name.startswith(_BESIDE_THE_PATH) else None
         verdict, text = standing(name, process)
         # what still ends again and again the supervisor starts anew; what is done or refused no new start can mend
         given_up = process.state == GIVEN_UP
@@ -78,10 +81,13 @@ def standing(name: str, process: ProcessStatus) -> tuple[Verdict, str]:
             return Verdict.FAULT, f"{name} is {process.state.lower()}{last}"
 
 
-def is_running(look: Look, program: str) -> bool:
-    """Whether the supervisor has it running: what it is about to start again needs nobody else to do so."""
+def hangs(look: Look, program: str) -> bool:
+    """Whether a server that does not answer should have a new process: the supervisor has it running, and it was put to
+    sleep (SIGSTOP), or has had the time to read its log."""
     process = look.snapshot.processes.get(program)
-    return look.snapshot.supervisor is not None and process is not None and process.state == "RUNNING"
+    if look.snapshot.supervisor is None or process is None or process.state != "RUNNING":
+        return False
+    return process.asleep or (process.uptime_s or 0.0) > READ_ITS_LOG_S
 
 
 def process_of(look: Look, program: str) -> dict[str, str]:
@@ -99,6 +105,9 @@ def judge_hung(look: Look) -> Iterator[Signal]:
         if process.pid is None or process.beat_age_s is None:
             continue
         old_enough = (process.uptime_s or 0.0) > SILENT_S  # before, the beat may be of the process before
-        hangs = old_enough and process.beat_age_s > SILENT_S
+        silent = old_enough and process.beat_age_s > SILENT_S
         text = f"{name} (pid {process.pid}) last said something {process.beat_age_s:.0f} s ago"
-        yield Signal(HUNG.id, name, Verdict.FAULT if hangs else Verdict.FINE, text, process.beat_age_s)
+        verdict = Verdict.FAULT if silent else Verdict.FINE
+        ours = look.snapshot.supervisor is not None
+        severity = Severity.P3 if name.startswith(_BESIDE_THE_PATH) else None
+        yield Signal(HUNG.id, name, verdict, text, process.beat_age_s, severity, mendable=ours)

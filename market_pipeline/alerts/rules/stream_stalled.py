@@ -5,6 +5,7 @@ It ends itself where it notices that it stalls; this sees what it does not notic
 
 from functools import partial
 
+from market_pipeline.alerts.cures import RESTART_PROGRAM
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
@@ -22,10 +23,15 @@ RULE = Rule(
     hold_s=30,
     clear_s=60,
     inhibits=frozenset({"high-latency", "consumer-lag"}),
-    remedy="restart_program",
+    remedy=RESTART_PROGRAM,
     heals=True,
 )
 _signal = partial(Signal, RULE.id, "stream")
+
+
+def _wrong(look: Look, bad: bool, text: str, value: float, fine: Verdict) -> Signal:
+    ours = look.snapshot.supervisor is not None
+    return _signal(Verdict.FAULT if bad else fine, text, value, mendable=ours)
 
 
 def judge(look: Look) -> Signal:
@@ -37,10 +43,10 @@ def judge(look: Look) -> Signal:
         return _signal(Verdict.UNKNOWN, "the stream can't get on without Kafka and Cassandra")
     uptime_s = process.uptime_s or 0.0
     if stream.phase not in ("running", "catching-up"):
-        verdict = Verdict.FAULT if uptime_s > STARTS_S else Verdict.UNKNOWN
-        return _signal(verdict, f"the stream was started {uptime_s:.0f} s ago and has not come up", uptime_s)
+        text = f"the stream was started {uptime_s:.0f} s ago and has not come up"
+        return _wrong(look, uptime_s > STARTS_S, text, uptime_s, Verdict.UNKNOWN)
     if stream.lag == 0:
         return _signal(Verdict.FINE, "nothing waits for it", 0.0)
     age_s = uptime_s if stream.last_progress_age_s is None else min(stream.last_progress_age_s, uptime_s)
-    verdict = Verdict.FAULT if age_s > SILENT_S else Verdict.FINE
-    return _signal(verdict, f"its last progress was {age_s:.0f} s ago, in phase {stream.phase}", age_s)
+    text = f"its last progress was {age_s:.0f} s ago, in phase {stream.phase}"
+    return _wrong(look, age_s > SILENT_S, text, age_s, Verdict.FINE)

@@ -18,7 +18,7 @@ from market_pipeline.alerts import engine
 from market_pipeline.alerts.engine import Board
 from market_pipeline.alerts.incident import Change, Transition
 from market_pipeline.alerts.look import Look
-from market_pipeline.alerts.rulebook import RULES, judge
+from market_pipeline.alerts.rulebook import RULES, judge, judge_programs
 from market_pipeline.alerts.rules import zero_trades
 from market_pipeline.alerts.severity import ON_CALL, SPRINT_OWNER, TEAM_LEAD
 from market_pipeline.alerts.signal import Verdict
@@ -85,7 +85,7 @@ class Watch:
     def steps(self, starts: float = 0.0, ends: float = float("inf")) -> Iterator[Look]:
         """Each look, once it is judged."""
         for look in self.market.looks(starts, ends):
-            made = engine.step(self.board, judge(look), RULES, self.silences, look.now)
+            made = engine.step(self.board, [*judge(look), *judge_programs(look)], RULES, self.silences, look.now)
             self.board = made.board
             self.changes += made.transitions
             self.looks += 1

@@ -10,7 +10,7 @@ from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import main
 from market_pipeline.drill.faults import FAULTS, chosen
 from market_pipeline.drill.outcome import HEADINGS, Outcome, cells, left_out, page
-from market_pipeline.drill.rig import DrillError
+from market_pipeline.drill.surroundings import DrillError
 from market_pipeline.local.programs import EVERY_NAME
 
 WELL = Outcome("stream-hung", "stream hangs", 60.0, 20.0, "rule program-hung", 21.0, "🔴 P1", 50.0, should_be_told=True)

@@ -18,6 +18,7 @@ from market_pipeline.cli import main
 from market_pipeline.cli.runbook import NEVER
 from market_pipeline.definitions import defs
 from market_pipeline.local.programs import EXECUTE_JOB
+from market_pipeline.runbook import worked
 from market_pipeline.runbook.line import Line
 from market_pipeline.runbook.lines import SECTIONS
 from market_pipeline.runbook.page import page
@@ -105,9 +106,12 @@ def test_what_worked_is_told_beside_what_to_type(tmp_path: Path) -> None:
     assert invoke(tmp_path, "logs", "kafka").exit_code == 1  # there is none yet: it did not work
     before = json.loads(invoke(tmp_path, "runbook", "--json").stdout)
     assert {line["worked"] for line in before} == {None}
-    assert invoke(tmp_path, "drill", "--list").exit_code == 0
+    assert invoke(tmp_path, "drill", "--list").exit_code == 0  # looked, and broke nothing
+    assert {line["worked"] for line in json.loads(invoke(tmp_path, "runbook", "--json").stdout)} != {None}
+    assert worked.last(tmp_path / "reports" / "worked", "drill") is None
+    worked.note(tmp_path / "reports" / "worked", "drill")
     after = {line["id"]: line["worked"] for line in json.loads(invoke(tmp_path, "runbook", "--json").stdout)}
-    assert {name for name, worked in after.items() if worked is not None} == {"drill", "last-worked"}
+    assert {name for name, at in after.items() if at is not None} == {"drill", "last-worked"}
     assert abs((datetime.now(UTC) - datetime.fromisoformat(after["drill"])).total_seconds()) < 600
     shown = invoke(tmp_path, "runbook").stdout
     assert shown.count("last worked 20") == 2
@@ -129,5 +133,5 @@ def test_what_a_job_did_counts_too(tmp_path: Path) -> None:
 
     with dg.DagsterInstance.from_config(str(home)) as instance:
         routine.execute_in_process(instance=instance)
-    worked = {line["id"]: line["worked"] for line in json.loads(invoke(tmp_path, "runbook", "--json").stdout)}
-    assert [name for name, at in worked.items() if at is not None] == ["daily"]
+    told = {line["id"]: line["worked"] for line in json.loads(invoke(tmp_path, "runbook", "--json").stdout)}
+    assert [name for name, at in told.items() if at is not None] == ["daily"]

@@ -7,7 +7,7 @@ import pytest
 
 from market_pipeline.alerts.canary import Flight
 from market_pipeline.alerts.look import Look
-from market_pipeline.alerts.rulebook import RULES, judge
+from market_pipeline.alerts.rulebook import RULES, judge, judge_programs
 from market_pipeline.alerts.rules import cassandra_disk, high_latency, kafka_down, zero_trades
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Verdict
@@ -32,7 +32,9 @@ def at(text: str) -> float:
 
 
 def test_where_all_is_well_every_rule_says_so() -> None:
-    assert {signal.rule: signal.verdict for signal in judge(WELL)} == dict.fromkeys(RULES, Verdict.FINE)
+    assert {signal.rule: signal.verdict for signal in [*judge(WELL), *judge_programs(WELL)]} == dict.fromkeys(
+        RULES, Verdict.FINE
+    )
 
 
 @pytest.mark.parametrize(
