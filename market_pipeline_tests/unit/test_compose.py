@@ -23,7 +23,10 @@ COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-SECRETS = ("FINNHUB_API_KEY", "POSTGRES_PASSWORD")
+SECRETS = (
+    *("FINNHUB_API_KEY", "POSTGRES_PASSWORD", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
+    "MARKET_PIPELINE_WATCHDOG_URL",  # who has it can feign that somebody looks
+)
 ENVIRONMENT = {"POSTGRES_PASSWORD": "for-this-test"}
 REFERENCE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<word>[^}]*))?\}")
 SERVICES = {
@@ -32,6 +35,7 @@ SERVICES = {
     "init",
     "feed-server",
     "producer",
+    "slack",
     "spark-master",
     "spark-worker",
     "stream",
@@ -175,7 +179,7 @@ def test_whoever_looks_for_symbols_is_told_them() -> None:
 
 def test_programs_with_final_ends_are_not_started_again_for_ever() -> None:
     wrapped = {name for name, each in services().items() if each.get("command", [""])[0] == "stay-after-final-end"}
-    assert wrapped == {"feed-server", "producer"}
+    assert wrapped == {"feed-server", "producer", "slack"}
     assert re.search(r"^COPY .*bin/stay-after-final-end /usr/local/bin/$", stages()["pipeline"], re.MULTILINE)
 
 
@@ -198,6 +202,13 @@ def test_only_the_producer_gets_the_key() -> None:
         name for name, service in services(FINNHUB_API_KEY="xyzzy").items() if "xyzzy" in yaml.safe_dump(service)
     }
     assert holders == {"producer"}
+
+
+@pytest.mark.parametrize("variable", ["SLACK_BOT_TOKEN", "SLACK_APP_TOKEN", "MARKET_PIPELINE_WATCHDOG_URL"])
+def test_who_judges_and_who_hears_the_buttons_alone_get_what_they_need(variable: str) -> None:
+    found = services(**{variable: "xyzzy"})
+    assert {name for name, service in found.items() if "xyzzy" in yaml.safe_dump(service)} == {"code-location", "slack"}
+    assert found["slack"]["profiles"] == ["slack"]
 
 
 def test_every_image_is_pinned() -> None:
