@@ -1,6 +1,7 @@
 """The vendor of a drill: Finnhub's protocol over a real websocket; it can be mute, be cut off, and refuse the key."""
 
 import http
+import logging
 import threading
 from collections.abc import Callable
 
@@ -14,6 +15,9 @@ from market_pipeline.settings import LOOPBACK
 
 PING_EVERY_S = 5.0
 SEED = 17
+
+
+logging.getLogger("websockets").setLevel(logging.CRITICAL)  # how connections end is what the drill is about
 
 
 class MutablePlayer(SimulatorPlayer):
