@@ -48,12 +48,12 @@ def _killed(program: str) -> Fault:
     return Fault(f"{program}-killed", f"{program} is killed (SIGKILL)", kill, program, ("program-down",))
 
 
-def _hung(program: str, rule: str) -> Fault:
+def _hung(program: str, *more: str) -> Fault:
     def stop(rig: Rig) -> None:
         rig.signal(program, signal.SIGSTOP)
 
     title = f"{program} hangs (SIGSTOP)"
-    return Fault(f"{program}-hung", title, stop, program, (rule,), told=True, within_s=HUNG_S)
+    return Fault(f"{program}-hung", title, stop, program, ("program-hung", *more), told=True, within_s=HUNG_S)
 
 
 def _cut(rig: Rig) -> None:
@@ -96,8 +96,8 @@ FAULTS = (
     _killed("stream"),
     _killed("kafka"),
     _killed("cassandra"),
-    _hung("producer", "program-hung"),
-    _hung("stream", "program-hung"),
+    _hung("producer"),
+    _hung("stream"),
     _hung("kafka", "kafka-down"),
     _hung("cassandra", "cassandra-down"),
     Fault("feed-mute", "the vendor sends pings and no trades", _mute, rules=("zero-trades",), within_s=HUNG_S),

@@ -19,7 +19,8 @@ OFTEN = 3
 GIVEN_UP = "FATAL"
 """The supervisor's word for it."""
 SILENT_S = 15.0
-"""A program beats each second from a thread of its own."""
+"""A program beats each second from a thread of its own. A machine that was suspended, or whose clock was put forward,
+makes every beat old for a moment: the remedy looks again before it restarts anything."""
 
 DOWN = Rule(
     "program-down",
@@ -100,14 +101,18 @@ def process_of(look: Look, program: str) -> dict[str, str]:
 
 
 def judge_hung(look: Look) -> Iterator[Signal]:
-    """Each program that beats."""
+    """Each program that runs: one of ours by its heartbeat, a server by whether the system has put it to sleep. (One
+    that is awake and does not answer has a rule of its own.)"""
+    ours = look.snapshot.supervisor is not None
     for name, process in look.snapshot.processes.items():
-        if process.pid is None or process.beat_age_s is None:
+        if process.pid is None:
             continue
+        who, silent_s = f"{name} (pid {process.pid})", process.beat_age_s or 0.0
         old_enough = (process.uptime_s or 0.0) > SILENT_S  # before, the beat may be of the process before
-        silent = old_enough and process.beat_age_s > SILENT_S
-        text = f"{name} (pid {process.pid}) last said something {process.beat_age_s:.0f} s ago"
-        verdict = Verdict.FAULT if silent else Verdict.FINE
-        ours = look.snapshot.supervisor is not None
+        if process.asleep:
+            hangs, text = True, f"{who} was put to sleep (SIGSTOP)"
+        else:
+            hangs, text = old_enough and silent_s > SILENT_S, f"{who} last said something {silent_s:.0f} s ago"
         severity = Severity.P3 if name.startswith(_BESIDE_THE_PATH) else None
+        verdict = Verdict.FAULT if hangs else Verdict.FINE
         yield Signal(HUNG.id, name, verdict, text, process.beat_age_s, severity, mendable=ours)

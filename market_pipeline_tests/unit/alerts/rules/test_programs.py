@@ -60,6 +60,9 @@ def test_dagsters_programs_are_less_urgent_than_the_path_of_the_trades() -> None
         (RUNNING, Verdict.FINE),
         (replace(RUNNING, beat_age_s=15.0), Verdict.FINE),
         (replace(RUNNING, beat_age_s=15.5), Verdict.FAULT),
+        (replace(RUNNING, asleep=True), Verdict.FAULT),
+        (replace(RUNNING, beat_age_s=None), Verdict.FINE),  # a server: rules of their own ask it
+        (replace(RUNNING, beat_age_s=None, asleep=True), Verdict.FAULT),
         (replace(RUNNING, beat_age_s=500.0, uptime_s=10.0), Verdict.FINE),  # the beat is of the process before
     ],
 )
@@ -90,7 +93,6 @@ def test_a_server_that_is_not_ours_or_is_not_up_is_not_restarted_by_itself(rule:
         assert (signal.verdict, signal.subject, signal.mendable) == (Verdict.FAULT, program, mendable)
 
 
-@pytest.mark.parametrize("process", [replace(RUNNING, pid=None), replace(RUNNING, beat_age_s=None)])
-def test_who_does_not_run_or_never_beats_does_not_hang(process: ProcessStatus) -> None:
-    look = replace(WELL, snapshot=replace(WELL.snapshot, processes={"kafka": process}))
+def test_who_does_not_run_does_not_hang() -> None:
+    look = replace(WELL, snapshot=replace(WELL.snapshot, processes={"kafka": replace(RUNNING, pid=None)}))
     assert list(programs.judge_hung(look)) == []
