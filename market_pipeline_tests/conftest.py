@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 
+import hypothesis
 import pytest
 
 from market_pipeline.broker.client import BrokerUnreachableError
@@ -27,6 +28,8 @@ from market_pipeline.store.cluster import StoreUnreachableError
 from market_pipeline.store.migrate import migrate
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
 
+hypothesis.settings.register_profile("busy machine", deadline=None)  # a test's neighbours may have all cores
+hypothesis.settings.load_profile("busy machine")
 START_TIMEOUT_S = 120
 PR_SET_PDEATHSIG = 1
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.sync.server import Server, ServerConnection, serve
@@ -18,9 +17,6 @@ from websockets.sync.server import Server, ServerConnection, serve
 from market_pipeline.feed.disconnect import Disconnected
 from market_pipeline.feed.transport import Connection
 from market_pipeline.settings import LOOPBACK
-
-settings.register_profile("busy machine", deadline=None)  # a test's neighbours may have all cores
-settings.load_profile("busy machine")
 
 SAMPLE = Path(__file__).resolve().parents[4] / "shared" / "data" / "binance-btcusdt-2021-01-08.jsonl"
 needs_sample = pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not part of the repository")
