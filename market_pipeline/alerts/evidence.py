@@ -1,5 +1,6 @@
 """What a person wants to see beside a verdict: how the figure came to be what it is, and the end of a log."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,7 +20,8 @@ from market_pipeline.charts import sparkline
 from market_pipeline.local.logs import log_files, tail
 from market_pipeline.settings import Settings
 
-LOG_LINES = 5
+LOG_LINES, LOOKED_BACK, LOG_WIDTH = 5, 300, 200
+_DATED = re.compile(r"\W{0,5}(?:INFO|WARN|ERROR|\[|\d{4}-\d\d-\d\d)")
 _OF_A_PROGRAM = frozenset({programs.DOWN.id, programs.HUNG.id, kafka_down.RULE.id, cassandra_down.RULE.id})
 _SERIES: Mapping[str, tuple[str, Callable[[Look], Sequence[tuple[float, float]]]]] = {
     consumer_lag.RULE.id: ("lag", lambda look: look.lags),
@@ -55,8 +57,14 @@ def chart(rule: str, look: Look) -> Iterator[tuple[str, str]]:
 def last_lines(settings: Settings, program: str) -> str:
     """The end of a program's log, cut to what a message holds."""
     try:
-        logs = [tail(file) for file in log_files(settings, program)]
+        logs = [tail(file, LOOKED_BACK) for file in log_files(settings, program)]
     except (KeyError, OSError, ValueError):
         return ""
-    lines = [line for log in logs for line in log.splitlines()][-LOG_LINES:]
-    return "\n".join(line[:200] for line in lines)
+    return "\n".join(entries("\n".join(logs))[-LOG_LINES:])
+
+
+def entries(log: str) -> list[str]:
+    """The first line of each entry, cut to a width that can be read: stacks of Java's help nobody at night. Pure."""
+    lines = [line for line in log.splitlines() if line.strip() and not line.startswith((" ", "\t"))]
+    dated = [line for line in lines if _DATED.match(line)]
+    return [line[:LOG_WIDTH] for line in dated or lines]

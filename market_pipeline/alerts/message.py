@@ -116,7 +116,11 @@ def _state(incident: Incident) -> str:
 def _evidence(evidence: Mapping[str, Any]) -> str:
     shown = dict(list(evidence.items())[:SHOWN_EVIDENCE])
     texts = {name: value if isinstance(value, str) else json.dumps(value, default=str) for name, value in shown.items()}
-    return escaped("\n".join(f"• {name}: {text}" for name, text in texts.items()))
+    return "\n".join(_shown(escaped(name), escaped(text)) for name, text in texts.items())
+
+
+def _shown(name: str, text: str) -> str:
+    return f"• {name}:\n```{text}```" if "\n" in text else f"• {name}: {text}"
 
 
 def _what_to_do(incident: Incident, rule: Rule | None, flags: str) -> str:

@@ -84,6 +84,11 @@ class Outbox:
                 Parcel(_incident(connection, each), _thread(connection, each), tuple(lines[each])) for each in lines
             ]
 
+    def thread(self, incident: str) -> Thread | None:
+        """Where an incident's message is; None of one that nobody was told of."""
+        with self._database.reading() as connection:
+            return _thread(connection, incident)
+
     def trying_thread(self, incident: str, channel: str, now: float) -> None:
         """The message of an incident is about to be handed over."""
         with self._database.changing() as connection:

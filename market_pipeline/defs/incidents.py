@@ -105,6 +105,7 @@ def reports_of(
     """A report of each incident, kept as a page; one that can't be made is told, and made with the next look."""
     from market_pipeline.alerts.ledger import Ledger
     from market_pipeline.mendable import Mendable
+    from market_pipeline.routine.digest import tell_end
     from market_pipeline.routine.incident_report import incident_report
     from market_pipeline.routine.page import keep
 
@@ -113,6 +114,7 @@ def reports_of(
         try:
             report = incident_report(settings, incident, now)
             path = keep(settings, f"incidents/{incident}", report)
+            tell_end(settings, incident, report)
         except (Mendable, OSError) as error:
             tell(f"no report of {incident} yet: {error}")
             continue

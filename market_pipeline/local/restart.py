@@ -79,7 +79,8 @@ def restart(
         seconds = clock() - began
         if state is not None:
             pids |= {state.pid} if state.pid is not None else set()
-            if state.pid is not None and ready(state, beat, time.time()):
+            # the supervisor may not have noticed yet that the one before was killed
+            if state.pid not in (None, before) and ready(state, beat, time.time()):
                 return Restarted(before, state.pid, seconds)
             if (why := ended(state, len(pids))) is not None:
                 raise _blame(settings, name, why)

@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 LENGTH = 400
+_BY_PYTHON = "An exception was raised by the Python Proxy"
+_RAISED = re.compile(r"^[\w.]+(?:Exception|Error): ")
+"""The end of a stack of Python's."""
 _CLASS = re.compile(r"^(?:[\w.$]+\.)?(\w*(?:Exception|Error))\b")
 
 
@@ -22,7 +25,8 @@ def one_line(text: str) -> str:
     causes = [line for line in lines if not line.startswith(("at ", "...", "===", "File ", "Traceback", "+-"))]
     if not causes:
         return "no message"
-    innermost = next((line for line in reversed(causes) if line.startswith("Caused by: ")), causes[0])
+    raised = [line for line in causes if _RAISED.match(line)] if _BY_PYTHON in causes[0] else []
+    innermost = next((line for line in reversed(causes) if line.startswith("Caused by: ")), (raised or causes[:1])[-1])
     return _CLASS.sub(r"\1", innermost.removeprefix("Caused by: "))[:LENGTH]
 
 

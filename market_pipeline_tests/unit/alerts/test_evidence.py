@@ -1,0 +1,48 @@
+"""What a verdict is shown with."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from market_pipeline.alerts.evidence import LOG_LINES, LOG_WIDTH, entries, with_evidence
+from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.charts import sparkline
+from market_pipeline.settings import Settings
+from market_pipeline_tests.unit.alerts.looks import WELL
+
+
+def test_of_a_log_the_entries_are_shown_and_no_stacks() -> None:
+    log = (
+        "2026-11-26T06:34:21.583Z ERROR stream: query failed: Cassandra is away\n"
+        "java.lang.IllegalStateException: no node\n"
+        "\tat com.datastax.Driver(Driver.java:174)\n"
+        "    at com.datastax.Other(Other.java:1)\n"
+        f"2026-11-26T06:35:07.241Z INFO stream: {'x' * 500}\n\n"
+    )
+    shown = entries(log)
+    assert [line.split()[1] for line in shown] == ["ERROR", "INFO"]
+    assert len(shown[1]) == LOG_WIDTH
+    assert entries("Traceback\n  File x\nValueError: no\n") == ["Traceback", "ValueError: no"]  # nothing is dated
+
+
+def test_a_fault_of_a_program_comes_with_the_end_of_its_log_and_one_of_lag_with_its_course(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path)
+    settings.paths.logs.mkdir(parents=True)
+    lines = [f"2026-11-26T06:34:{second:02d}Z INFO stream: {second}" for second in range(20)]
+    settings.paths.log("stream").write_text("\n".join(lines))
+    look = replace(WELL, lags=[(WELL.now - 60, 0.0), (WELL.now - 30, 500.0), (WELL.now, 1000.0)])
+    hung = Signal("program-hung", "stream", Verdict.FAULT, evidence={"pid": 7})
+    lag = Signal("consumer-lag", "stream", Verdict.FAULT)
+    fine = Signal("consumer-lag", "stream", Verdict.FINE)
+    one, two, three = with_evidence(settings, look, [hung, lag, fine])
+    assert one.evidence == {"pid": 7, "log": "\n".join(lines[-LOG_LINES:])}
+    ((name, course),) = two.evidence.items()
+    assert (name.startswith("lag since "), course) == (True, "▁▅█ from 0 to 1,000")
+    assert three is fine
+    unknown = Signal("program-down", "supervisord", Verdict.FAULT)
+    assert next(iter(with_evidence(settings, look, [unknown]))).evidence == {}  # it has no log yet
+
+
+def test_a_sparkline_is_thinned_to_its_peaks() -> None:
+    assert sparkline([]) == ""
+    assert sparkline([5.0, 5.0]) == "▁▁"
+    assert sparkline([0.0] * 30 + [9.0] + [0.0] * 29, points=30) == "▁" * 15 + "█" + "▁" * 14
