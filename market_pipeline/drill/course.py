@@ -22,7 +22,7 @@ FRESH_S = 2.0
 FLOWS_FOR_S = 5.0
 LAST_GASP_S = 0.5
 """What was received so shortly after the fault may have been on its way already."""
-NOTICED_WITHIN_S, WELL_WITHIN_S, TOLD_WITHIN_S = 300.0, 420.0, 60.0
+NOTICED_WITHIN_S, WELL_WITHIN_S, TOLD_WITHIN_S = 300.0, 420.0, 180.0
 PATH = frozenset(RULES) - {runs.FAILED_RUN.id, runs.FAILED_CHECK.id, runs.MISSED_SCHEDULE.id}
 """The rules of the path of trades: a run that a fault made fail is in order again with the next one, minutes later."""
 Tell = Callable[[str], None]
