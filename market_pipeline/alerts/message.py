@@ -48,7 +48,11 @@ def root(
     if incident.evidence:
         blocks.append(_section(_evidence(incident.evidence)))
     if incident.state is not State.RESOLVED:
-        blocks.append(_section(_what_to_do(incident, rule, flags)))
+        by_hand = how_to_mend(incident, rule, flags) if rule is not None and rule.remedy and incident.mendable else ""
+        if secret is None:
+            blocks.append(_section(_what_to_type(incident, flags)))
+        if by_hand:
+            blocks.append(_section(escaped(by_hand)))
     if secret is not None and (pressable := buttons(incident, rule, secret)) is not None:
         blocks.append(pressable)
     link = f" · <{runs_url(page, incident.id)}|runs of its remedy>" if page else ""
@@ -123,12 +127,10 @@ def _shown(name: str, text: str) -> str:
     return f"• {name}:\n```{text}```" if "\n" in text else f"• {name}: {text}"
 
 
-def _what_to_do(incident: Incident, rule: Rule | None, flags: str) -> str:
+def _what_to_type(incident: Incident, flags: str) -> str:
     commands = [f"market-pipeline incidents ack {incident.id} --by YOU{flags}"] if incident.acked_by is None else []
     commands.append(f"market-pipeline incidents silence {incident.rule} --for 1h --reason WHY{flags}")
-    can_be = rule is not None and rule.remedy is not None and incident.mendable
-    remedy = f"\n{escaped(how_to_mend(incident, rule, flags))}" if rule is not None and can_be else ""
-    return "```" + "\n".join(map(escaped, commands)) + "```" + remedy
+    return "```" + "\n".join(map(escaped, commands)) + "```"
 
 
 def how_to_mend(incident: Incident, rule: Rule, flags: str = "") -> str:
