@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LOOK_EVERY_S = 30
 PROMPT_EVERY_S = 5
+ASKED_EVERY_S = 10
 
 
 @dg.sensor(
@@ -64,7 +65,7 @@ def _told(context: dg.SensorEvaluationContext, settings: "Settings", told: "Told
 
 @dg.sensor(
     jobs=[restart_program, restart_producer, restart_stream, restart_kafka, compact_keyspace],
-    minimum_interval_seconds=PROMPT_EVERY_S,
+    minimum_interval_seconds=ASKED_EVERY_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Runs the remedies that people ask for: by a button of Slack's or `market-pipeline incidents run`.",
 )

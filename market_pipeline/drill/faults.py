@@ -1,6 +1,5 @@
 """The faults of a drill: how each is made, and who is to heal it."""
 
-import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,8 +9,6 @@ from market_pipeline.drill.surroundings import DrillError
 
 KILLED_S, HUNG_S = 10.0, 60.0
 """How soon it should be well again: what was killed, and what hangs."""
-FILLER = "filler"
-_MB = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -76,19 +73,11 @@ def _accept(rig: Rig) -> None:
 
 
 def _fill(rig: Rig) -> None:
-    """Leave no byte for the journal."""
-    with (rig.settings.paths.journal / FILLER).open("wb") as filler:
-        try:
-            while True:
-                filler.write(bytes(_MB))
-                filler.flush()
-        except OSError:
-            pass
-    os.sync()
+    rig.filler.start()
 
 
 def _empty(rig: Rig) -> None:
-    (rig.settings.paths.journal / FILLER).unlink()
+    rig.filler.stop()
 
 
 FAULTS = (

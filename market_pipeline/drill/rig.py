@@ -19,7 +19,15 @@ from cassandra.cluster import Session
 from market_pipeline.alerts.incident import Incident
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.drill.letterbox import CHANNEL, TOKEN, Letterbox
-from market_pipeline.drill.surroundings import DrillError, free_base, mount_small_disk, only, unmount, without_others
+from market_pipeline.drill.surroundings import (
+    DrillError,
+    Filler,
+    free_base,
+    mount_small_disk,
+    only,
+    unmount,
+    without_others,
+)
 from market_pipeline.drill.vendor import Vendor
 from market_pipeline.local.down import bring_down
 from market_pipeline.local.programs import EVERY_NAME
@@ -64,6 +72,7 @@ class Rig:
         with only(self.environment):
             self.settings = Settings(_env_file=None)
         self.has_journal_disk = False
+        self.filler = Filler(self.settings.paths.journal)
 
     def up(self) -> None:
         """Start it, and return when its rules are judged.

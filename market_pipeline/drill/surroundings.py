@@ -3,6 +3,7 @@
 import contextlib
 import os
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -18,6 +19,9 @@ KEPT = ("MARKET_PIPELINE_JAVA_HOME",)
 LEAST_DISK_MB = 64
 MB_A_TRADE_A_SECOND = 0.5
 """A frame has some 150 bytes a trade, and a whole drill takes less than an hour."""
+
+
+FILL_EVERY_S, FILL_BYTES = 0.1, 1 << 16
 
 
 class DrillError(Mendable):
@@ -63,6 +67,30 @@ def mount_small_disk(where: Path, rate: float) -> bool:
         return subprocess.run(command, check=False, capture_output=True).returncode == 0
     except OSError:
         return False
+
+
+class Filler:
+    """Leaves no byte on a disk, and none of those that somebody makes room for, until it is told to stop."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "filler"
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="filler", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End, and give it all back."""
+        self._stopped.set()
+        self._thread.join()
+        self._file.unlink(missing_ok=True)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(FILL_EVERY_S):
+            with contextlib.suppress(OSError), self._file.open("ab", buffering=0) as file:
+                while file.write(bytes(FILL_BYTES)) == FILL_BYTES:
+                    pass
 
 
 def unmount(where: Path) -> None:

@@ -42,9 +42,14 @@ def supervisor_states(settings: Settings) -> tuple[int | None, dict[str, Process
 
 
 def process_statuses(
-    settings: Settings, states: Mapping[str, ProcessState] | None, beats: Mapping[str, Beat | None], now: float
+    settings: Settings,
+    states: Mapping[str, ProcessState] | None,
+    beats: Mapping[str, Beat | None],
+    now: float,
+    *,
+    memory: bool = True,
 ) -> dict[str, ProcessStatus]:
-    """Every program, by name."""
+    """Every program, by name. ``memory`` takes the longest: every process of the machine is asked whose child it is."""
     histories = read_histories(settings) if states is not None else {}
     return {
         name: process_status(
@@ -53,13 +58,20 @@ def process_statuses(
             beats.get(name),
             None if states is not None else holder(settings.paths.lock(name)),
             now,
+            memory=memory,
         )
         for name in states or names(settings)
     }
 
 
 def process_status(
-    state: ProcessState | None, history: History, beat: Beat | None, lock_pid: int | None, now: float
+    state: ProcessState | None,
+    history: History,
+    beat: Beat | None,
+    lock_pid: int | None,
+    now: float,
+    *,
+    memory: bool = True,
 ) -> ProcessStatus:
     """One program, from what the supervisor and its log say, or without a supervisor from who holds its lock."""
     pid = state.pid if state is not None else lock_pid
@@ -75,7 +87,7 @@ def process_status(
         uptime_s=round(max(0.0, now - started_at), 1) if started_at is not None and pid is not None else None,
         restarts=history.restarts,
         last_error=error,
-        rss_mb=_rss_mb(process),
+        rss_mb=_rss_mb(process) if memory else None,
         beat_age_s=round(beat.age_s(now), 1) if beat is not None and pid is not None else None,
         asleep=_asleep(process),
     )

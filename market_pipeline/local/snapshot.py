@@ -140,7 +140,7 @@ def programs_alone(settings: Settings) -> Snapshot:
     """What the supervisor and the heartbeats say; no server is asked anything."""
     supervisor, states = supervisor_states(settings) or (None, None)
     now = time.time()
-    processes = process_statuses(settings, states, heartbeats(settings), now)
+    processes = process_statuses(settings, states, heartbeats(settings), now, memory=False)
     return Snapshot(
         at=now,
         data_dir=str(settings.data_dir),
