@@ -37,7 +37,9 @@ class MarketFreshness:
     def __str__(self) -> str:
         if self.session is Session.CLOSED:
             return f"{self.kind}: closed"
-        age = "never traded" if self.age is None else f"newest price {self.age.total_seconds():.0f} s old"
+        if self.age is None:
+            return f"{self.kind}: {self.session}, never traded"
+        age = f"newest price {max(0.0, self.age.total_seconds()):.0f} s old"  # a feed's clock may be ahead of ours
         return f"{self.kind}: {self.session}, {age}"
 
 
