@@ -225,13 +225,13 @@ def test_log_heartbeat_and_gap_name_the_same_cause_of_a_reconnect(
 
 def test_a_half_open_socket_is_noticed(rig: Rig, finnhub: FakeFinnhub, monkeypatch: pytest.MonkeyPatch) -> None:
     """The server answers websocket pings and sends nothing."""
-    monkeypatch.setattr(protocol_module, "DEAD_AFTER_S", 0.4)
     finnhub.script = send_then_listen(trade_message(element()))
     rig.start()
+    first = wait_for(lambda: next(read_frames(rig.journal.directory), None), "the first frame")
+    monkeypatch.setattr(protocol_module, "DEAD_AFTER_S", 0.4)
     wait_for(lambda: len(finnhub.subscribed) >= 2, "a second connection")
     gap = rig.gaps[0]
     assert gap.reason == str(Reason.DEAD)
-    first = next(read_frames(rig.journal.directory))
     assert gap.started_at == first.received_at  # down since it was last heard, not since it was noticed
 
 
