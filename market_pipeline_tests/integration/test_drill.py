@@ -5,6 +5,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -15,9 +17,16 @@ from market_pipeline_tests.conftest import die_with_parent
 pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(900)]
 
 
-def test_a_producer_that_hangs_is_noticed_told_and_restarted_and_no_trade_is_lost(tmp_path: Path) -> None:
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
+@pytest.fixture
+def temporary() -> Iterator[Path]:
+    """A short path: the sockets in it have a limit."""
+    with tempfile.TemporaryDirectory(prefix="drill-") as folder:
+        yield Path(folder)
+
+
+def test_a_producer_that_hangs_is_noticed_told_and_restarted_and_no_trade_is_lost(
+    tmp_path: Path, temporary: Path
+) -> None:
     told = {"TMPDIR": str(temporary), "MARKET_PIPELINE_DATA_DIR": str(tmp_path / "data")}
     command = [sys.executable, "-m", "market_pipeline.cli", "drill", "--only", "producer-hung", "--json"]
     done = subprocess.run(
