@@ -34,12 +34,17 @@ class MarketFreshness:
     def stale(self) -> bool:
         return self.expected and (self.age is None or self.age > QUIET_LIMIT)
 
+    @property
+    def newest(self) -> str:
+        """How old the newest price is, in words."""
+        if self.age is None:
+            return "never traded"
+        return f"{max(0.0, self.age.total_seconds()):.0f} s old"  # a feed's clock may be ahead of ours
+
     def __str__(self) -> str:
         if self.session is Session.CLOSED:
             return f"{self.kind}: closed"
-        if self.age is None:
-            return f"{self.kind}: {self.session}, never traded"
-        age = f"newest price {max(0.0, self.age.total_seconds()):.0f} s old"  # a feed's clock may be ahead of ours
+        age = self.newest if self.age is None else f"newest price {self.newest}"
         return f"{self.kind}: {self.session}, {age}"
 
 

@@ -27,6 +27,8 @@ NIGHT = timedelta(hours=24)
 LAG_WORTH_A_LOOK = 10_000
 """Records. The alert judges the trend; this is for a person who looks once a day."""
 FULL_WITHIN_DAYS = 14
+WORTH_A_LINE = 50_000
+"""Bytes: a smaller table fills no disk."""
 
 
 def boxes(settings: Settings, day: date, now: datetime) -> list[Box]:
@@ -52,7 +54,7 @@ def recent_data(settings: Settings, day: date, now: datetime) -> Finding:
     """Whether each market that is in session has a new price."""
     markets = judge(newest_prices(settings, now), now)
     stale = [market for market in markets if market.stale]
-    rows = [{"market": market.kind, "session": market.session, "newest": str(market)} for market in markets]
+    rows = [{"market": market.kind, "session": market.session, "newest price": market.newest} for market in markets]
     text = "; ".join(map(str, stale or markets)) or "nothing is subscribed"
     return Finding(not stale, text, rows)
 
@@ -159,6 +161,7 @@ def disk_forecast(settings: Settings, day: date, now: datetime) -> Finding:
     rows = [
         {"table": name, "MB": round(size / 1e6, 1)}
         for name, size in sorted(found.tables.items(), key=lambda each: each[1], reverse=True)[:12]
+        if size >= WORTH_A_LINE
     ]
     rows.append({"table": "(only in snapshots)", "MB": round(found.snapshots / 1e6, 1)})
     times = [f"{datetime.fromtimestamp(at, UTC):%m-%d}" for at, _ in used]
