@@ -8,6 +8,7 @@ WIDTH, HEIGHT = 640, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 30, 24
 INK, FAINT, PAPER, ACCENT = "#1f2937", "#e5e7eb", "#ffffff", "#4f43dd"
 MAX_POINTS = 320
+MAX_LABELS = 7
 _BLOCKS = "▁▂▃▄▅▆▇█"
 WIDEST_BAR = 48.0
 
@@ -79,8 +80,14 @@ def _line(values: Sequence[float | None], low: float, high: float) -> str:
 
 
 def _spread(labels: Sequence[str]) -> str:
+    """Some of them, evenly: all of a long series would stand on top of each other."""
     parts = []
+    step = -(-(len(labels) - 1) // (MAX_LABELS - 1)) or 1
     for place, label in enumerate(labels):
+        if place % step and place != len(labels) - 1:
+            continue
+        if len(labels) - 1 - step < place < len(labels) - 1:
+            continue  # it would touch the last one
         anchor = "start" if place == 0 else "end" if place == len(labels) - 1 else "middle"
         x = _LEFT + (WIDTH - _LEFT - _RIGHT) * place / max(1, len(labels) - 1)
         parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{escape(label)}</text>')

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from market_pipeline.charts import MAX_POINTS, _short, as_markdown, bar_chart, line_chart
+from market_pipeline.charts import MAX_LABELS, MAX_POINTS, _short, as_markdown, bar_chart, line_chart
 
 SVG = "{http://www.w3.org/2000/svg}"
 values = st.floats(0, 1e15, allow_nan=False)
@@ -49,3 +49,12 @@ def test_the_title_and_the_extremes_are_told_in_words() -> None:
 )  # fmt: skip
 def test_numbers_fit_an_axis(value: float, text: str) -> None:
     assert _short(value) == text
+
+
+@pytest.mark.parametrize(("count", "shown"), [(1, 1), (2, 2), (7, 7), (8, 4), (60, 6), (2_880, 6)])
+def test_labels_of_a_long_series_do_not_stand_on_top_of_each_other(count: int, shown: int) -> None:
+    labels = [f"L{number}" for number in range(count)]
+    drawn = re.findall(r">(L\d+)<", line_chart("lag", labels, [1.0] * count))
+    assert (drawn[0], drawn[-1]) == (labels[0], labels[-1])
+    assert len(drawn) <= MAX_LABELS
+    assert len(drawn) == shown
