@@ -11,6 +11,8 @@ TOO_OLD_S = 600.0
 """A wish that nobody took for so long, because no Dagster ran, is none any more."""
 GIVEN_FOR_S = 60.0
 """A sensor's tick may fail after it took a request: it is given again for so long, and Dagster makes one run of it."""
+AT_ONCE_S = 5.0
+"""Of two who click at once, the one that is later in the file may have looked at the clock first."""
 AGAIN_AFTER_S = 120.0
 """A click so soon after another is the same wish: a double click, or a message that Slack sent twice."""
 
@@ -53,7 +55,7 @@ class Requests:
             row = connection.execute(
                 "SELECT number, incident, subject, remedy, by, at FROM request WHERE incident = ? AND remedy = ? "
                 "AND at BETWEEN ? AND ? ORDER BY number DESC LIMIT 1",
-                (incident, remedy, now - AGAIN_AFTER_S, now),
+                (incident, remedy, now - AGAIN_AFTER_S, now + AT_ONCE_S),
             ).fetchone()
             if row is not None:
                 return Request(*row), False

@@ -94,7 +94,10 @@ def test_asked_for_once_however_often_it_is_clicked(file: Path) -> None:
     assert requests.take(T0 + 6) == [taken]  # the tick that had it may have failed; Dagster makes one run of it
     assert requests.take(T0 + 5 + GIVEN_FOR_S) == []
     assert ask(file, Action.RUN, "bob", 20.0).done is False
-    assert ask(file, Action.RUN, "bob", 0.5).done is True  # the clock was set back: nobody has to wait for it
+    assert (
+        ask(file, Action.RUN, "bob", 0.5).done is False
+    )  # at once, and the later of the two was the first in the file
+    assert ask(file, Action.RUN, "bob", -60.0).done is True  # the clock was set back: nobody has to wait for it
     assert ask(file, Action.RUN, "bob", AGAIN_AFTER_S + 2).done is True
     assert [each.key.rpartition("#")[2] for each in requests.of(taken.incident)] == ["asked-1", "asked-2", "asked-3"]
 
