@@ -4,6 +4,7 @@ And what they really need beside them: tombstones, a compaction where there is r
 """
 
 import json
+import re
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -104,9 +105,9 @@ def pending_compactions(text: str) -> int:
         ValueError: it says nothing of them.
     """
     for line in text.splitlines():
-        name, _, count = line.partition(":")
-        if name.strip() == "pending tasks":
-            return int(count.split()[0])
+        found = re.match(r"\s*pending tasks:?\s+(\d+)", line)  # Cassandra 5 has no colon
+        if found:
+            return int(found[1])
     raise ValueError("nodetool compactionstats tells no pending tasks")
 
 

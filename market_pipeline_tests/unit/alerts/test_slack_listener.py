@@ -85,6 +85,7 @@ def test_a_press_is_confirmed_done_and_told(
     assert Ledger(settings.paths.incidents).show("program-hung")[0].acked_by == "ann"
 
     slack.press(root, "run", envelope="run-1")
+    wait_for(lambda: len(slack.replies(str(root["ts"]))) == 2, "the first answer")
     slack.press(root, "run", by="bob", envelope="run-2")
     wait_for(lambda: len(slack.replies(str(root["ts"]))) == 3, "both answers")
     said = " ".join(each["text"] for each in slack.replies(str(root["ts"])))

@@ -24,7 +24,7 @@ def nodetool(monkeypatch: pytest.MonkeyPatch, *, tombstones: object, pending: in
     table = TABLE | {"average_tombstones_per_slice_last_five_minutes": tombstones}
     answers = {
         "tablestats": json.dumps({"total_number_of_tables": 1, "market_data": {"tables": {"trades_silver": table}}}),
-        "compactionstats": f"concurrent compactors: 2\npending tasks: {pending}\n- market_data: 3\n",
+        "compactionstats": f"concurrent compactors: 2\npending tasks                    {pending}\n- market_data: 3\n",
     }
     monkeypatch.setattr(weekly, "run_nodetool", lambda _, arguments: answers[arguments[0]])
 
