@@ -12,6 +12,11 @@ def day_hours(day: date) -> list[datetime]:
     return [day_start(day) + timedelta(hours=hour) for hour in range(24)]
 
 
+def instant(epoch_ms: int) -> datetime:
+    """The UTC time of so many epoch milliseconds, as which times leave Spark: PySpark's are in the machine's zone."""
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
+
+
 def moment(text: str) -> datetime:
     """A time in ISO 8601, UTC unless it tells a zone.
 

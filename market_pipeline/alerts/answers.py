@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from market_pipeline.alerts.buttons import Action, Press
 from market_pipeline.alerts.cures import NEEDS_NO_ANSWER
-from market_pipeline.alerts.incident import Incident
 from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
 from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rule import Rule
@@ -44,7 +43,11 @@ def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float)
     match press.action:
         case Action.ACK:
             done = ledger.ack(incident.id, press.by, now)
-            return Answer(True, "") if done is not None else Answer(False, f"{_holder(incident)} has it already")
+            return (
+                Answer(True, "")
+                if done is not None
+                else Answer(False, f"{incident.acked_by or 'somebody'} has it already")
+            )
         case Action.SILENCE:
             wanted = Silence(incident.rule, incident.subject, press.by, "pressed in Slack", now, now + SILENT_FOR_S)
             kept = ledger.silence(wanted, incident.subject)
@@ -62,7 +65,3 @@ def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float)
             return Answer(
                 True, f"{press.by} asked for {request.remedy}: Dagster runs it within seconds, where it is up"
             )
-
-
-def _holder(incident: Incident) -> str:
-    return incident.acked_by or "somebody"

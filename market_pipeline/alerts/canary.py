@@ -6,7 +6,6 @@ the way before Kafka has the feed's own pings.
 
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from cassandra.concurrent import execute_concurrent_with_args
@@ -16,6 +15,7 @@ from market_pipeline.broker.single import send_one
 from market_pipeline.model import CANARY, CANARY_AWAITED_MS, canary, encode
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect, prepared
+from market_pipeline.store.trades import BY_KEY, silver_key
 
 TAKEN_WITHIN_S = 1.0
 KEPT_S = 8 * 86_400.0
@@ -23,7 +23,6 @@ AWAITED_S = CANARY_AWAITED_MS / 1000
 DELETED_UNTIL_US = 2 * CANARY_AWAITED_MS * 1000
 """The stream writes its newest row twice, and reads some again after a restart: the deletion outlasts the time in which
 it writes canaries."""
-HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True)
@@ -98,23 +97,13 @@ def recover(settings: Settings, canaries: Canaries, timeout_s: float) -> None:
     if not flying:
         return
     table = f"{settings.keyspace}.trades_silver"
-    key = "symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
     with connect(settings, timeout_s=timeout_s) as session:
-        look = prepared(session, f"SELECT received_at, ingested_at FROM {table} WHERE {key}")
-        remove = prepared(session, f"DELETE FROM {table} USING TIMESTAMP ? WHERE {key}")
-        keys = [_key(at_us) for at_us in flying]
+        look = prepared(session, f"SELECT received_at, ingested_at FROM {table} WHERE {BY_KEY}")
+        remove = prepared(session, f"DELETE FROM {table} USING TIMESTAMP ? WHERE {BY_KEY}")
+        keys = [silver_key(canary(at_us)) for at_us in flying]
         answers = execute_concurrent_with_args(session, look, keys, concurrency=CONCURRENT_STATEMENTS)
         for at_us, where, (_, found) in zip(flying, keys, answers, strict=True):
             row = found.one()
             if row is not None:
                 session.execute(remove, (time.time_ns() // 1000 + DELETED_UNTIL_US, *where))
                 canaries.arrived(at_us, (row.ingested_at - row.received_at).total_seconds())
-
-
-def _key(at_us: int) -> tuple[object, ...]:
-    bird = canary(at_us)
-    return bird.symbol, _moment(bird.ts // HOUR_MS * HOUR_MS), _moment(bird.ts), bird.trade_id
-
-
-def _moment(epoch_ms: int) -> datetime:
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC)

@@ -56,10 +56,7 @@ def chart(rule: str, look: Look) -> Iterator[tuple[str, str]]:
 
 def last_lines(settings: Settings, program: str) -> str:
     """The end of a program's log, cut to what a message holds."""
-    try:
-        logs = [tail(file, LOOKED_BACK) for file in log_files(settings, program)]
-    except (KeyError, OSError, ValueError):
-        return ""
+    logs = [tail(file, LOOKED_BACK) for file in log_files(settings, program)]
     return "\n".join(entries("\n".join(logs))[-LOG_LINES:])
 
 

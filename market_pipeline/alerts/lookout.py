@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from market_pipeline.alerts.arrivals import OVER_S
 from market_pipeline.alerts.canary import Canaries, Flight, recover, release
 from market_pipeline.alerts.look import DeadLetters, Look
 from market_pipeline.broker.client import BrokerUnreachableError
@@ -20,7 +21,6 @@ from market_pipeline.store.delays import Delay, newest_delays
 from market_pipeline.supervision.disk import disk
 
 ANSWER_WITHIN_S = 4.0
-ARRIVALS_OVER = timedelta(minutes=10)
 DELAYS_OVER = timedelta(minutes=1)
 LETTERS_READ = 100
 """Of each partition: enough to tell the reasons of a burst."""
@@ -110,7 +110,7 @@ def quote_of(feed: FeedStatus) -> Quote | None:
 
 def window_ms(now: float) -> int:
     """Where the last ten minutes begin, epoch milliseconds."""
-    return int((now - ARRIVALS_OVER.total_seconds()) * 1000)
+    return int((now - OVER_S) * 1000)
 
 
 def recovered(settings: Settings, canaries: Canaries) -> None:
@@ -129,11 +129,10 @@ def leaderless(settings: Settings) -> int | None:
 
 def dead_letters(settings: Settings, now: float) -> DeadLetters | None:
     """Those of the last ten minutes; of the newest few in each partition, why."""
-    since = now - ARRIVALS_OVER.total_seconds()
     topic = settings.dead_letter_topic
     try:
         end = end_offsets(settings, topic)
-        count = records_since(settings, topic, int(since * 1000), end)
+        count = records_since(settings, topic, window_ms(now), end)
         if not count:
             return DeadLetters(0)
         start = {partition: max(0, offset - LETTERS_READ) for partition, offset in end.items()}

@@ -22,13 +22,13 @@ from market_pipeline.alerts.message import note
 from market_pipeline.alerts.round import courier
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.slack import TIMEOUT_S, SlackAway, SlackRefuses
-from market_pipeline.settings import Settings, SettingsError
+from market_pipeline.feed.program import EXIT_USAGE, settings_or_exit
+from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
 from market_pipeline.supervision.log_lines import start_logging
 
 NAME = "slack"
-EXIT_USAGE = 2
 PING_EVERY_S = 10.0
 CONNECT_AGAIN_S = 10.0
 logger = logging.getLogger(NAME)
@@ -75,10 +75,7 @@ def main() -> None:
     """Listen until told to stop."""
     start_logging()
     logging.getLogger("slack_sdk").setLevel(logging.CRITICAL)  # what matters of it is told by us, in one line
-    try:
-        settings = Settings.load()
-    except SettingsError as error:
-        _give_up(str(error))
+    settings = settings_or_exit()
     messenger = courier(settings)
     if messenger is None or messenger.secret is None or settings.slack_app_token is None:
         _give_up("buttons need SLACK_BOT_TOKEN, SLACK_APP_TOKEN and MARKET_PIPELINE_SLACK_CHANNEL")

@@ -17,7 +17,7 @@ from market_pipeline.batch.daily_tables import trades_of_rows
 from market_pipeline.batch.expiry import may_have_expired
 from market_pipeline.batch.rebuild_bars import FIGURES, batch_bars, stored_bars
 from market_pipeline.bronze.archive import reading
-from market_pipeline.bronze.trades import moment, records_of_day, utc
+from market_pipeline.bronze.trades import records_of_day, utc
 from market_pipeline.quality.bars import (
     BarDifference,
     BarFault,
@@ -40,7 +40,7 @@ from market_pipeline.store.trades import (
 )
 from market_pipeline.stream.parsing import parse
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
-from market_pipeline.utc_day import day_hours, day_start
+from market_pipeline.utc_day import day_hours, day_start, instant
 
 SETTLED_AFTER = timedelta(minutes=15)
 NAMED_DOUBLES = 10_000
@@ -142,7 +142,7 @@ def bronze_trades(
     for row in by_hour.toLocalIterator():
         if row.symbol is None:
             total, rejected = total + row.records, rejected + row.records
-        elif (hour := moment(row.hour)) in hours:
+        elif (hour := instant(row.hour)) in hours:
             total += row.records
             trades[row.symbol, hour] = row.trades
     return total, rejected, trades

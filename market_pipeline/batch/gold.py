@@ -18,7 +18,7 @@ from market_pipeline.batch.daily_tables import Replaced, replace_day, trades_of_
 from market_pipeline.batch.down_times import down_times, lasting
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import lacking
-from market_pipeline.bronze.trades import moment, trades_of_day
+from market_pipeline.bronze.trades import trades_of_day
 from market_pipeline.model import COMPLETE, OHLCV_1D, SYMBOL_DAILY_STATS, Column, Kind
 from market_pipeline.quality.minutes import (
     DownTime,
@@ -34,7 +34,7 @@ from market_pipeline.store.cluster import connect
 from market_pipeline.store.completeness import judge_day
 from market_pipeline.stream.daily import to_day_stats, to_minute_closes
 from market_pipeline.stream.transforms import to_bars, to_day_rows
-from market_pipeline.utc_day import day_start
+from market_pipeline.utc_day import day_start, instant
 from market_pipeline.volatility import realised_volatility
 
 TIMES = {c.name for c in SYMBOL_DAILY_STATS if c.kind is Kind.TIMESTAMP}
@@ -69,7 +69,7 @@ def build_day_stats(spark: SparkSession | None, settings: Settings, day: date) -
         rows = [_typed(row.asDict()) for row in to_day_stats(trades, regular).toLocalIterator()]
         closes: dict[str, list[tuple[datetime, float]]] = {}
         for row in to_minute_closes(trades).orderBy("symbol", "ts").toLocalIterator():
-            closes.setdefault(row.symbol, []).append((moment(row.ts), row.close))
+            closes.setdefault(row.symbol, []).append((instant(row.ts), row.close))
         now = datetime.now(UTC)
         still_down = lasting(settings, now)
         known = {row["symbol"]: down_times(session, settings, row["symbol"], day, still_down) for row in rows}
@@ -157,5 +157,5 @@ def _typed(row: dict[str, Any]) -> dict[str, Any]:
         if value is not None and name in DECIMALS:
             typed[name] = Decimal(value)
         elif value is not None and name in TIMES:
-            typed[name] = moment(value)
+            typed[name] = instant(value)
     return typed

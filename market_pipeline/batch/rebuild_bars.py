@@ -22,13 +22,14 @@ from pyspark.sql import functions as F
 from market_pipeline.batch.down_times import down_times, lasting
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import Lacking, lacking
-from market_pipeline.bronze.trades import moment, trades_of_day, utc
+from market_pipeline.bronze.trades import trades_of_day, utc
 from market_pipeline.model import COMPLETE, OHLCV_1M
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect, prepared
 from market_pipeline.store.completeness import judge_minutes
 from market_pipeline.store.trades import symbols
 from market_pipeline.stream.transforms import to_bars, to_minute_rows
+from market_pipeline.utc_day import instant
 
 FIGURES = tuple(c.name for c in OHLCV_1M if c.name not in ("symbol", "day", "ts", COMPLETE.name))
 Bars = Mapping[datetime, Mapping[str, Any]]
@@ -91,7 +92,7 @@ def batch_bars(spark: SparkSession | None, settings: Settings, day: date) -> Ite
         return
     rows = to_minute_rows(to_bars(trades)).withColumn("ts", F.unix_millis("ts")).orderBy("symbol", "ts")
     for symbol, bars in groupby(rows.toLocalIterator(), key=lambda row: str(row.symbol)):
-        yield symbol, {moment(bar.ts): _figures(bar.asDict()) for bar in bars}
+        yield symbol, {instant(bar.ts): _figures(bar.asDict()) for bar in bars}
 
 
 def stored_bars(session: Session, settings: Settings, symbol: str, day: date) -> Bars:

@@ -20,10 +20,11 @@ from pyspark.sql import functions as F
 
 from market_pipeline.bronze.archive import bronze_days, reading
 from market_pipeline.bronze.lacking import Lacking, lacking
-from market_pipeline.bronze.trades import moment, trades_of_day, utc
+from market_pipeline.bronze.trades import trades_of_day, utc
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect
 from market_pipeline.stream.transforms import WRITETIME, to_latest
+from market_pipeline.utc_day import instant
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,7 @@ def _newest(trades: DataFrame) -> dict[str, Price]:
     found = {}
     for symbol, row in latest.toLocalIterator():
         price, volume = Decimal(row["price"]), Decimal(row["volume"])
-        found[symbol] = Price(symbol, moment(row["ts"]), price, volume, row["trade_id"], row[WRITETIME])
+        found[symbol] = Price(symbol, instant(row["ts"]), price, volume, row["trade_id"], row[WRITETIME])
     return found
 
 

@@ -18,13 +18,13 @@ from pyspark.sql import functions as F
 
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import Lacking, lacking
-from market_pipeline.bronze.trades import moment, trades_of_day
+from market_pipeline.bronze.trades import trades_of_day
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import COUNT_TIMEOUT_S, Partition, epoch_ms, silver_counts
 from market_pipeline.stream.sinks import write_batch
 from market_pipeline.stream.transforms import to_silver
-from market_pipeline.utc_day import day_hours
+from market_pipeline.utc_day import day_hours, instant
 
 
 class _Key(NamedTuple):
@@ -81,9 +81,9 @@ def _write(trades: DataFrame, settings: Settings, done: SilverDay) -> dict[Parti
     )
     counts = {}
     for symbol, bucket, rows, first, last in partitions.toLocalIterator():
-        counts[symbol, moment(bucket)] = rows
-        done.first = min(moment(first), done.first or moment(first))
-        done.last = max(moment(last), done.last or moment(last))
+        counts[symbol, instant(bucket)] = rows
+        done.first = min(instant(first), done.first or instant(first))
+        done.last = max(instant(last), done.last or instant(last))
     return counts
 
 

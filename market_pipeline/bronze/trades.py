@@ -30,11 +30,6 @@ def trades_of_day(spark: SparkSession | None, settings: Settings, day: date) -> 
     return None if records is None else unique(valid(parse(records)))
 
 
-def moment(epoch_ms: int) -> datetime:
-    """Times leave Spark as epoch milliseconds: as timestamps PySpark would give them in the zone of the machine."""
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC)
-
-
 def utc(of_cassandra: datetime) -> datetime:
     """Cassandra's driver gives UTC without a zone."""
     return of_cassandra.replace(tzinfo=UTC)

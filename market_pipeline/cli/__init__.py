@@ -163,6 +163,8 @@ class LazyGroup(click.Group):
             with _misuse_in_one_line():
                 return super().invoke(ctx)
         except Mendable as error:
+            if log := getattr(error, "log", ""):
+                click.echo(log, err=True)
             raise PipelineError(" ".join(str(error).split())) from None
         except OSError as error:
             if error.filename is None:

@@ -6,11 +6,8 @@ from datetime import UTC, datetime
 
 import click
 
-from market_pipeline.broker.client import BrokerUnreachableError
-from market_pipeline.broker.topics import TopicError
 from market_pipeline.bronze import archive as bronze
 from market_pipeline.bronze.compaction import SETTLED, CompactionResult
-from market_pipeline.bronze.manifest import ArchiveError
 from market_pipeline.cli import PipelineError, load_settings
 
 
@@ -36,13 +33,8 @@ def archive(compacting: bool, as_json: bool) -> None:
         result = bronze.archive_new(settings)
     except bronze.OffsetsLost as error:
         lost, result = error, error.result
-    except (ArchiveError, BrokerUnreachableError, TopicError) as error:
-        raise PipelineError(str(error)) from None
     if compacting:
-        try:
-            compacted = bronze.compact(settings, datetime.now(UTC) - SETTLED)
-        except ArchiveError as error:
-            raise PipelineError(str(error)) from None
+        compacted = bronze.compact(settings, datetime.now(UTC) - SETTLED)
     click.echo(_as_json(result, compacted) if as_json else _as_text(result, compacted))
     if lost is not None:
         raise PipelineError(str(lost))

@@ -11,14 +11,12 @@ from rich.text import Text
 
 from market_pipeline.broker import offsets as broker_offsets
 from market_pipeline.broker import topics as broker_topics
-from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.offsets import end_offsets
 from market_pipeline.broker.records import Record, read_topic
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.terminal import console
 from market_pipeline.settings import Settings
 
-ERRORS = (BrokerUnreachableError, broker_topics.TopicError)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -46,11 +44,8 @@ def list_(internal: bool, as_json: bool) -> None:
       market-pipeline topics list --json
     """
     settings = load_settings()
-    try:
-        found = broker_topics.list_topics(settings, internal=internal)
-        sizes = {topic.name: size for topic in found if (size := _retained(settings, topic.name)) is not None}
-    except ERRORS as error:
-        raise PipelineError(str(error)) from None
+    found = broker_topics.list_topics(settings, internal=internal)
+    sizes = {topic.name: size for topic in found if (size := _retained(settings, topic.name)) is not None}
     if as_json:
         rows = [
             {"topic": t.name, "partitions": t.partitions, "replication": t.replication, "records": sizes[t.name]}
@@ -80,16 +75,13 @@ def read(name: str, max_messages: int, from_beginning: bool) -> None:
       market-pipeline topics read trades_dlq --from-beginning | jq .headers.reason
     """
     settings = load_settings()
-    try:
-        end = end_offsets(settings, name)
-        start = None if from_beginning else {p: max(0, offset - max_messages) for p, offset in end.items()}
-        records: Iterable[Record] = read_topic(settings, name, start=start, end=end)
-        if not from_beginning:
-            records = sorted(records, key=lambda record: record.timestamp)[-max_messages:]
-        for record in islice(records, max_messages):
-            click.echo(_as_json(record))
-    except ERRORS as error:
-        raise PipelineError(str(error)) from None
+    end = end_offsets(settings, name)
+    start = None if from_beginning else {p: max(0, offset - max_messages) for p, offset in end.items()}
+    records: Iterable[Record] = read_topic(settings, name, start=start, end=end)
+    if not from_beginning:
+        records = sorted(records, key=lambda record: record.timestamp)[-max_messages:]
+    for record in islice(records, max_messages):
+        click.echo(_as_json(record))
 
 
 def _as_json(record: Record) -> str:
@@ -118,12 +110,9 @@ def create(name: str, partitions: int, replication_factor: int, configs: tuple[s
     """
     settings = load_settings()
     pairs = dict(config.partition("=")[::2] for config in configs)
-    try:
-        if name in {topic.name for topic in broker_topics.list_topics(settings, internal=True)}:
-            raise PipelineError(f"topic {name} exists already (see `market-pipeline topics list`)")
-        broker_topics.create_topic(settings, broker_topics.TopicSpec(name, partitions, replication_factor, pairs))
-    except ERRORS as error:
-        raise PipelineError(str(error)) from None
+    if name in {topic.name for topic in broker_topics.list_topics(settings, internal=True)}:
+        raise PipelineError(f"topic {name} exists already (see `market-pipeline topics list`)")
+    broker_topics.create_topic(settings, broker_topics.TopicSpec(name, partitions, replication_factor, pairs))
     click.echo(f"created topic {name} with {partitions} partitions")
 
 
@@ -142,10 +131,7 @@ def delete(name: str, yes: bool) -> None:
         raise PipelineError(f"{name} is the pipeline's own, with records that nobody else may have: it is not deleted")
     if not yes:
         click.confirm(f"Delete topic {name} with all its records?", abort=True)
-    try:
-        broker_topics.delete_topic(settings, name)
-    except ERRORS as error:
-        raise PipelineError(str(error)) from None
+    broker_topics.delete_topic(settings, name)
     click.echo(f"deleted topic {name}")
 
 
@@ -170,10 +156,7 @@ def list_groups(as_json: bool) -> None:
       market-pipeline groups list
     """
     settings = load_settings()
-    try:
-        found = broker_offsets.list_groups(settings)
-    except ERRORS as error:
-        raise PipelineError(str(error)) from None
+    found = broker_offsets.list_groups(settings)
     if as_json:
         click.echo(json.dumps([{"group": name, "state": state} for name, state in found]))
         return
@@ -195,10 +178,7 @@ def describe(group: str, topic: str | None, as_json: bool) -> None:
       market-pipeline groups describe spark-consumer
     """
     settings = load_settings()
-    try:
-        parts = broker_offsets.partition_lags(settings, group, topic or settings.topic)
-    except ERRORS as error:
-        raise PipelineError(str(error)) from None
+    parts = broker_offsets.partition_lags(settings, group, topic or settings.topic)
     if all(part.committed is None for part in parts):
         raise PipelineError(f"group {group} never committed an offset of {topic or settings.topic}")
     if as_json:

@@ -12,7 +12,6 @@ from market_pipeline.drill.drill import RATE
 from market_pipeline.drill.drill import drill as hold_drill
 from market_pipeline.drill.faults import FAULTS
 from market_pipeline.drill.outcome import HEADINGS, cells
-from market_pipeline.drill.surroundings import DrillError
 from market_pipeline.local.interrupts import interruptible
 
 
@@ -37,11 +36,8 @@ def drill(only: tuple[str, ...], listed: bool, rate: float, keep: bool, as_json:
             click.echo(f"{fault.name:<18}{fault.title}")
         click.get_current_context().meta[LOOKED_ONLY] = True
         return
-    try:
-        with interruptible():
-            done = hold_drill(load_settings(), only, lambda line: click.echo(line, err=True), rate=rate, keep=keep)
-    except DrillError as error:
-        raise PipelineError(str(error)) from None
+    with interruptible():
+        done = hold_drill(load_settings(), only, lambda line: click.echo(line, err=True), rate=rate, keep=keep)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in done.outcomes]))
     else:

@@ -3,8 +3,7 @@
 import getpass
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 
@@ -15,7 +14,7 @@ from rich.text import Text
 from market_pipeline.alerts.answers import answer
 from market_pipeline.alerts.buttons import Action, Press
 from market_pipeline.alerts.incident import Change, Incident, Transition
-from market_pipeline.alerts.ledger import Entry, Ledger, NoSuchIncident
+from market_pipeline.alerts.ledger import Entry, Ledger
 from market_pipeline.alerts.message import how_to_mend, lasted, moment, title
 from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rulebook import RULES
@@ -84,8 +83,7 @@ def show(incident: str, as_json: bool) -> None:
     """
     settings = load_settings()
     ledger = kept_ledger(settings)
-    with _known():
-        found, history = ledger.show(incident)
+    found, history = ledger.show(incident)
     tried = ledger.tried(found.id)
     if as_json:
         click.echo(json.dumps(asdict(found) | {"history": [asdict(each) for each in history]}))
@@ -149,8 +147,7 @@ def run_(incident: str, by: str) -> None:
       market-pipeline incidents run program-down/stream
     """
     settings = load_settings()
-    with _known():
-        found, _ = kept_ledger(settings).show(incident)
+    found, _ = kept_ledger(settings).show(incident)
     answered = answer(Press(Action.RUN, found.id, by), RULES, settings.paths.incidents, time.time())
     if not answered.done:
         raise PipelineError(answered.said)
@@ -169,8 +166,7 @@ def report(incident: str) -> None:
     """
     settings = load_settings()
     kept_ledger(settings)
-    with _known():
-        click.echo(incident_report(settings, incident, datetime.now(UTC)).markdown())
+    click.echo(incident_report(settings, incident, datetime.now(UTC)).markdown())
 
 
 def seems_over(incident: Incident) -> bool:
@@ -196,18 +192,9 @@ def sentence(entry: Entry) -> str:
     return f"{entry.change} {'by' if entry.change == Change.ACKED else 'for'} {entry.contact}: {entry.text}"
 
 
-@contextmanager
-def _known() -> Iterator[None]:
-    try:
-        yield
-    except NoSuchIncident as error:
-        raise PipelineError(str(error)) from None
-
-
 def _act(incident: str, done: str, act: Callable[[Ledger], Transition | None]) -> None:
     ledger = kept_ledger(load_settings())
-    with _known():
-        transition = act(ledger)
+    transition = act(ledger)
     if transition is None:
         found, _ = ledger.show(incident)
         raise PipelineError(f"nothing to do: {found.id} is {standing(found)}")

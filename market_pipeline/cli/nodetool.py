@@ -8,9 +8,7 @@ from collections.abc import Sequence
 import click
 
 from market_pipeline.cli import PipelineError, load_settings
-from market_pipeline.local.jars import JarError
-from market_pipeline.local.java import NoJava
-from market_pipeline.local.nodetool import NoNodetool, nodetool_command
+from market_pipeline.local.nodetool import nodetool_command
 from market_pipeline.settings import LOOPBACK
 from market_pipeline.unanswered import listens
 from market_pipeline.which import where_flags
@@ -56,8 +54,5 @@ def nodetool(arguments: tuple[str, ...]) -> None:
         if not listens(address):
             cure = f"start it with `market-pipeline up{where_flags(settings)}`"
             raise PipelineError(f"Cassandra does not answer at {address} (JMX): {cure}")
-    try:
-        command = nodetool_command(settings, arguments or ("help",))
-    except (NoNodetool, NoJava, JarError) as error:
-        raise PipelineError(str(error)) from None
+    command = nodetool_command(settings, arguments or ("help",))
     sys.exit(subprocess.run(command, check=False).returncode)

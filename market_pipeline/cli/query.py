@@ -12,7 +12,7 @@ from rich.text import Text
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.terminal import console
 from market_pipeline.store.cells import json_rows, text_cell
-from market_pipeline.store.cluster import STORE_ERRORS, StoreUnreachableError, connect
+from market_pipeline.store.cluster import STORE_ERRORS, connect
 from market_pipeline.store.failure import one_line
 
 MAX_TABLE_ROWS = 10_000
@@ -36,11 +36,8 @@ def query(cql: str, as_json: bool, limit: int) -> None:
     """
     _check_not_empty(cql)
     settings = load_settings()
-    try:
-        with connect(settings, timeout_s=60) as session:
-            run_statement(session, cql, as_json=as_json, limit=limit)
-    except StoreUnreachableError as error:
-        raise PipelineError(str(error)) from None
+    with connect(settings, timeout_s=60) as session:
+        run_statement(session, cql, as_json=as_json, limit=limit)
 
 
 @click.command()
@@ -56,21 +53,18 @@ def cqlsh(statement: str | None) -> None:
     if statement is not None:
         _check_not_empty(statement)
     settings = load_settings()
-    try:
-        with connect(settings, timeout_s=60) as session:
-            if statement is not None:
-                run_statement(session, statement, as_json=False, limit=MAX_TABLE_ROWS)
-                return
-            click.echo(
-                f"connected to {', '.join(settings.contact_points)}:{settings.cql_port}; end with ; or leave with exit"
-            )
-            for line in _statements():
-                try:
-                    run_statement(session, line, as_json=False, limit=MAX_TABLE_ROWS)
-                except PipelineError as error:
-                    error.show()
-    except StoreUnreachableError as error:
-        raise PipelineError(str(error)) from None
+    with connect(settings, timeout_s=60) as session:
+        if statement is not None:
+            run_statement(session, statement, as_json=False, limit=MAX_TABLE_ROWS)
+            return
+        click.echo(
+            f"connected to {', '.join(settings.contact_points)}:{settings.cql_port}; end with ; or leave with exit"
+        )
+        for line in _statements():
+            try:
+                run_statement(session, line, as_json=False, limit=MAX_TABLE_ROWS)
+            except PipelineError as error:
+                error.show()
 
 
 def run_statement(session: Session, cql: str, *, as_json: bool, limit: int) -> None:

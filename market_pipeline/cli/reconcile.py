@@ -7,14 +7,11 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from market_pipeline.broker.client import BrokerUnreachableError
-from market_pipeline.broker.topics import TopicError
 from market_pipeline.bronze.archive import bronze_days
-from market_pipeline.bronze.manifest import ArchiveError
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.terminal import console
 from market_pipeline.quality.ledger import BarMismatch, Difference
-from market_pipeline.reconcile import DayExpired, Report
+from market_pipeline.reconcile import Report
 from market_pipeline.reconcile import reconcile as compare_hops
 from market_pipeline.settings import Settings
 from market_pipeline.store.cells import json_cell
@@ -57,8 +54,6 @@ def reconcile(day: date | None, as_json: bool) -> None:
     try:
         with Console(stderr=True).status(f"comparing {which} (UTC)") as spinner:
             report = compare_hops(settings, which, progress=lambda text: spinner.update(f"{text} …"))
-    except (BrokerUnreachableError, TopicError, ArchiveError, DayExpired) as error:
-        raise PipelineError(str(error)) from None
     except STORE_ERRORS as error:
         raise PipelineError(one_line(error)) from None
     click.echo(_as_json(report)) if as_json else _print(report)

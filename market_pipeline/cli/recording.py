@@ -10,7 +10,7 @@ import click
 
 from market_pipeline.cli import PipelineError, chosen_settings, load_settings
 from market_pipeline.feed.journal import Frame, read_frames
-from market_pipeline.feed.recording import RecordingError, recorded_line
+from market_pipeline.feed.recording import recorded_line
 from market_pipeline.feed.server import NAME as FEED_SERVER
 from market_pipeline.feed.server import cannot_serve, serve_in_foreground
 from market_pipeline.settings import Settings
@@ -88,8 +88,6 @@ def replay(file: Path, speed: str, once: bool) -> None:
     settings = chosen_settings(feed="replay", replay_file=file, replay_speed=speed, replay_once=once or None)
     try:
         serve_in_foreground(settings, click.echo)
-    except RecordingError as error:
-        raise PipelineError(str(error)) from None
     except AlreadyRunning as error:
         raise PipelineError(f"{error}: another feed beside it needs its own place, such as{_BESIDE}") from None
     except OSError as error:

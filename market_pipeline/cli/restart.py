@@ -3,7 +3,6 @@
 import click
 
 from market_pipeline.cli import PipelineError, load_settings
-from market_pipeline.local.preflight import StartError
 from market_pipeline.local.restart import restart as restart_program
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
@@ -31,10 +30,6 @@ def restart(service: str) -> None:
         done = restart_program(settings, service)
     except SupervisorAway as error:
         raise PipelineError(away(settings, error)) from None
-    except StartError as error:
-        if error.log:
-            click.echo(error.log, err=True)
-        raise PipelineError(str(error)) from None
     click.echo(f"{service} restarted: {done}")
 
 

@@ -32,9 +32,9 @@ def runbook(as_json: bool) -> None:
       market-pipeline runbook --json | jq '.[] | select(.worked == null).id'
     """
     settings = load_settings()
-    jobs = last_successes(settings, {line.job for section in SECTIONS for line in section.lines if line.job})
+    lines = [line for section in SECTIONS for line in section.lines]
+    jobs = last_successes(settings, {line.job for line in lines if line.job})
     if as_json:
-        lines = [line for section in SECTIONS for line in section.lines]
         click.echo(json.dumps([_as_json(line, last_worked(settings, line, jobs)) for line in lines]))
         return
 

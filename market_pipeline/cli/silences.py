@@ -10,11 +10,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from market_pipeline.alerts.ledger import Ledger, NoSuchSilence
+from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.message import moment
 from market_pipeline.alerts.rulebook import about_some_rule
 from market_pipeline.alerts.silence import NoSilence, Silence
-from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli import load_settings
 from market_pipeline.cli.kept_incidents import kept_ledger
 from market_pipeline.cli.terminal import console
 
@@ -35,10 +35,7 @@ def silence(rule: str, subject: str, lasts: str, begins: datetime | None, reason
       market-pipeline incidents silence high-latency --from 2026-11-28T02:00:00 --for 2h --reason "compaction"
     """
     start = begins.replace(tzinfo=UTC).timestamp() if begins else time.time()
-    try:
-        made = about_some_rule(Silence(rule, subject, by, reason, start, start + duration_s(lasts)))
-    except NoSilence as error:
-        raise PipelineError(str(error)) from None
+    made = about_some_rule(Silence(rule, subject, by, reason, start, start + duration_s(lasts)))
     Ledger(load_settings().paths.incidents).silence(made)
     click.echo(f"nobody is told of {rule} (subject {subject}) from {moment(start)} to {moment(made.ends_at)} UTC")
 
@@ -75,10 +72,7 @@ def unsilence(number: int) -> None:
     Examples:
       market-pipeline incidents unsilence 3
     """
-    try:
-        ended = kept_ledger(load_settings()).end_silence(number, time.time())
-    except NoSuchSilence as error:
-        raise PipelineError(str(error)) from None
+    ended = kept_ledger(load_settings()).end_silence(number, time.time())
     click.echo(f"the silence of {ended.rule} (subject {ended.subject}), by {ended.author}, is ended")
 
 

@@ -13,12 +13,11 @@ from market_pipeline.broker.topics import TopicError
 from market_pipeline.cli import LOOKED_ONLY, PipelineError, load_settings
 from market_pipeline.cli.restart import away
 from market_pipeline.cli.terminal import console
-from market_pipeline.local.preflight import StartError
 from market_pipeline.local.supervisor_client import SupervisorAway
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.store.failure import one_line
-from market_pipeline.tuning.apply import NotTaken, do, here, taken
+from market_pipeline.tuning.apply import do, here, taken
 from market_pipeline.tuning.plan import Change, of_kinds, plan
 from market_pipeline.tuning.profiles import PARAMETERS, PROFILES
 from market_pipeline.tuning.readback import NotReadable, differing, read_back
@@ -160,12 +159,6 @@ def _failures_in_one_line(settings: Settings) -> Iterator[None]:
         raise PipelineError(away(settings, error)) from None
     except STORE_ERRORS as error:
         raise PipelineError(one_line(error)) from None
-    except StartError as error:
-        if error.log:
-            click.echo(error.log, err=True)
-        raise PipelineError(str(error)) from None
-    except (BrokerUnreachableError, TopicError, NotReadable, NotTaken) as error:
-        raise PipelineError(str(error)) from None
 
 
 def _asked(ask: Callable[[], int]) -> int | str:

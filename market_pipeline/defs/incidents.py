@@ -38,26 +38,6 @@ class Quiet(dg.Config):
     minutes: float = 60.0
 
 
-@dg.op(description="Take an incident on, which ends its escalation at once.")
-def ack_incident_now(context: dg.OpExecutionContext, config: Who, pipeline: PipelineResource) -> None:
-    _act(context, pipeline, lambda ledger, now: ledger.ack(config.incident, config.by, now))
-
-
-@dg.job(description="Take an incident on, which ends its escalation at once.")
-def ack_incident() -> None:
-    ack_incident_now()
-
-
-@dg.op(description="End an incident by hand; a fault that goes on is a new one.")
-def resolve_incident_now(context: dg.OpExecutionContext, config: Who, pipeline: PipelineResource) -> None:
-    _act(context, pipeline, lambda ledger, now: ledger.resolve(config.incident, config.by, now))
-
-
-@dg.job(description="End an incident by hand; a fault that goes on is a new one.")
-def resolve_incident() -> None:
-    resolve_incident_now()
-
-
 @dg.op(description="Tell nobody of what matches, for a while; the incidents are kept all the same.")
 def silence_rule_now(context: dg.OpExecutionContext, config: Quiet, pipeline: PipelineResource) -> None:
     from market_pipeline.alerts.ledger import Ledger
@@ -77,16 +57,32 @@ def silence_rule() -> None:
     silence_rule_now()
 
 
-def _act(
-    context: dg.OpExecutionContext,
-    pipeline: PipelineResource,
-    act: Callable[["Ledger", float], "Transition | None"],
-) -> None:
-    from market_pipeline.alerts.ledger import Ledger
+def _acting(name: str, what: str, act: Callable[["Ledger", Who, float], "Transition | None"]) -> dg.JobDefinition:
+    @dg.op(name=f"{name}_now", description=what)
+    def now(context: dg.OpExecutionContext, config: Who, pipeline: PipelineResource) -> None:
+        from market_pipeline.alerts.ledger import Ledger
 
-    with told_in_one_line():
-        transition = act(Ledger(pipeline.settings().paths.incidents), time.time())
-    context.log.info("nothing to do" if transition is None else f"{transition.incident.id} {transition.change}")
+        with told_in_one_line():
+            transition = act(Ledger(pipeline.settings().paths.incidents), config, time.time())
+        context.log.info("nothing to do" if transition is None else f"{transition.incident.id} {transition.change}")
+
+    @dg.job(name=name, description=what)
+    def job() -> None:
+        now()
+
+    return job
+
+
+ack_incident = _acting(
+    "ack_incident",
+    "Take an incident on, which ends its escalation at once.",
+    lambda ledger, who, now: ledger.ack(who.incident, who.by, now),
+)
+resolve_incident = _acting(
+    "resolve_incident",
+    "End an incident by hand; a fault that goes on is a new one.",
+    lambda ledger, who, now: ledger.resolve(who.incident, who.by, now),
+)
 
 
 incident_reports = dg.AssetSpec(

@@ -86,7 +86,7 @@ class _Course:
 
 def _one(rig: Rig, fault: Fault, tell: Tell) -> Outcome:
     with rig.store() as newest:
-        _wait_until_it_flows(rig, newest, 0.0)
+        _wait_until_it_flows(rig, newest)
         state = rig.process(fault.program) if fault.program is not None else None
         course = _Course(rig, fault, time.time(), state.pid if state is not None else None, rig.connections())
         tell(f"{fault.name}: {fault.title}")
@@ -157,12 +157,12 @@ def _healed(course: _Course, newest: Callable[[], float | None], since: float) -
     return None
 
 
-def _wait_until_it_flows(rig: Rig, newest: Callable[[], float | None], since: float) -> None:
+def _wait_until_it_flows(rig: Rig, newest: Callable[[], float | None]) -> None:
     deadline = time.monotonic() + WELL_WITHIN_S
     while time.monotonic() < deadline:
         received_at = newest()
         quiet = not any(each.rule in PATH for each in rig.ledger.not_over())
-        if received_at is not None and time.time() - received_at < FRESH_S and received_at > since and quiet:
+        if received_at is not None and time.time() - received_at < FRESH_S and quiet:
             return
         time.sleep(POLL_S * 5)
     wrong = [each.id for each in rig.ledger.not_over() if each.rule in PATH] or ["no trade is queryable as it comes"]

@@ -89,7 +89,7 @@ def process_status(
         last_error=error,
         rss_mb=_rss_mb(process) if memory else None,
         beat_age_s=round(beat.age_s(now), 1) if beat is not None and pid is not None else None,
-        asleep=_asleep(process),
+        asleep=process is not None and asleep(process.pid),
     )
 
 
@@ -100,9 +100,10 @@ def _process(pid: int | None) -> psutil.Process | None:
         return None
 
 
-def _asleep(process: psutil.Process | None) -> bool:
+def asleep(pid: int) -> bool:
+    """Whether the system has put the process to sleep (SIGSTOP), so that it hears nothing."""
     try:
-        return process is not None and process.status() == psutil.STATUS_STOPPED
+        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
     except psutil.Error:
         return False
 

@@ -7,7 +7,8 @@ from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import wait_for_kafka
 from market_pipeline.local.overrides import override
 from market_pipeline.local.preflight import StartError
-from market_pipeline.local.restart import Restarted, restart, stopped
+from market_pipeline.local.processes import asleep
+from market_pipeline.local.restart import Restarted, restart
 from market_pipeline.local.supervisor_client import SupervisorClient
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import StoreUnreachableError, wait_for_cql
@@ -56,7 +57,7 @@ def mend(settings: Settings, remedy: str, values: Mapping[str, object] | None = 
 def only_slow(settings: Settings, program: str) -> bool:
     """Whether a server answers after all when it is given time: a busy machine is no reason for a restart."""
     pid = SupervisorClient(settings).processes()[program].pid
-    if program not in _ANSWERS or (pid is not None and stopped(pid)):
+    if program not in _ANSWERS or (pid is not None and asleep(pid)):
         return False
     try:
         _ANSWERS[program](settings, PATIENCE_S)

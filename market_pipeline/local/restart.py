@@ -7,10 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import psutil
-
 from market_pipeline.local.logs import log_files, tail
 from market_pipeline.local.preflight import StartError
+from market_pipeline.local.processes import asleep
 from market_pipeline.local.programs import BEATING, FINAL_EXITS, every_program
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
@@ -57,7 +56,7 @@ def restart(
     client = SupervisorClient(settings)
     before = client.processes()[name].pid
     beat = read_heartbeat(settings.paths.heartbeat(name))
-    stuck = before is not None and (hangs(name, before, beat, time.time()) or stopped(before))
+    stuck = before is not None and (hangs(name, before, beat, time.time()) or asleep(before))
     if meanwhile is None and before is not None and stuck:
         # it would not hear a polite signal, and all the time that it has to end in would pass; the supervisor starts it
         with contextlib.suppress(ProcessLookupError):
@@ -92,14 +91,6 @@ def restart(
 def hangs(name: str, pid: int, beat: Beat | None, now: float) -> bool:
     """Whether this very process beat once, and does so no more."""
     return name in BEATING and beat is not None and beat.pid == pid and beat.is_stale(now)
-
-
-def stopped(pid: int) -> bool:
-    """Whether the system has put the process to sleep (SIGSTOP), so that it hears nothing."""
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_STOPPED
-    except psutil.Error:
-        return False
 
 
 def ready(state: ProcessState, beat: Beat | None, now: float) -> bool:

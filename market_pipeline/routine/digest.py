@@ -16,11 +16,9 @@ logger = logging.getLogger(__name__)
 
 def digest(report: Report) -> str:
     """The headline, and a line for each box. Pure."""
-    wanted = len(report.attention)
-    verdict = "all is well" if not wanted else f"{wanted} of {len(report.findings)} need a person"
-    mark = MARKS[not wanted]
+    mark = MARKS[not report.attention]
     lines = [f"{MARKS[found.fine]} {title}: {found.text}" for title, found in report.findings.values()]
-    return "\n".join([f"{mark} {report.title}: {verdict}", *lines])
+    return "\n".join([f"{mark} {report.title}: {report.verdict}", *lines])
 
 
 def tell_end(settings: Settings, incident: str, report: Report) -> bool:

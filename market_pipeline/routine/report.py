@@ -65,6 +65,12 @@ class Report:
         """The boxes that need a person: what is not well, and what could not be told."""
         return [name for name, (_, found) in self.findings.items() if found.fine is not True]
 
+    @property
+    def verdict(self) -> str:
+        """In words."""
+        wanted = len(self.attention)
+        return "all is well" if not wanted else f"{wanted} of {len(self.findings)} need a person"
+
     def markdown(self) -> str:
         """The page."""
         return "\n".join(_page(self))
@@ -91,9 +97,7 @@ MARKS: Mapping[bool | None, str] = {True: "✅", False: "❌", None: "❔"}
 def _page(report: Report) -> Iterator[str]:
     yield f"# {report.title}"
     yield ""
-    wanted = len(report.attention)
-    verdict = "all is well" if not wanted else f"{wanted} of {len(report.findings)} need a person"
-    yield f"{report.made_at:%Y-%m-%d %H:%M} UTC: **{verdict}**."
+    yield f"{report.made_at:%Y-%m-%d %H:%M} UTC: **{report.verdict}**."
     yield ""
     for title, found in report.findings.values():
         yield f"- {MARKS[found.fine]} **{title}**: {cell(found.text)}"

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from cassandra.cluster import Session
 
@@ -17,15 +16,16 @@ from market_pipeline.model import Trade, encode, smoke_test_probe
 from market_pipeline.routine.report import MENDABLE
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
+from market_pipeline.store.trades import silver_key
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline.supervision.lock import holder
+from market_pipeline.utc_day import instant
 
 WITHIN_S = 30.0
 """How long each hop may take: the stream writes in milliseconds, a bar each second."""
 POLL_S = 0.02
 DELETED_UNTIL_S = 120.0
 """The stream may write its newest row once more, half a minute later: the deletion of silver's outlasts that."""
-HOUR_MS = 3_600_000
 MINUTE_MS = 60_000
 
 
@@ -123,7 +123,9 @@ class SmokeTest:
     def _silver(self, session: Session) -> tuple[float | None, str]:
         where = "WHERE symbol = %s AND bucket = %s AND ts = %s AND trade_id = %s"
         query = f"SELECT price FROM {self._table('trades_silver')} {where}"
-        self._wait(session, query, self._silver_key(), "trades_silver", "the stream: `market-pipeline logs stream`")
+        self._wait(
+            session, query, silver_key(self._trade), "trades_silver", "the stream: `market-pipeline logs stream`"
+        )
         return self._since(), f"trades_silver, trade_id {self._trade.trade_id}"
 
     def _latest(self, session: Session) -> tuple[float | None, str]:
@@ -150,7 +152,7 @@ class SmokeTest:
             (
                 f"DELETE FROM {self._table('trades_silver')} USING TIMESTAMP {later_us} "
                 "WHERE symbol = %s AND bucket = %s AND ts = %s AND trade_id = %s",
-                self._silver_key(),
+                silver_key(self._trade),
             ),
             (f"DELETE FROM {self._table('latest_prices')} WHERE symbol = %s", (self._trade.symbol,)),
             (f"DELETE FROM {self._table('ohlcv_1m')} WHERE symbol = %s AND day = %s", self._bar_key()[:2]),
@@ -177,14 +179,6 @@ class SmokeTest:
     def _table(self, name: str) -> str:
         return f"{self._settings.keyspace}.{name}"
 
-    def _silver_key(self) -> tuple[object, ...]:
-        ts = self._trade.ts
-        return self._trade.symbol, _moment(ts // HOUR_MS * HOUR_MS), _moment(ts), self._trade.trade_id
-
     def _bar_key(self) -> tuple[object, ...]:
-        minute = _moment(self._trade.ts // MINUTE_MS * MINUTE_MS)
+        minute = instant(self._trade.ts // MINUTE_MS * MINUTE_MS)
         return self._trade.symbol, minute.date(), minute
-
-
-def _moment(epoch_ms: int) -> datetime:
-    return datetime.fromtimestamp(epoch_ms / 1000, UTC)

@@ -8,12 +8,12 @@ from typing import NamedTuple
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
 
-from market_pipeline.model import PROBE
+from market_pipeline.model import PROBE, Trade
 from market_pipeline.quality.doubles import Placed
 from market_pipeline.quality.ledger import BarSum, Sighting
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import prepared
-from market_pipeline.utc_day import day_hours
+from market_pipeline.utc_day import day_hours, instant
 
 SILVER_KEPT = timedelta(days=90)
 """Rows of ``trades_silver`` leave so long after they were written."""
@@ -24,6 +24,16 @@ COUNT_TIMEOUT_S = 300.0
 
 Partition = tuple[str, datetime]
 """Of ``trades_silver``: symbol and bucket, the UTC hour."""
+
+
+BY_KEY = "symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
+"""The row of one trade in ``trades_silver``, of which ``silver_key`` has the values."""
+
+
+def silver_key(trade: Trade) -> tuple[str, datetime, datetime, str]:
+    """The primary key of a trade's row in ``trades_silver``: symbol, bucket, ts and trade_id."""
+    at = instant(trade.ts)
+    return trade.symbol, at.replace(minute=0, second=0, microsecond=0), at, trade.trade_id
 
 
 def symbols(session: Session, settings: Settings) -> list[str]:

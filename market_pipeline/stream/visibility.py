@@ -10,7 +10,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +24,7 @@ from market_pipeline.model import Trade
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.store.failure import one_line
+from market_pipeline.store.trades import BY_KEY, silver_key
 from market_pipeline.stream.queryable import Awaited, Queryable, View, newest_of
 
 LOOK_EVERY_S = 1.0
@@ -33,7 +33,6 @@ LOOK_BACK = 100
 FETCH_TIMEOUT_S = 2.0
 TOLD_AT_LOOK = 2
 """One that fails is no news; both servers have watchers of their own."""
-HOUR_MS = 3_600_000
 logger = logging.getLogger(__name__)
 
 
@@ -64,10 +63,7 @@ class Visibility:
             },
             logger=logging.getLogger("market_pipeline.stream.librdkafka"),
         )
-        self._query = session.prepare(
-            f"SELECT trade_id FROM {settings.keyspace}.trades_silver "
-            "WHERE symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
-        )
+        self._query = session.prepare(f"SELECT trade_id FROM {settings.keyspace}.trades_silver WHERE {BY_KEY}")
         self.view = View()
 
     def __enter__(self) -> Self:
@@ -168,9 +164,7 @@ class Visibility:
         return records
 
     def _is_queryable(self, trade: Trade) -> bool:
-        ts = datetime.fromtimestamp(trade.ts / 1000, UTC)
-        hour = datetime.fromtimestamp(trade.ts // HOUR_MS * HOUR_MS / 1000, UTC)
-        return self._session.execute(self._query, (trade.symbol, hour, ts, trade.trade_id)).one() is not None
+        return self._session.execute(self._query, silver_key(trade)).one() is not None
 
 
 def _told(error: Exception) -> str:

@@ -1,8 +1,6 @@
 """The remedies that do more than restart, on a real Kafka and a real Cassandra."""
 
 import time
-import uuid
-from collections.abc import Iterator
 
 import pytest
 from confluent_kafka import Producer
@@ -10,7 +8,6 @@ from confluent_kafka import Producer
 from market_pipeline.alerts.lookout import dead_letters
 from market_pipeline.broker.client import client_config
 from market_pipeline.broker.records import read_topic
-from market_pipeline.broker.topics import delete_topic, ensure_topics
 from market_pipeline.feed.journal.frame import Frame
 from market_pipeline.feed.normalise import Normaliser
 from market_pipeline.feed.outbox import Outbox
@@ -24,16 +21,6 @@ from market_pipeline.settings import Settings
 from market_pipeline.supervision.disk import disk
 
 pytestmark = pytest.mark.real_servers
-
-
-@pytest.fixture
-def settings(servers: Settings) -> Iterator[Settings]:
-    name = f"repair_{uuid.uuid4().hex[:8]}"
-    own = servers.model_copy(update={"topic": name, "dead_letter_topic": f"{name}_dlq"})
-    ensure_topics(own)
-    yield own
-    delete_topic(own, own.topic)
-    delete_topic(own, own.dead_letter_topic)
 
 
 def a_slow_clocks_letters(settings: Settings, count: int) -> list[Trade]:

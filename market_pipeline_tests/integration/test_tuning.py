@@ -1,8 +1,5 @@
 """Parameters that are changed while the servers run, on a real Kafka and a real Cassandra."""
 
-import uuid
-from collections.abc import Iterator
-
 import pytest
 from click.testing import CliRunner, Result
 
@@ -11,7 +8,6 @@ from market_pipeline.broker.topics import (
     TopicError,
     add_partitions,
     configure_topic,
-    delete_topic,
     ensure_topics,
     list_topics,
     topic_configuration,
@@ -25,17 +21,6 @@ from market_pipeline.tuning.readback import HOUR_MS, read_back, tables
 pytestmark = pytest.mark.real_servers
 
 DAY_S = 86_400
-
-
-@pytest.fixture
-def settings(servers: Settings) -> Iterator[Settings]:
-    """With topics of its own."""
-    name = f"tuning_{uuid.uuid4().hex[:8]}"
-    own = servers.model_copy(update={"topic": name, "dead_letter_topic": f"{name}_dlq"})
-    ensure_topics(own)
-    yield own
-    delete_topic(own, own.topic)
-    delete_topic(own, own.dead_letter_topic)
 
 
 def tune(settings: Settings, *arguments: str) -> Result:

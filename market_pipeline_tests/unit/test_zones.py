@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from market_pipeline.bronze.layout import hour_folder, hour_of
-from market_pipeline.bronze.trades import moment, utc
+from market_pipeline.bronze.trades import utc
 from market_pipeline.defs.partitions import DAILY
 from market_pipeline.feed.gaps import Gap, rows_of
 from market_pipeline.feed.program import log_to_stderr
@@ -18,7 +18,7 @@ from market_pipeline.sessions import open_spans, regular_hours
 from market_pipeline.store.cells import iso, text_cell
 from market_pipeline.store.trades import epoch_ms
 from market_pipeline.stream.bars import first_complete_minute
-from market_pipeline.utc_day import day_hours
+from market_pipeline.utc_day import day_hours, instant
 
 CHANGES = [date(2026, 3, 8), date(2026, 11, 1), date(2026, 3, 29), date(2026, 10, 25)]
 """In New York and in Europe, forwards and back."""
@@ -44,7 +44,7 @@ def test_the_archive_has_24_folders_of_a_day_and_finds_each_again(day: date) -> 
 def test_a_moment_survives_the_way_to_cassandra_and_back(day: date) -> None:
     for at in day_hours(day):
         of_the_driver = at.replace(tzinfo=None)
-        assert utc(of_the_driver) == at == moment(epoch_ms(of_the_driver))
+        assert utc(of_the_driver) == at == instant(epoch_ms(of_the_driver))
 
 
 @pytest.mark.parametrize("day", CHANGES)

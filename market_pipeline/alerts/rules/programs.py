@@ -57,11 +57,15 @@ def judge_down(look: Look) -> Iterator[Signal]:
         return
     yield Signal(DOWN.id, SUPERVISOR, Verdict.FINE, f"{SUPERVISOR} runs")
     for name, process in look.snapshot.processes.items():
-        severity = Severity.P3 if name.startswith(_BESIDE_THE_PATH) else None
         verdict, text = standing(name, process)
         # what still ends again and again the supervisor starts anew; what is done or refused no new start can mend
         given_up = process.state == GIVEN_UP
-        yield Signal(DOWN.id, name, verdict, text, severity=severity, mendable=given_up)
+        yield Signal(DOWN.id, name, verdict, text, severity=_severity(name), mendable=given_up)
+
+
+def _severity(program: str) -> Severity | None:
+    """Less than the rule's beside the path of the trades."""
+    return Severity.P3 if program.startswith(_BESIDE_THE_PATH) else None
 
 
 def standing(name: str, process: ProcessStatus) -> tuple[Verdict, str]:
@@ -113,6 +117,5 @@ def judge_hung(look: Look) -> Iterator[Signal]:
             hangs, text = True, f"{who} was put to sleep (SIGSTOP)"
         else:
             hangs, text = old_enough and silent_s > SILENT_S, f"{who} last said something {silent_s:.0f} s ago"
-        severity = Severity.P3 if name.startswith(_BESIDE_THE_PATH) else None
         verdict = Verdict.FAULT if hangs else Verdict.FINE
-        yield Signal(HUNG.id, name, verdict, text, process.beat_age_s, severity, mendable=ours)
+        yield Signal(HUNG.id, name, verdict, text, process.beat_age_s, _severity(name), mendable=ours)

@@ -1,6 +1,6 @@
 """Messages to a Slack workspace over a socket: each once, in its incident's thread, whatever Slack does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +36,6 @@ class Watch:
 
     def later(self, seconds: float) -> None:
         self.now += seconds
-
-
-@pytest.fixture
-def slack() -> Iterator[SlackServer]:
-    server = SlackServer()
-    yield server
-    server.close()
 
 
 @pytest.fixture

@@ -24,13 +24,6 @@ CHANNEL = "C0000000ALL"
 
 
 @pytest.fixture
-def slack() -> Iterator[SlackServer]:
-    server = SlackServer()
-    yield server
-    server.close()
-
-
-@pytest.fixture
 def variables(tmp_path: Path, slack: SlackServer) -> dict[str, str]:
     return {
         "MARKET_PIPELINE_DATA_DIR": str(tmp_path / "data"),

@@ -2,11 +2,7 @@
 
 import json
 import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -17,6 +13,7 @@ from market_pipeline.feed.producer import Producer
 from market_pipeline.feed.quote import ASK_EVERY_S, SILENT_S, Quotes, ask_quote
 from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline_tests.rest_server import rest_server
 
 KEY = "canary0key"
 T0 = 1_800_000_000.0
@@ -27,34 +24,9 @@ def _no_proxy_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", LOOPBACK)
 
 
-@contextmanager
-def quote_server(body: bytes, status: int = 200, location: str = "") -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """A vendor's server; its address, and what it was asked: the path and the key's header."""
-    asked: list[tuple[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append((self.path, self.headers.get("X-Finnhub-Token", "")))
-            self.send_response(status)
-            if location:
-                self.send_header("Location", location)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None: ...
-
-    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://{LOOPBACK}:{server.server_address[1]}", asked
-        finally:
-            server.shutdown()
-
-
 def test_a_quote_tells_when_the_vendor_last_saw_a_trade_and_the_key_is_in_no_address() -> None:
     body = json.dumps({"c": 230.1, "d": 1.2, "h": 231, "l": 229, "o": 229.5, "pc": 228.9, "t": 1_800_000_000}).encode()
-    with quote_server(body) as (address, asked):
+    with rest_server(body=body) as (address, asked):
         assert ask_quote(address, KEY, "BRK.B") == T0
         assert ask_quote(address, KEY, "A&token=x") == T0
     assert asked == [("/quote?symbol=BRK.B", KEY), ("/quote?symbol=A%26token%3Dx", KEY)]
@@ -80,19 +52,19 @@ def test_a_quote_tells_when_the_vendor_last_saw_a_trade_and_the_key_is_in_no_add
     ],
 )
 def test_what_is_no_quote_tells_nothing(body: bytes, status: int) -> None:
-    with quote_server(body, status) as (address, _):
+    with rest_server(status, body=body) as (address, _):
         assert ask_quote(address, KEY, "AAPL") is None
 
 
 def test_a_redirect_does_not_get_the_key() -> None:
-    with quote_server(b'{"t": 1}') as (elsewhere, asked_there), quote_server(b"", 302, elsewhere) as (address, asked):
+    with rest_server(body=b'{"t": 1}') as (elsewhere, asked_there), rest_server(302, elsewhere) as (address, asked):
         assert ask_quote(address, KEY, "AAPL") is None
     assert (len(asked), asked_there) == (1, [])
 
 
 @pytest.mark.parametrize("key", ["line\nbreak", "schlüssel-ß-€"])
 def test_an_odd_key_is_no_crash(key: str) -> None:
-    with quote_server(b'{"t": 1}') as (address, _):
+    with rest_server(body=b'{"t": 1}') as (address, _):
         assert ask_quote(address, key, "AAPL") in (None, 1.0)
 
 

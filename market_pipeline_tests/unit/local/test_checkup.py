@@ -2,9 +2,6 @@
 
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -20,6 +17,7 @@ from market_pipeline.local.checkup import (
 )
 from market_pipeline.local.reach import Reply, ask_vendor, clock_offset, knock
 from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline_tests.rest_server import rest_server
 
 KEY = "secret-key-of-finnhub"
 GIB = 1024**3
@@ -133,30 +131,6 @@ def test_a_websocket_with_tls_that_is_none_is_seen() -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
         threading.Thread(target=lambda: listener.accept()[0].close(), daemon=True).start()
         assert knock(f"wss://{LOOPBACK}:{listener.getsockname()[1]}") is not None
-
-
-@contextmanager
-def rest_server(status: int, location: str = "") -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """A server that answers with a status; its address, and what it was asked: the path and the key's header."""
-    asked: list[tuple[str, str | None]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            asked.append((self.path, self.headers.get("X-Finnhub-Token")))
-            self.send_response(status)
-            if location:
-                self.send_header("Location", location)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_: object) -> None: ...
-
-    with ThreadingHTTPServer((LOOPBACK, 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        try:
-            yield f"http://{LOOPBACK}:{server.server_address[1]}", asked
-        finally:
-            server.shutdown()
 
 
 @pytest.mark.parametrize(
