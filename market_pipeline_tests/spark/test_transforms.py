@@ -233,7 +233,8 @@ def test_a_canary_has_no_latest_price(frames) -> None:
 
 def test_a_canary_that_nobody_waits_for_any_more_is_not_written(frames) -> None:
     """It was removed long ago: a stream that reads Kafka again may not bring it back."""
-    assert [row.symbol for row in to_silver(frames.trades([trade(), canary(NINE * 1000)])).collect()] == [trade().symbol]
+    both = frames.trades([trade(), canary(NINE * 1000)])
+    assert [row.symbol for row in to_silver(both).collect()] == [trade().symbol]
 
 
 def test_a_price_update_without_volume_moves_the_latest_price(frames) -> None:
