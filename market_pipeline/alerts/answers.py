@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from market_pipeline.alerts.buttons import Action, Press
 from market_pipeline.alerts.cures import NEEDS_NO_ANSWER
+from market_pipeline.alerts.incident import Incident
 from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
 from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rule import Rule
@@ -39,7 +40,7 @@ def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float)
     except NoSuchIncident as error:
         return Answer(False, str(error))
     if not incident.is_active:
-        return Answer(False, "it is over: nothing was done")
+        return Answer(False, f"{incident.id} is over: nothing was done, and nothing needs to be")
     match press.action:
         case Action.ACK:
             done = ledger.ack(incident.id, press.by, now)
@@ -57,7 +58,7 @@ def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float)
         case Action.RUN:
             rule = rules.get(incident.rule)
             if rule is None or not incident.mendable or rule.remedy not in NEEDS_NO_ANSWER:
-                return Answer(False, "there is no remedy that could be run without a person's answers")
+                return Answer(False, _by_hand(incident, rule))
             request, is_new = Requests(incidents).ask(incident.id, incident.subject, rule.remedy, press.by, now)
             if not is_new:
                 ago_s = max(0.0, now - request.at)
@@ -65,3 +66,10 @@ def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float)
             return Answer(
                 True, f"{press.by} asked for {request.remedy}: Dagster runs it within seconds, where it is up"
             )
+
+
+def _by_hand(incident: Incident, rule: Rule | None) -> str:
+    """Why no run was asked for, and what a person can do."""
+    if rule is not None and rule.remedy is not None and incident.mendable:
+        return f"{rule.remedy} needs a person's answers: launch it on Dagster's page"
+    return f"no remedy would mend this: `market-pipeline incidents show {incident.id}` tells what is known of it"

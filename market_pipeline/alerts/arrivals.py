@@ -27,7 +27,7 @@ def with_arrivals(look: Look, history: History) -> Look:
     if look.canary_taken:
         history.remember(CANARIES, look.now, canaries := canaries + 1)
     if look.snapshot.kafka.live and look.snapshot.kafka.end:
-        ever = sum(look.snapshot.kafka.end.values()) - canaries
+        ever = sum(look.snapshot.kafka.end.values()) - canaries - look.smoke_tests
         history.remember(EVER, look.now, ever)
         look = replace(look, arrivals=bounded(look.arrivals, ever, history.since(EVER, 0.0), look.now))
     series = f"{ARRIVALS}/{fingerprint(look.feed, look.symbols)}"

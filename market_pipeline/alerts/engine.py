@@ -15,6 +15,7 @@ from market_pipeline.alerts.silence import Silence, silence_over
 STALE_ACK = 2.0
 """An ack is forgotten after so many times the time to respond: whoever gave it would have ended it by then."""
 BY_ITSELF = "itself"
+_FOLLOWS = "follows from"
 
 Key = tuple[str, str]
 
@@ -36,7 +37,12 @@ class Step:
 
 
 def step(
-    board: Board, signals: Iterable[Signal], rules: Mapping[str, Rule], silences: Iterable[Silence], now: float
+    board: Board,
+    signals: Iterable[Signal],
+    rules: Mapping[str, Rule],
+    silences: Iterable[Silence],
+    now: float,
+    healers: Mapping[str, str] | None = None,
 ) -> Step:
     """Judge what was seen.
 
@@ -47,6 +53,7 @@ def step(
         silences: past ones do no harm.
         now: epoch seconds. A clock that was set back moves what is on the board with it, so that nothing waits for the
             clock to be where it was.
+        healers: by an incident's id, what a run has done to mend it: that ended it then, and not it itself.
     """
     board = _with_the_clock(board, now)
     incidents, changes = dict(board.incidents), list[tuple[Change, Key]]()
@@ -67,7 +74,8 @@ def step(
     told: list[Transition] = []
     for change, key in changes:
         reason = _kept_back(incidents, key, rules, keeping, now)
-        transition = _told(change, incidents[key], reason, now)
+        by = (healers or {}).get(incidents[key].id, BY_ITSELF)
+        transition = _told(change, incidents[key], reason, now, by)
         incidents[key] = transition.incident
         told.append(transition)
     for key, incident in list(incidents.items()):
@@ -192,12 +200,12 @@ def _kept_back(
         return f"silenced by {silence.author}: {silence.reason}"
     causes = (rules[each.rule] for each in incidents.values() if each.rule in rules)
     cause = next((cause for cause in causes if rule in cause.inhibits), None)
-    return None if cause is None else f"follows from {cause.id}"
+    return None if cause is None else f"{_FOLLOWS} {cause.id}"
 
 
-def _told(change: Change, incident: Incident, reason: str | None, now: float) -> Transition:
+def _told(change: Change, incident: Incident, reason: str | None, now: float, by: str) -> Transition:
     if change is Change.RESOLVED:
-        return _resolved(incident, BY_ITSELF, now)
+        return _resolved(incident, by, now)
     unheard = incident.withheld is not None or change is Change.OPENED
     kept = replace(incident, withheld=reason if unheard else None, free_since=None)
     return Transition(change, kept, now, kept.severity.contact(kept.level), reason)
@@ -235,12 +243,13 @@ def _passed(
 def _outlasted(
     incident: Incident, reason: str | None, rule: Rule | None, now: float
 ) -> tuple[Incident, Transition | None]:
-    """What was kept back is told when it is still there a while after what kept it back has gone: what followed from
-    another incident needs as long to get well as it needed to fall ill."""
+    """What was kept back is told when it outlasts what kept it back: after a silence at once, after another incident in
+    a while, for what followed from that needs as long to get well as it needed to fall ill."""
     if reason is not None:
         return replace(incident, withheld=reason, free_since=None), None
     free_since = now if incident.free_since is None else incident.free_since
-    grace_s = max(rule.hold_s, rule.clear_s) if rule is not None else 0.0
+    followed = incident.withheld is not None and incident.withheld.startswith(_FOLLOWS)
+    grace_s = max(rule.hold_s, rule.clear_s) if rule is not None and followed else 0.0
     if now - free_since < grace_s:
         return replace(incident, free_since=free_since), None
     heard = replace(incident, withheld=None, free_since=None, escalated_at=now)

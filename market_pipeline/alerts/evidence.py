@@ -33,14 +33,16 @@ _SERIES: Mapping[str, tuple[str, Callable[[Look], Sequence[tuple[float, float]]]
 
 
 def with_evidence(settings: Settings, look: Look, signals: Iterable[Signal]) -> Iterator[Signal]:
-    """The signals; the faults among them with a chart and the end of a log, where there is one."""
+    """The signals; the faults among them with a chart, the end of a log or the page of a run, where there is one."""
     for signal in signals:
         if signal.verdict is not Verdict.FAULT:
             yield signal
             continue
         more = dict(chart(signal.rule, look))
         if signal.rule in _OF_A_PROGRAM and (said := last_lines(settings, signal.subject)):
-            more["log"] = said
+            more["the end of its log"] = said
+        if "run" in signal.evidence and settings.dagster:
+            more["its page"] = f"{settings.page_url}/runs/{signal.evidence['run']}"
         yield replace(signal, evidence={**signal.evidence, **more})
 
 

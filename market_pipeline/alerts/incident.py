@@ -48,7 +48,8 @@ class Incident:
         acked_at: when, by ``acked_by``; both None unless acked.
         clear_since: the first good look of the present run of good ones.
         resolved_at: the end.
-        resolved_by: who ended it: ``"itself"`` when it was fine for long enough.
+        resolved_by: who ended it: a person, a run of its remedy, or ``"itself"`` when it was fine for long enough
+            and nobody had done anything.
         withheld: why nobody was told of it yet; None once they were.
         free_since: since when nothing keeps the telling back any more.
         flaps: how often it seemed over and was not.

@@ -17,13 +17,16 @@ from market_pipeline.alerts.database import Database
 from market_pipeline.alerts.engine import Board
 from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.incident import Incident, State, Transition
+from market_pipeline.alerts.outcomes import healers
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
-from market_pipeline.alerts.signal import Signal
+from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.silence import Silence, silence_over
 from market_pipeline.mendable import Mendable
 
 REPORTED_WITHIN_S = 3 * 86_400.0
+LOOKED_WITHIN_S = 150.0
+"""What was not looked at for so long is not looked at any more."""
 REPORTS_AT_ONCE = 2
 """Each asks Kafka and Cassandra, and a sensor has its limit."""
 
@@ -69,15 +72,18 @@ class Ledger:
         ``now`` (epoch seconds) is this moment, unless told: of two who judge at once the later one's has to be later,
         or the clock would seem to have been set back.
         """
+        signals = list(signals)
         with self._database.changing() as connection:
             now = time.time() if now is None else now
-            step = engine.step(_board(connection), signals, rules, _silences(connection, now).values(), now)
+            silences = _silences(connection, now).values()
+            step = engine.step(_board(connection), signals, rules, silences, now, healers(connection))
             _forget_suspicions(connection, step.board)
             over = [each.incident for each in step.transitions if each.incident.state is State.RESOLVED]
             for incident in (*over, *step.board.incidents.values()):
                 _keep(connection, incident)
             for transition in step.transitions:
                 _note(connection, transition)
+            _keep_unknown(connection, signals, now)
             connection.execute("INSERT OR REPLACE INTO board VALUES (1, ?)", (now,))
             return step.transitions
 
@@ -175,6 +181,12 @@ class Ledger:
         with self._database.reading() as connection:
             return _judged_at(connection) or None
 
+    def unknown(self) -> dict[str, str]:
+        """The rules of which the newest look could not tell whether all is well, and why, by their ids."""
+        with self._database.reading() as connection:
+            since = _judged_at(connection) - LOOKED_WITHIN_S
+            return dict(connection.execute("SELECT rule, text FROM unknown WHERE at > ? ORDER BY rule", (since,)))
+
     def not_over(self) -> list[Incident]:
         """The incidents that are facts and not over, the worst first and then the oldest."""
         with self._database.reading() as connection:
@@ -262,6 +274,14 @@ def _forget_suspicions(connection: sqlite3.Connection, board: Board) -> None:
     kept = {incident.id for incident in board.incidents.values()}
     pending = connection.execute("SELECT id FROM incident WHERE state = 'pending'").fetchall()
     connection.executemany("DELETE FROM incident WHERE id = ?", [each for each in pending if each[0] not in kept])
+
+
+def _keep_unknown(connection: sqlite3.Connection, signals: Iterable[Signal], now: float) -> None:
+    for signal in signals:
+        connection.execute("DELETE FROM unknown WHERE rule = ? AND subject = ?", (signal.rule, signal.subject))
+        if signal.verdict is Verdict.UNKNOWN:
+            row = signal.rule, signal.subject, signal.text, now
+            connection.execute("INSERT INTO unknown VALUES (?, ?, ?, ?)", row)
 
 
 def _keep(connection: sqlite3.Connection, incident: Incident) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from market_pipeline.alerts.canary import Flight
 from market_pipeline.feed.quote import Quote
@@ -17,13 +18,20 @@ class DeadLetters:
     reasons: Mapping[str, int] = field(default_factory=dict)
 
 
+class Unhappy(NamedTuple):
+    """What is wrong with a job, a check or a schedule, and Dagster's id of the run that shows it, if one does."""
+
+    text: str
+    run: str | None = None
+
+
 @dataclass(frozen=True)
 class Runs:
     """What Dagster tells of its own work, by name: what is wrong with it, None where nothing is."""
 
-    jobs: Mapping[str, str | None] = field(default_factory=dict)
-    checks: Mapping[str, str | None] = field(default_factory=dict)
-    schedules: Mapping[str, str | None] = field(default_factory=dict)
+    jobs: Mapping[str, Unhappy | None] = field(default_factory=dict)
+    checks: Mapping[str, Unhappy | None] = field(default_factory=dict)
+    schedules: Mapping[str, Unhappy | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -42,6 +50,7 @@ class Look:
         quote: the vendor's own last trade, where the producer asked for it: it does while its stream is silent.
         canaries: those of the same time, the oldest first.
         canary_taken: whether Kafka has one of this look.
+        smoke_tests: how many of them Kafka ever had.
         leaderless: partitions of Kafka without a leader.
         delays_s: received → written of the newest trade of each symbol that had one within a minute, seconds.
         vendor_delays_s: event → received of the same trades, seconds: the vendor's own delay and the way to us.
@@ -63,6 +72,7 @@ class Look:
     quote: Quote | None = None
     canaries: Sequence[Flight] = ()
     canary_taken: bool = False
+    smoke_tests: int = 0
     leaderless: int | None = None
     delays_s: Sequence[float] | None = None
     vendor_delays_s: Sequence[float] | None = None

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from market_pipeline.alerts.arrivals import OVER_S
 from market_pipeline.alerts.canary import Canaries, Flight, recover, release
 from market_pipeline.alerts.look import DeadLetters, Look
+from market_pipeline.alerts.smoke_tests import SmokeTests
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.offsets import end_offsets, records_since
 from market_pipeline.broker.records import read_topic
@@ -57,8 +58,9 @@ def look(settings: Settings, now: float | None = None, canaries: Canaries | None
     found: list[Delay] | None = answers.pop("delays")
     del answers["canaries"]
     flights: Sequence[Flight] = canaries.since(window_ms(now)) if canaries is not None else ()
+    tests = SmokeTests(settings.paths.incidents)
     if answers["arrivals"] is not None:
-        answers["arrivals"] = max(0, answers["arrivals"] - len(flights))
+        answers["arrivals"] = max(0, answers["arrivals"] - len(flights) - tests.count(window_ms(now)))
     return Look(
         now=now,
         feed=snapshot.feed.name or settings.active_feed,
@@ -68,6 +70,7 @@ def look(settings: Settings, now: float | None = None, canaries: Canaries | None
         quote=quote_of(snapshot.feed),
         canaries=flights,
         canary_taken=taken,
+        smoke_tests=tests.count(),
         delays_s=None if found is None else [each.ours_s for each in found],
         vendor_delays_s=None if found is None else [each.vendor_s for each in found],
         journal_limit=int(settings.journal_max_gb * 2**30),

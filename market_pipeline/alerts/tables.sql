@@ -6,6 +6,15 @@ CREATE TABLE IF NOT EXISTS board (
   at REAL NOT NULL -- of the newest step: a clock that is set back is known by it
 );
 
+-- what could not be told at the newest look of each rule
+CREATE TABLE IF NOT EXISTS unknown (
+  rule TEXT NOT NULL,
+  subject TEXT NOT NULL,
+  text TEXT NOT NULL,
+  at REAL NOT NULL,
+  PRIMARY KEY (rule, subject)
+);
+
 CREATE TABLE IF NOT EXISTS incident (
   id TEXT PRIMARY KEY,
   rule TEXT NOT NULL,
@@ -82,6 +91,16 @@ CREATE TABLE IF NOT EXISTS request (
   taken_at REAL -- when Dagster's sensor had it
 );
 
+-- what the runs of remedies for an incident came to
+CREATE TABLE IF NOT EXISTS outcome (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  incident TEXT NOT NULL,
+  run TEXT NOT NULL, -- Dagster's id of it
+  at REAL NOT NULL,
+  worked INTEGER NOT NULL,
+  text TEXT NOT NULL
+);
+
 -- the incidents that are over and have their report
 CREATE TABLE IF NOT EXISTS report (
   incident TEXT PRIMARY KEY,
@@ -100,6 +119,11 @@ CREATE TABLE IF NOT EXISTS canary (
   sent_us INTEGER PRIMARY KEY, -- epoch microseconds
   taken INTEGER NOT NULL, -- 1 when Kafka said that it has it; else nobody knows
   delay_s REAL -- until it was queryable; NULL while it is not
+);
+
+-- the smoke tests that Kafka has
+CREATE TABLE IF NOT EXISTS smoke_test (
+  sent_us INTEGER PRIMARY KEY -- epoch microseconds
 );
 
 CREATE TABLE IF NOT EXISTS silence (

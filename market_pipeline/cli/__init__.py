@@ -1,6 +1,7 @@
 """The console script ``market-pipeline``: one module a group of commands, loaded when its command is asked for."""
 
 import contextlib
+import difflib
 import errno
 import functools
 import importlib
@@ -14,7 +15,6 @@ from dotenv import dotenv_values
 
 from market_pipeline.layout import kept_port_base
 from market_pipeline.mendable import Mendable
-from market_pipeline.runbook.worked import note
 from market_pipeline.settings import Settings, SettingsError, unknown_variables
 from market_pipeline.supervision.lock import holder
 
@@ -115,16 +115,29 @@ def _noting_success(command: click.Command, name: str) -> None:
 
     @functools.wraps(act)
     def noting(*args: Any, **kwargs: Any) -> Any:
-        outcome = act(*args, **kwargs)
-        if click.get_current_context().meta.get(LOOKED_ONLY):
-            return outcome
-        with contextlib.suppress(OSError, SettingsError):
-            paths = Settings.load().paths
-            if paths.version.exists():
-                note(paths.worked, name)
+        try:
+            outcome = act(*args, **kwargs)
+        except SystemExit as ending:
+            if not ending.code:
+                _note_success(click.get_current_context(), name)
+            raise
+        _note_success(click.get_current_context(), name)
         return outcome
 
     command.callback = noting
+
+
+def _note_success(ctx: click.Context, name: str) -> None:
+    from market_pipeline.runbook.worked import note
+
+    if ctx.meta.get(LOOKED_ONLY):
+        return
+    given = [ctx.params[each.name] for each in ctx.command.params if isinstance(each, click.Argument) and each.name]
+    words = [word for each in given for word in (each if isinstance(each, tuple) else (each,)) if word is not None]
+    with contextlib.suppress(OSError, SettingsError):
+        paths = Settings.load().paths
+        if paths.version.exists():
+            note(paths.worked, name.split(), [str(word) for word in words])
 
 
 def _with_pipeline_options(command: click.Command, name: str) -> click.Command:
@@ -170,6 +183,14 @@ class LazyGroup(click.Group):
             if error.filename is None:
                 raise
             raise PipelineError(unusable(error)) from None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            raise click.UsageError(f"no such command {args[0]!r}{f', perhaps {near[0]}' if near else ''}", ctx)
+        return super().resolve_command(ctx, args)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:

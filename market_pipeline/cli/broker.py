@@ -1,6 +1,7 @@
 """``topics`` and ``groups``: the runbook's Kafka commands, on the embedded broker or on a configured one."""
 
 import json
+import sys
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from itertools import islice
@@ -130,6 +131,8 @@ def delete(name: str, yes: bool) -> None:
     if name in (settings.topic, settings.dead_letter_topic):
         raise PipelineError(f"{name} is the pipeline's own, with records that nobody else may have: it is not deleted")
     if not yes:
+        if not sys.stdin.isatty():
+            raise PipelineError(f"{name} is not deleted: nobody can be asked here, so say --yes")
         click.confirm(f"Delete topic {name} with all its records?", abort=True)
     broker_topics.delete_topic(settings, name)
     click.echo(f"deleted topic {name}")

@@ -13,10 +13,11 @@ from rich.text import Text
 
 from market_pipeline.alerts.answers import answer
 from market_pipeline.alerts.buttons import Action, Press
+from market_pipeline.alerts.course import course
 from market_pipeline.alerts.incident import Change, Incident, Transition
-from market_pipeline.alerts.ledger import Entry, Ledger
+from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
 from market_pipeline.alerts.message import how_to_mend, lasted, moment, title
-from market_pipeline.alerts.requests import Requests
+from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.kept_incidents import kept_ledger, tell_when_judged
@@ -75,7 +76,8 @@ def list_(every: bool, as_json: bool) -> None:
 @click.argument("incident")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(incident: str, as_json: bool) -> None:
-    """Show one incident, its evidence and all that became of it. INCIDENT is its id, or the beginning of it.
+    """Show one incident, its evidence and all that became of it. INCIDENT is its id, or the beginning of it: of a rule
+    the one that is not over, or the only one there was.
 
     \b
     Examples:
@@ -83,8 +85,13 @@ def show(incident: str, as_json: bool) -> None:
     """
     settings = load_settings()
     ledger = kept_ledger(settings)
-    found, history = ledger.show(incident)
-    tried = ledger.tried(found.id)
+    try:
+        found, history = ledger.show(incident)
+    except NoSuchIncident:
+        if incident not in RULES:
+            raise
+        _tell_well(ledger, RULES[incident], as_json)
+        return
     if as_json:
         click.echo(json.dumps(asdict(found) | {"history": [asdict(each) for each in history]}))
         return
@@ -101,13 +108,11 @@ def show(incident: str, as_json: bool) -> None:
     if settings.slack_token is None:
         click.echo("  nobody is told, for Slack is not set up (SLACK_BOT_TOKEN)")
     for name, value in found.evidence.items():
-        click.echo(f"  {name}: {value if isinstance(value, str) else json.dumps(value)}")
-    lines = [(each.at, sentence(each)) for each in history]
-    lines += [(at, f"asked Dagster for a run of {remedy}") for at, remedy in tried]
-    requests = Requests(settings.paths.incidents).of(found.id)
-    lines += [(each.at, f"{each.by} asked for {each.remedy}") for each in requests]
-    for at, line in sorted(lines, key=lambda each: each[0]):
-        click.echo(f"  {moment(at)}  {line}")
+        text = value if isinstance(value, str) else json.dumps(value)
+        below = "\n    " if "\n" in text else ""
+        click.echo(f"  {name}: {below}{text.replace(chr(10), f'{chr(10)}    ')}")
+    for step in course(settings.paths.incidents, found.id):
+        click.echo(f"  {moment(step.at)}  {step.sentence}")
 
 
 @incidents.command()
@@ -183,13 +188,13 @@ def standing(incident: Incident) -> str:
     return f"{incident.state}{taken}{', kept back' if incident.withheld is not None else ''}{well}"
 
 
-def sentence(entry: Entry) -> str:
-    """One line of the history."""
-    if entry.change == Change.RESOLVED:
-        return f"resolved; last seen: {entry.text}"
-    if entry.withheld:
-        return f"{entry.change}, nobody is told ({entry.withheld}): {entry.text}"
-    return f"{entry.change} {'by' if entry.change == Change.ACKED else 'for'} {entry.contact}: {entry.text}"
+def _tell_well(ledger: Ledger, rule: Rule, as_json: bool) -> None:
+    """What there is to say of a rule that never found anything wrong."""
+    if as_json:
+        click.echo(json.dumps(None))
+        return
+    click.echo(f"{rule.id} ({rule.title}): no incident")
+    tell_when_judged(ledger)
 
 
 def _act(incident: str, done: str, act: Callable[[Ledger], Transition | None]) -> None:
@@ -199,6 +204,8 @@ def _act(incident: str, done: str, act: Callable[[Ledger], Transition | None]) -
         found, _ = ledger.show(incident)
         raise PipelineError(f"nothing to do: {found.id} is {standing(found)}")
     click.echo(f"{transition.incident.id} is {done}: {transition.incident.text}")
+    if transition.change is Change.RESOLVED and transition.incident.clear_since is None:
+        click.echo("it was still wrong at the last look: if it stays so, it will be a new incident")
 
 
 for command in (silence, silences, unsilence):

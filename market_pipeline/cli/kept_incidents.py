@@ -26,11 +26,13 @@ def kept_ledger(settings: Settings) -> Ledger:
 
 
 def tell_when_judged(ledger: Ledger) -> None:
-    """An old verdict is no verdict."""
+    """An old verdict is no verdict, and what can't be told is not well."""
     judged_at = ledger.judged_at()
     ago_s = time.time() - judged_at if judged_at is not None else None
     if judged_at is not None and ago_s is not None and ago_s < STALE_S:
         click.echo(f"judged {ago_s:.0f} s ago")
+        for rule, why in ledger.unknown().items():
+            click.echo(f"  {rule} can't be told: {why}")
         return
     since = f"since {moment(judged_at)} UTC" if judged_at is not None else "yet"
     click.echo(f"warning: nobody has judged {since}: {WHO_JUDGES}", err=True)

@@ -1,22 +1,24 @@
 """``runbook``: each line of the runbook, what does it, and when that last worked on this pipeline."""
 
 import json
-import shlex
+import sys
 from datetime import datetime
 
 import click
+from rich.markdown import Markdown
 
 from market_pipeline.alerts.message import moment
 from market_pipeline.cli import load_settings
+from market_pipeline.cli.terminal import console
 from market_pipeline.local.dagster_home import last_successes
 from market_pipeline.local.programs import EXECUTE_JOB
 from market_pipeline.runbook import worked
 from market_pipeline.runbook.line import Line
 from market_pipeline.runbook.lines import SECTIONS
-from market_pipeline.runbook.page import page
+from market_pipeline.runbook.page import command_of, page
 from market_pipeline.settings import Settings
+from market_pipeline.which import where_flags
 
-PROGRAM = "market-pipeline"
 NEVER = "not known to have worked here yet"
 
 
@@ -24,7 +26,7 @@ NEVER = "not known to have worked here yet"
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON array.")
 def runbook(as_json: bool) -> None:
     """Show every line of the runbook: what does it, what to type, and when that last worked on this pipeline, by hand
-    or as a run of Dagster's.
+    or as a run of Dagster's. On a terminal the page is drawn, elsewhere it is Markdown.
 
     \b
     Examples:
@@ -34,45 +36,31 @@ def runbook(as_json: bool) -> None:
     settings = load_settings()
     lines = [line for section in SECTIONS for line in section.lines]
     jobs = last_successes(settings, {line.job for line in lines if line.job})
+    flags = where_flags(settings)
     if as_json:
-        click.echo(json.dumps([_as_json(line, last_worked(settings, line, jobs)) for line in lines]))
+        click.echo(json.dumps([_as_json(line, last_worked(settings, line, jobs), flags) for line in lines]))
         return
 
     def told(line: Line) -> str:
         at = last_worked(settings, line, jobs)
         return f"last worked {moment(at.timestamp())} UTC" if at is not None else NEVER
 
-    click.echo(page(told), nl=False)
+    text = page(told, flags)
+    if sys.stdout.isatty():
+        console().print(Markdown(text))
+    else:
+        click.echo(text, nl=False)
 
 
 def last_worked(settings: Settings, line: Line, jobs: dict[str, datetime]) -> datetime | None:
     """When what the line tells last worked: its command, or its job, whichever was later."""
     found = [jobs[line.job]] if line.job in jobs else []
-    if line.command is not None and (name := command_of(line.command)) is not None:
-        at = worked.last(settings.paths.worked, name)
-        found += [at] if at is not None else []
-    return max(found, default=None)
+    at = worked.last(settings.paths.worked, line)
+    return max([*found, *([at] if at is not None else [])], default=None)
 
 
-def command_of(typed: str) -> str | None:
-    """The command of ours in what is typed, without its arguments: ``topics read``; None of another program's."""
-    words = shlex.split(typed)
-    if words[0] != PROGRAM:
-        return None
-    group: click.Command | None = click.get_current_context().find_root().command
-    named: list[str] = []
-    for word in words[1:]:
-        if not isinstance(group, click.Group):
-            break
-        group = group.get_command(click.get_current_context(), word)
-        if group is None:
-            break
-        named.append(word)
-    return " ".join(named)
-
-
-def _as_json(line: Line, at: datetime | None) -> dict[str, object]:
-    command = line.command if line.command is not None else (f"{EXECUTE_JOB} {line.job}" if line.job else None)
+def _as_json(line: Line, at: datetime | None, flags: str) -> dict[str, object]:
+    command = command_of(line, flags) or (f"{EXECUTE_JOB} {line.job}" if line.job else None)
     return {
         "id": line.id,
         "does": line.does,

@@ -18,6 +18,20 @@ from market_pipeline.cli import load_settings
 from market_pipeline.cli.kept_incidents import kept_ledger
 from market_pipeline.cli.terminal import console
 
+LONG_S = 7 * 86_400.0
+"""Longer than this nobody remembers."""
+
+
+class Number(click.ParamType[int]):
+    """That of a silence."""
+
+    name = "number"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        if not str(value).isdecimal():
+            self.fail(f"{value!r} is no number of a silence: `market-pipeline incidents silences` has them", param, ctx)
+        return int(str(value))
+
 
 @click.command()
 @click.argument("rule")
@@ -38,6 +52,11 @@ def silence(rule: str, subject: str, lasts: str, begins: datetime | None, reason
     made = about_some_rule(Silence(rule, subject, by, reason, start, start + duration_s(lasts)))
     Ledger(load_settings().paths.incidents).silence(made)
     click.echo(f"nobody is told of {rule} (subject {subject}) from {moment(start)} to {moment(made.ends_at)} UTC")
+    if not rule.strip("*"):
+        click.echo("warning: that is every rule; `market-pipeline incidents unsilence` ends it", err=True)
+    if made.ends_at - start > LONG_S:
+        days = (made.ends_at - start) / 86_400
+        click.echo(f"warning: for {days:,.0f} days; `market-pipeline incidents unsilence` ends it sooner", err=True)
 
 
 @click.command()
@@ -64,7 +83,7 @@ def silences(as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("number", type=int)
+@click.argument("number", type=Number())
 def unsilence(number: int) -> None:
     """End a silence before its time. NUMBER is that of `incidents silences`.
 
@@ -73,7 +92,10 @@ def unsilence(number: int) -> None:
       market-pipeline incidents unsilence 3
     """
     ended = kept_ledger(load_settings()).end_silence(number, time.time())
-    click.echo(f"the silence of {ended.rule} (subject {ended.subject}), by {ended.author}, is ended")
+    click.echo(
+        f"the silence of {ended.rule} (subject {ended.subject}), by {ended.author}, is ended: what is still wrong is "
+        "told at the next look"
+    )
 
 
 def duration_s(text: str) -> float:

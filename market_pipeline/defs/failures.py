@@ -6,6 +6,20 @@ from contextlib import contextmanager
 import dagster as dg
 
 
+def line_of(error: Exception) -> str | None:
+    """What a person can put right, in one line with the cure; None of what nobody foresaw."""
+    from market_pipeline.local.supervisor_client import SupervisorAway
+    from market_pipeline.mendable import Mendable
+    from market_pipeline.store.cluster import STORE_ERRORS
+    from market_pipeline.store.failure import one_line
+
+    if isinstance(error, Mendable):
+        return str(error)
+    if isinstance(error, SupervisorAway):
+        return f"the supervisor does not answer ({error}): is the pipeline up? See `market-pipeline status`"
+    return one_line(error) if isinstance(error, STORE_ERRORS) else None
+
+
 @contextmanager
 def told_in_one_line() -> Iterator[None]:
     """Turn what a person can mend into the end of the run, told in one line.
@@ -13,22 +27,14 @@ def told_in_one_line() -> Iterator[None]:
     Raises:
         DagsterUserCodeExecutionError: with a ``dg.Failure`` as its cause, which has the line as its description.
     """
-    from market_pipeline.local.supervisor_client import SupervisorAway
-    from market_pipeline.mendable import Mendable
-    from market_pipeline.store.cluster import STORE_ERRORS
-    from market_pipeline.store.failure import one_line
-
     try:
         yield
-    except Mendable as error:
-        failure = dg.Failure(description=str(error), allow_retries=False)
-    except SupervisorAway as error:
-        text = f"the supervisor does not answer ({error}): is the pipeline up? See `market-pipeline status`"
-        failure = dg.Failure(description=text, allow_retries=False)
-    except STORE_ERRORS as error:
-        failure = dg.Failure(description=one_line(error), allow_retries=False)
-    else:
         return
+    except Exception as error:
+        line = line_of(error)
+        if line is None:
+            raise
+        failure = dg.Failure(description=line, allow_retries=False)
     # Of a Failure that is raised Dagster prints its own stack, a page, and that twice. Of the error that it wraps
     # around any other it prints the cause alone, and this cause was never raised: it has no stack.
     raise dg.DagsterUserCodeExecutionError(  # type: ignore[no-untyped-call]

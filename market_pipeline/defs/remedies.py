@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import dagster as dg
 
 from market_pipeline.defs.failures import told_in_one_line
+from market_pipeline.defs.outcomes import kept_with_incident
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.defs.schedules import MAX_RUNTIME
 
@@ -26,8 +27,10 @@ def _restarting(remedy: str, what: str, choices: Mapping[str, dg.Field] | None =
         from market_pipeline.local.remedies import mend
 
         chosen = {name: value for name, value in context.op_config.items() if value}
-        with told_in_one_line():
-            for mended in mend(pipeline.settings(), remedy, chosen):
+        settings = pipeline.settings()
+        with told_in_one_line(), kept_with_incident(context, settings) as keep:
+            for mended in mend(settings, remedy, chosen):
+                keep(mended)
                 _tell(context, mended)
 
     @dg.job(name=remedy, description=what, tags={MAX_RUNTIME: "900", FIRST: "10"})
@@ -59,11 +62,12 @@ def restart_program_now(context: dg.OpExecutionContext, config: Which, pipeline:
     if config.incident and Ledger(settings.paths.incidents).is_well(config.incident):
         context.log.info(f"{config.incident} is over, or seems to be: {config.program} is left as it is")
         return
-    with told_in_one_line():
+    with told_in_one_line(), kept_with_incident(context, settings) as keep:
         if config.incident and only_slow(settings, config.program):
             context.log.info(f"{config.program} answers when it is given time: it is left as it is")
             return
         mended = mend_one(settings, config.program)
+        keep(mended)
     _tell(context, mended)
 
 

@@ -3,6 +3,7 @@
 import dagster as dg
 
 from market_pipeline.defs.failures import told_in_one_line
+from market_pipeline.defs.outcomes import kept_with_incident
 from market_pipeline.defs.remedies import POOL
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.defs.schedules import MAX_RUNTIME
@@ -16,9 +17,11 @@ DRY = "a dry run: with the config `really: true` it is done"
 def compact_keyspace_now(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
     from market_pipeline.remedies.compaction import compact
 
-    with told_in_one_line():
-        done = compact(pipeline.settings())
-    context.log.info(f"{done.freed / 1e6:,.1f} MB freed in {done.seconds:.0f} s")
+    settings = pipeline.settings()
+    with told_in_one_line(), kept_with_incident(context, settings) as keep:
+        done = compact(settings)
+        keep(done)
+    context.log.info(str(done))
     rows = [
         dg.TableRecord({"table": name, "before_mb": size / 1e6, "after_mb": done.after.get(name, 0) / 1e6})
         for name, size in sorted(done.before.items())

@@ -24,15 +24,17 @@ POLL_S = 0.1
 
 @dataclass(frozen=True)
 class Restarted:
-    """A program that was restarted: its process before (None when it didn't run) and after, and how long until the new
-    one was ready, in seconds."""
+    """A program that was restarted: its process before (None when it didn't run) and after, how long until the new one
+    was ready, in seconds, and whether the one before hung, so that it had to be killed (SIGKILL)."""
 
     before: int | None
     after: int
     seconds: float
+    killed: bool = False
 
     def __str__(self) -> str:
-        return f"pid {self.before or 'none'} → {self.after}, ready after {self.seconds:.1f} s"
+        hung = " (it hung and was killed)" if self.killed else ""
+        return f"pid {self.before or 'none'}{hung} → {self.after}, ready after {self.seconds:.1f} s"
 
 
 def restart(
@@ -57,7 +59,8 @@ def restart(
     before = client.processes()[name].pid
     beat = read_heartbeat(settings.paths.heartbeat(name))
     stuck = before is not None and (hangs(name, before, beat, time.time()) or asleep(before))
-    if meanwhile is None and before is not None and stuck:
+    killed = meanwhile is None and stuck
+    if killed and before is not None:
         # it would not hear a polite signal, and all the time that it has to end in would pass; the supervisor starts it
         with contextlib.suppress(ProcessLookupError):
             os.kill(before, signal.SIGKILL)
@@ -80,7 +83,7 @@ def restart(
             pids |= {state.pid} if state.pid is not None else set()
             # the supervisor may not have noticed yet that the one before was killed
             if state.pid not in (None, before) and ready(state, beat, time.time()):
-                return Restarted(before, state.pid, seconds)
+                return Restarted(before, state.pid, seconds, killed)
             if (why := ended(state, len(pids))) is not None:
                 raise _blame(settings, name, why)
         if seconds > READY_WITHIN_S:

@@ -39,6 +39,11 @@ class Compacted:
         """Bytes; below 0 where more came meanwhile."""
         return sum(self.before.values()) - sum(self.after.values())
 
+    def __str__(self) -> str:
+        mb = round(self.freed / 1e6, 1)
+        what = f"{mb:,.1f} MB freed" if mb >= 0 else f"{-mb:,.1f} MB more than before, for more came meanwhile"
+        return f"{what.removeprefix('-')}, in {self.seconds:.0f} s"
+
 
 def check_room(found: Disk, keyspace: str) -> None:
     """See that the keyspace's largest table fits into what is free.

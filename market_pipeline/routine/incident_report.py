@@ -7,12 +7,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from market_pipeline.alerts.canary import Canaries
+from market_pipeline.alerts.course import Step, course
 from market_pipeline.alerts.incident import Change, Incident
 from market_pipeline.alerts.ledger import Entry, Ledger
 from market_pipeline.alerts.message import lasted, moment, title
-from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.alerts.smoke_tests import SmokeTests
 from market_pipeline.broker.offsets import records_between
+from market_pipeline.local.programs import EXECUTE_JOB
 from market_pipeline.routine.report import Box, Finding, Report, fill_in
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
@@ -26,27 +28,21 @@ def incident_report(settings: Settings, incident: str, now: datetime) -> Report:
         NoSuchIncident: there is none.
     """
     found, history = Ledger(settings.paths.incidents).show(incident)
-    tried = _tried(settings, found)
     looks: list[tuple[str, str, Callable[[], Finding]]] = [
-        ("course", "Its course", partial(course, history, tried)),
+        ("course", "Its course", partial(all_of_it, course(settings.paths.incidents, found.id))),
         ("trades", "Trades of that time", partial(trades, settings, found)),
         ("unheard", "When the feed was not listened to", partial(unheard, settings, found)),
         ("cause", "What was seen", partial(cause, found)),
-        ("healed", "What healed it", partial(healed, found, tried)),
-        ("times", "Its times against their targets", partial(times, found, history)),
+        ("healed", "What healed it", partial(healed, found)),
+        ("times", "Its times against their targets", partial(times, found, history, now.timestamp())),
     ]
     name = f"{found.severity} {title(found, RULES.get(found.rule))}: {found.subject}, {moment(found.since)} UTC"
     return fill_in(name, [Box(*each) for each in looks], now)
 
 
-def course(history: list[Entry], tried: list[tuple[float, str]]) -> Finding:
+def all_of_it(steps: list[Step]) -> Finding:
     """All that became of it, in order, the remedies among it."""
-    lines = [(each.at, each.change, each.withheld or each.contact, each.text) for each in history]
-    lines += [(at, "remedy", "", text) for at, text in tried]
-    rows = [
-        {"at (UTC)": moment(at), "what": what, "who": who, "seen": text}
-        for at, what, who, text in sorted(lines, key=lambda each: each[0])
-    ]
+    rows = [{"at (UTC)": moment(each.at), "what": each.what, "who": each.who, "seen": each.text} for each in steps]
     return Finding(True, f"{len(rows)} entries", rows)
 
 
@@ -54,24 +50,31 @@ def trades(settings: Settings, found: Incident) -> Finding:
     """How many trades Kafka has of that time: those that it may have touched."""
     begin, end = _span(found)
     span = int(begin * 1000), int(end * 1000)
-    canaries = Canaries(settings.paths.incidents).since(*span)
-    count = max(0, records_between(settings, settings.topic, *span) - len(canaries))
+    incidents = settings.paths.incidents
+    probes = len(Canaries(incidents).since(*span)) + SmokeTests(incidents).count(*span)
+    count = max(0, records_between(settings, settings.topic, *span) - probes)
     return Finding(True, f"{count:,} records on {settings.topic} in {lasted(end - begin)}")
 
 
 def unheard(settings: Settings, found: Incident) -> Finding:
-    """The down-times of the feed within that time: trades of those can't be had."""
+    """The down-times of the feed within that time that nobody filled: trades of those can't be had."""
     begin, end = (datetime.fromtimestamp(at, UTC) for at in _span(found))
     days = {begin.date() + timedelta(days=n) for n in range((end.date() - begin.date()).days + 1)}
     with connect(settings) as session:
-        spans = {(gap.started_at, gap.ended_at, gap.reason) for gap in stored_gaps(session, settings, days)}
+        gaps = [gap for gap in stored_gaps(session, settings, days) if gap.filled_at is None]
+    spans = {(gap.started_at, gap.ended_at, gap.reason) for gap in gaps}
     within = sorted((start, until, reason) for start, until, reason in spans if start < end and until > begin)
     rows = [
         {"from (UTC)": f"{start:%H:%M:%S.%f}"[:-3], "seconds": (until - start).total_seconds(), "reason": reason}
         for start, until, reason in within
     ]
     total = sum((until - start).total_seconds() for start, until, _ in within)
-    return Finding(not rows, f"{total:.1f} s in {len(rows)} gaps", rows)
+    text = f"{total:.1f} s in {len(rows)} gaps"
+    if not rows:
+        return Finding(True, text)
+    if settings.second_source is None:
+        return Finding(True, f"{text}; they stay, for there is no second source (MARKET_PIPELINE_SECOND_SOURCE)", rows)
+    return Finding(False, f"{text}; a second source may have them: `{EXECUTE_JOB} fill_gap`", rows)
 
 
 def cause(found: Incident) -> Finding:
@@ -83,35 +86,30 @@ def cause(found: Incident) -> Finding:
     return Finding(True, found.text or "no details", rows)
 
 
-def healed(found: Incident, tried: list[tuple[float, str]]) -> Finding:
+def healed(found: Incident) -> Finding:
     """Who or what ended it."""
     if found.resolved_at is None:
         return Finding(False, "it is not over")
-    by = f"ended by {found.resolved_by}"
-    before = [text for at, text in tried if at <= found.resolved_at]
-    return Finding(True, f"{by}, after: {before[-1]}" if before else by)
+    return Finding(True, f"ended by {found.resolved_by}")
 
 
-def times(found: Incident, history: list[Entry]) -> Finding:
-    """How long until somebody took it on, against the runbook's matrix, and how long it was bad."""
+def times(found: Incident, history: list[Entry], now: float) -> Finding:
+    """How long until somebody took it on, against the runbook's matrix, and how long it was bad; ``now`` in epoch
+    seconds."""
     opened = found.opened_at or found.since
     acked = next((each.at for each in history if each.change == Change.ACKED), None)
     escalated = sum(each.change == Change.ESCALATED for each in history)
     wanted = found.severity.respond_within_s
-    answer_s = (acked if acked is not None else found.resolved_at or opened) - opened
+    until = now if found.resolved_at is None else found.resolved_at
+    answer_s = (acked if acked is not None else until) - opened
     in_time = wanted is None or answer_s <= wanted
-    how = "taken on" if acked is not None else "over before anybody took it on,"
+    waits = "over before anybody took it on," if found.resolved_at is not None else "nobody has taken it on"
+    how = "taken on" if acked is not None else waits
     within = f" (wanted within {lasted(wanted)})" if wanted is not None else ""
-    text = f"{how} after {lasted(answer_s)}{within}; bad for {lasted(found.lasted_s(found.resolved_at or opened))}"
+    text = f"{how} after {lasted(answer_s)}{within}; bad for {lasted(found.lasted_s(until))}"
     return Finding(in_time, text + (f"; escalated {escalated} times" if escalated else ""))
 
 
 def _span(found: Incident) -> tuple[float, float]:
     """From the first bad look to the first of the good ones, epoch seconds."""
     return found.since, found.since + found.lasted_s(found.resolved_at or found.since)
-
-
-def _tried(settings: Settings, found: Incident) -> list[tuple[float, str]]:
-    by_itself = [(at, f"{remedy}, by itself") for at, remedy in Ledger(settings.paths.incidents).tried(found.id)]
-    asked = [(each.at, f"{each.remedy}, {each.by} asked") for each in Requests(settings.paths.incidents).of(found.id)]
-    return sorted(by_itself + asked)

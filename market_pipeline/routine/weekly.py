@@ -150,7 +150,7 @@ def compaction(settings: Settings, now: datetime) -> Finding:
         {"table": name, "before, MB": round(size / 1e6, 1), "after, MB": round(done.after.get(name, 0) / 1e6, 1)}
         for name, size in sorted(done.before.items())
     ]
-    return Finding(True, f"{done.freed / 1e6:,.1f} MB freed in {done.seconds:.0f} s", rows)
+    return Finding(True, str(done), rows)
 
 
 def dagster_storage(prune: Callable[[], int], settings: Settings, now: datetime) -> Finding:

@@ -1,6 +1,11 @@
-"""A line of the runbook, and a section of it. Only data."""
+"""A line of the runbook, and a section of it."""
 
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+
+PROGRAM = "market-pipeline"
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,7 @@ class Line:
         command: what a person types; None where only a job or a rule does it.
         job: Dagster's job that does it, or whose report has it.
         rule: the rule of the alerts that watches for it.
+        is_example: the command's arguments are an example; whoever gives others does what the line tells.
     """
 
     id: str
@@ -23,6 +29,25 @@ class Line:
     command: str | None = None
     job: str | None = None
     rule: str | None = None
+    is_example: bool = False
+
+    def is_done_by(self, command: Sequence[str], arguments: Sequence[str]) -> bool:
+        """Whether this is what a person did who ran one of our commands, such as ``topics read``, with such arguments.
+
+        Options don't matter. An incident's whole id is as good as its rule, with which it begins.
+        """
+        told = [] if self.command is None else shlex.split(self.command)
+        if told[:1] != [PROGRAM]:
+            return False
+        words = list(takewhile(lambda word: not word.startswith("-"), told[1:]))
+        if words[: len(command)] != list(command):
+            return False
+        wanted = words[len(command) :]
+        if self.is_example:
+            return True
+        return len(wanted) == len(arguments) and all(
+            given == each or given.startswith(f"{each}/") for each, given in zip(wanted, arguments, strict=True)
+        )
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,20 @@
 from market_pipeline.local.programs import EXECUTE_JOB
 from market_pipeline.runbook.line import Line, Section
 
+YESTERDAY = """--tags "{\\"dagster/partition\\": \\"$(date -u -d yesterday +%F)\\"}\""""
+"""The day of a job that is of a day, as a shell has it."""
+
 
 def _line(
-    id: str, *seed: str, does: str, command: str | None = None, job: str | None = None, rule: str | None = None
+    id: str,
+    *seed: str,
+    does: str,
+    command: str | None = None,
+    job: str | None = None,
+    rule: str | None = None,
+    is_example: bool = False,
 ) -> Line:
-    return Line(id, seed, does, command, job, rule)
+    return Line(id, seed, does, command, job, rule, is_example)
 
 
 SECTIONS = (
@@ -165,7 +174,7 @@ SECTIONS = (
                 "daily", "- [ ] Verify Grafana dashboard shows recent data",
                 "- [ ] Check Slack for any overnight alerts", "- [ ] Review Kafka consumer lag",
                 does="The daily report: these, whether yesterday is whole, gaps, dead letters, the disk's forecast.",
-                command=f"{EXECUTE_JOB} daily_routine", job="daily_routine",
+                command=f"{EXECUTE_JOB} daily_routine {YESTERDAY}", job="daily_routine",
             ),
             _line(
                 "smoke-test", "- [ ] Run smoke test: `python scripts/smoke_test.py -v`",
@@ -195,7 +204,7 @@ SECTIONS = (
             _line(
                 "restart", "docker-compose restart <service-name>",
                 does="Stops it politely, starts it again, and returns when the new process is seen to work.",
-                command="market-pipeline restart stream",
+                command="market-pipeline restart stream", is_example=True,
             ),
             _line(
                 "scale", "docker-compose up -d --scale spark-worker=3",
@@ -212,12 +221,13 @@ SECTIONS = (
                 "--partitions 6 --replication-factor 1",
                 does="Creates it, and returns when every partition has a leader.",
                 command="market-pipeline topics create new_topic --partitions 6 --replication-factor 1",
+                is_example=True,
             ),
             _line(
                 "topics-delete",
                 "docker-compose exec kafka kafka-topics --bootstrap-server localhost:9092 --delete --topic old_topic",
                 does="Deletes it with all its records; the pipeline's own are refused.",
-                command="market-pipeline topics delete old_topic",
+                command="market-pipeline topics delete old_topic", is_example=True,
             ),
             _line(
                 "groups-list",
@@ -233,7 +243,7 @@ SECTIONS = (
                 'docker-compose exec cassandra cqlsh -e "SELECT * FROM market_data.trades_silver LIMIT 10;"',
                 'docker-compose exec cassandra cqlsh -e "SELECT * FROM market_data.latest_prices;"',
                 does="A table, or exact JSON with --json.",
-                command='market-pipeline query "SELECT * FROM market_data.latest_prices"',
+                command='market-pipeline query "SELECT * FROM market_data.latest_prices"', is_example=True,
             ),
             _line(
                 "node-status", "docker-compose exec cassandra nodetool status",
@@ -264,18 +274,19 @@ SECTIONS = (
                 "take-it-on",
                 does="An incident is taken on, silenced or mended by its buttons in Slack, on the terminal, or by the "
                 "jobs ack_incident, silence_rule and resolve_incident.",
-                command="market-pipeline incidents ack kafka-down", job="ack_incident",
+                command="market-pipeline incidents ack kafka-down", is_example=True, job="ack_incident",
             ),
             _line(
                 "run-its-remedy",
                 does="Dagster runs the remedy of an incident within seconds, once however often it is asked for.",
                 command="market-pipeline incidents run kafka-down", job="restart_program", rule="program-hung",
+                is_example=True,
             ),
             _line(
                 "what-was-it",
                 does="The report of an incident that is over: its course, the trades that it touched, its cause, what "
                 "healed it. Dagster's asset incident_reports has them all.",
-                command="market-pipeline incidents report kafka-down",
+                command="market-pipeline incidents report kafka-down", is_example=True,
             ),
             _line(
                 "drill",

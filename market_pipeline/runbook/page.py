@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from market_pipeline.alerts.rulebook import RULES
-from market_pipeline.runbook.line import Line
+from market_pipeline.runbook.line import PROGRAM, Line
 from market_pipeline.runbook.lines import SECTIONS
 
 HEAD = """\
@@ -21,27 +21,33 @@ Told = Callable[[Line], str | None]
 """What is known of a line here and now, such as when it last worked."""
 
 
-def page(told: Told = lambda _: None) -> str:
-    """The whole page; ``told`` adds to each line."""
-    return "\n".join([HEAD, *_sections(told), *_rules()]) + "\n"
+def page(told: Told = lambda _: None, flags: str = "") -> str:
+    """The whole page; ``told`` adds to each line, ``flags`` name the pipeline in each command of ours."""
+    return "\n".join([HEAD, *_sections(told, flags), *_rules()]) + "\n"
 
 
-def _sections(told: Told) -> Iterator[str]:
+def command_of(line: Line, flags: str = "") -> str | None:
+    """What a person types."""
+    ours = line.command is not None and line.command.startswith(f"{PROGRAM} ")
+    return f"{line.command}{flags}" if ours else line.command
+
+
+def _sections(told: Told, flags: str) -> Iterator[str]:
     for section in SECTIONS:
         yield f"## {section.title}"
         yield ""
         for line in section.lines:
-            yield from _line(line, told(line))
+            yield from _line(line, told(line), command_of(line, flags))
         yield ""
 
 
-def _line(line: Line, more: str | None) -> Iterator[str]:
+def _line(line: Line, more: str | None, command: str | None) -> Iterator[str]:
     by = [f"rule `{line.rule}`"] if line.rule else []
     by += [f"job `{line.job}`"] if line.job else []
     yield f"- **{line.id}**: {line.does}" + (f" ({', '.join(by)})" if by else "") + (f" **{more}**" if more else "")
-    if line.command is not None:
+    if command is not None:
         yield ""
-        yield f"      {line.command}"
+        yield f"      {command}"
         yield ""
 
 

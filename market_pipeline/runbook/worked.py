@@ -1,29 +1,32 @@
-"""When each command last worked, by files whose time it is: the runbook tells it beside what it tells to type."""
+"""When each line of the runbook was last done by hand, by files whose time it is: it is told beside the line."""
 
 import os
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from market_pipeline.runbook.line import Line
+from market_pipeline.runbook.lines import SECTIONS
 
-def note(folder: Path, command: str) -> None:
-    """A command, such as ``topics read``, did what it was asked for just now.
+
+def note(folder: Path, command: Sequence[str], arguments: Sequence[str]) -> None:
+    """One of our commands, such as ``topics read``, did just now what it was asked for with these arguments.
 
     Raises:
         OSError: that can't be kept.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / _name(command)
-    path.touch()
-    os.utime(path)
+    for section in SECTIONS:
+        for line in section.lines:
+            if line.is_done_by(command, arguments):
+                folder.mkdir(parents=True, exist_ok=True)
+                path = folder / line.id
+                path.touch()
+                os.utime(path)
 
 
-def last(folder: Path, command: str) -> datetime | None:
-    """When it did so last; None when it is not known to have."""
+def last(folder: Path, line: Line) -> datetime | None:
+    """When it was; None when it is not known to have been."""
     try:
-        return datetime.fromtimestamp((folder / _name(command)).stat().st_mtime, UTC)
+        return datetime.fromtimestamp((folder / line.id).stat().st_mtime, UTC)
     except OSError:
         return None
-
-
-def _name(command: str) -> str:
-    return command.replace(" ", ".")

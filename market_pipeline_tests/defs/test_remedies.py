@@ -5,6 +5,8 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
+from market_pipeline.alerts.cures import INCIDENT_TAG
+from market_pipeline.alerts.outcomes import Outcomes
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.definitions import defs as load
 from market_pipeline.defs import remedies, repairs
@@ -35,6 +37,18 @@ def test_gaps_are_not_filled_from_nothing(config: dict[str, str], line: str, tmp
     )
     (failed,) = [event for event in done.all_node_events if event.is_step_failure]
     assert line in failed.step_failure_data.error_display_string
+
+
+def test_what_a_run_for_an_incident_came_to_is_kept_with_it(tmp_path: Path) -> None:
+    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    for tags in ({}, {INCIDENT_TAG: "zero-trades/trades_raw/1"}):
+        done = remedies.restart_producer.execute_in_process(
+            resources={"pipeline": pipeline}, raise_on_error=False, tags=tags
+        )
+    kept = Outcomes(pipeline.settings().paths.incidents).of("zero-trades/trades_raw/1")
+    (outcome,) = kept  # the run that was for no incident left nothing
+    assert (outcome.run, outcome.worked) == (done.run_id, False)
+    assert "supervisor" in outcome.text
 
 
 @pytest.mark.parametrize("job", [remedies.restart_producer, remedies.restart_stream, remedies.restart_kafka])

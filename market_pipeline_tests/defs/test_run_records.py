@@ -19,7 +19,9 @@ from dagster_shared.error import SerializableErrorInfo
 
 from market_pipeline.alerts.rulebook import judge
 from market_pipeline.alerts.signal import Verdict
-from market_pipeline.defs.run_records import LATE_S, runs_of
+from market_pipeline.defs.failures import told_in_one_line
+from market_pipeline.defs.run_records import LATE_S, reason_of, runs_of
+from market_pipeline.mendable import Mendable
 from market_pipeline_tests.unit.alerts.looks import WELL
 
 HOUR_S = 3_600.0
@@ -67,7 +69,10 @@ def run(instance: dg.DagsterInstance, *, well: bool) -> None:
 def test_a_job_is_as_good_as_its_last_run(instance: dg.DagsterInstance) -> None:
     assert runs_of(instance, repository, time.time()).jobs == {"routine": None}
     run(instance, well=False)
-    assert "failed" in str(runs_of(instance, repository, time.time()).jobs["routine"])
+    told = runs_of(instance, repository, time.time()).jobs["routine"]
+    assert told is not None
+    assert told.run is not None
+    assert told.text == f"run {told.run[:8]} failed: RuntimeError: no"
     run(instance, well=True)
     assert runs_of(instance, repository, time.time()).jobs == {"routine": None}
     run(instance, well=False)
@@ -113,7 +118,24 @@ def ticked(instance: dg.DagsterInstance, at: float, status: TickStatus = TickSta
 
 
 def of_schedules(instance: dg.DagsterInstance, now: float) -> dict[str, str | None]:
-    return dict(runs_of(instance, repository, now).schedules)
+    told = runs_of(instance, repository, now).schedules
+    return {name: wrong and wrong.text for name, wrong in told.items()}
+
+
+def test_what_is_told_in_one_line_is_the_reason(instance: dg.DagsterInstance) -> None:
+    @dg.op
+    def refuse() -> None:
+        with told_in_one_line():
+            raise Mendable("no room:\nmake some")
+
+    @dg.job
+    def compact() -> None:
+        refuse()
+
+    failed = compact.execute_in_process(instance=instance, raise_on_error=False)
+    assert reason_of(instance, failed.run_id) == "no room: make some"
+    good = routine.execute_in_process(instance=instance)
+    assert reason_of(instance, good.run_id) == ""
 
 
 def test_a_schedule_is_late_when_a_time_passed_without_its_tick(instance: dg.DagsterInstance) -> None:
@@ -145,3 +167,4 @@ def test_the_rules_make_incidents_of_it(instance: dg.DagsterInstance) -> None:
         hourly.name: Verdict.FINE,
     }
     assert mine["routine"].text.startswith("routine: run ")
+    assert mine["routine"].evidence["run"].startswith(mine["routine"].text.split()[2])

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from market_pipeline.alerts.smoke_tests import SmokeTests
 from market_pipeline.local.ports import is_free, needed
 from market_pipeline.local.programs import names
 from market_pipeline.local.remedies import mend
@@ -142,6 +143,7 @@ def test_a_marked_trade_is_seen_at_every_hop_and_leaves_nothing_behind(pipeline:
         ("feed", "kafka", "silver", "latest price", "bar", "bronze", "removed", "dagster"), True
     )
     assert "8 hops seen" in pipeline.run("smoke-test").stdout  # the one before it hides nothing
+    assert SmokeTests(pipeline.settings.paths.incidents).count() == 2
     for table in ("latest_prices", "trades_silver", "ohlcv_1m"):
         found = {row["symbol"] for row in pipeline.rows(f"SELECT symbol FROM market_data.{table}")}
         assert not [symbol for symbol in found if symbol.startswith(PROBE)]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from market_pipeline.alerts.look import Look
+from market_pipeline.alerts.look import Look, Unhappy
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
@@ -43,7 +43,10 @@ def judge_schedules(look: Look) -> Iterator[Signal]:
     return _signals(MISSED_SCHEDULE, look.runs.schedules if look.runs else {}, "its ticks come in time")
 
 
-def _signals(rule: Rule, told: Mapping[str, str | None], well: str) -> Iterator[Signal]:
-    for subject, fault in told.items():
-        text = f"{subject}: {fault or well}"
-        yield Signal(rule.id, subject, Verdict.FINE if fault is None else Verdict.FAULT, text)
+def _signals(rule: Rule, told: Mapping[str, Unhappy | None], well: str) -> Iterator[Signal]:
+    for subject, wrong in told.items():
+        if wrong is None:
+            yield Signal(rule.id, subject, Verdict.FINE, f"{subject}: {well}")
+        else:
+            evidence = {"run": wrong.run} if wrong.run is not None else {}
+            yield Signal(rule.id, subject, Verdict.FAULT, f"{subject}: {wrong.text}", evidence=evidence)

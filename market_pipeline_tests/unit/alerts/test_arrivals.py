@@ -10,6 +10,7 @@ from market_pipeline.alerts.history import ARRIVALS, KEPT_S, History
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rules import zero_trades
 from market_pipeline.alerts.signal import Verdict
+from market_pipeline.alerts.smoke_tests import SmokeTests
 from market_pipeline.supervision.servers import KafkaStatus
 from market_pipeline_tests.unit.alerts.looks import WELL
 
@@ -76,6 +77,20 @@ def test_canaries_are_taken_off_exactly_whether_kafka_took_them_or_not(history: 
         arrivals = 9 if number > 24 else None
         look = with_arrivals(seen(T0 + 30 * number, arrivals, {0: end}, canary_taken=taken), history)
         assert look.arrivals == (0 if number > 24 else None)
+
+
+def test_a_smoke_test_is_no_trade(history: History) -> None:
+    """A person tests most when nothing comes: that must not end the incident."""
+    with_arrivals(seen(T0 - 615, 0, {0: 500}, canary_taken=False), history)
+    look = replace(seen(T0, 1, {0: 501}, canary_taken=False), smoke_tests=1)
+    assert with_arrivals(look, history).arrivals == 0
+
+
+def test_smoke_tests_are_counted_by_their_time(tmp_path: Path) -> None:
+    tests = SmokeTests(tmp_path / "incidents.db")
+    for at_ms in (1_000, 2_000, 3_000):
+        tests.taken(at_ms * 1000)
+    assert (tests.count(), tests.count(2_000), tests.count(2_000, 3_000)) == (3, 2, 1)
 
 
 def test_arrivals_are_kept_every_five_minutes_for_each_list_of_symbols(history: History) -> None:

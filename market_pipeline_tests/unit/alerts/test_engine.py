@@ -219,9 +219,17 @@ def test_a_silence_keeps_the_telling_back_until_its_end(world: World) -> None:
     world.now = T0 + 599
     assert world.see(DISK, Verdict.FAULT) == []
     world.now = T0 + 600
-    assert world.see(DISK, Verdict.FAULT) == []
-    world.now += DISK.clear_s
-    assert world.see(DISK, Verdict.FAULT) == [Change.TOLD_LATE]
+    assert world.see(DISK, Verdict.FAULT) == [Change.TOLD_LATE]  # whoever is no longer silenced has to know it now
+
+
+def test_what_a_run_mended_was_ended_by_the_run(world: World) -> None:
+    (opened,) = engine.step(Board(), [Signal(DISK.id, "x", Verdict.FAULT)], RULES, [], T0).transitions
+    board = Board(T0, {opened.incident.key: opened.incident})
+    healers = {opened.incident.id: "run 1a2b (compacted)", "another": "run 3c4d (nothing of this)"}
+    fine = [Signal(DISK.id, "x", Verdict.FINE)]
+    board = engine.step(board, fine, RULES, [], T0 + 1, healers).board
+    (resolved,) = engine.step(board, fine, RULES, [], T0 + 1 + DISK.clear_s, healers).transitions
+    assert (resolved.change, resolved.incident.resolved_by) == (Change.RESOLVED, "run 1a2b (compacted)")
 
 
 def test_a_silence_stops_escalation_of_what_was_told_and_its_end_is_told(world: World) -> None:

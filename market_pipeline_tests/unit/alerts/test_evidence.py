@@ -34,12 +34,22 @@ def test_a_fault_of_a_program_comes_with_the_end_of_its_log_and_one_of_lag_with_
     lag = Signal("consumer-lag", "stream", Verdict.FAULT)
     fine = Signal("consumer-lag", "stream", Verdict.FINE)
     one, two, three = with_evidence(settings, look, [hung, lag, fine])
-    assert one.evidence == {"pid": 7, "log": "\n".join(lines[-LOG_LINES:])}
+    assert one.evidence == {"pid": 7, "the end of its log": "\n".join(lines[-LOG_LINES:])}
     ((name, course),) = two.evidence.items()
     assert (name.startswith("lag since "), course) == (True, "▁▅█ from 0 to 1,000")
     assert three is fine
     unknown = Signal("program-down", "supervisord", Verdict.FAULT)
     assert next(iter(with_evidence(settings, look, [unknown]))).evidence == {}  # it has no log yet
+
+
+def test_a_run_that_failed_comes_with_its_page(tmp_path: Path) -> None:
+    failed = Signal("failed-run", "archive", Verdict.FAULT, evidence={"run": "1a2b"})
+    for settings, page in (
+        (Settings.load(data_dir=tmp_path, dagster_url="https://dagster.example/"), "https://dagster.example/runs/1a2b"),
+        (Settings.load(data_dir=tmp_path, dagster=False), None),
+    ):
+        (shown,) = with_evidence(settings, WELL, [failed])
+        assert shown.evidence.get("its page") == page
 
 
 def test_a_sparkline_is_thinned_to_its_peaks() -> None:

@@ -152,7 +152,51 @@ def test_what_was_tried_by_itself_is_part_of_the_story(run: Run, ledger: Ledger)
     assert re.search(
         r"remedy: market-pipeline restart stream --data-dir \S+ \(Dagster's job restart_program does it", shown
     )
-    assert "asked Dagster for a run of restart_program" in shown.splitlines()[-1]
+    assert "Dagster was asked for a run of restart_program" in shown.splitlines()[-1]
+
+
+def test_a_rule_that_found_nothing_is_no_error(run: Run, ledger: Ledger) -> None:
+    full(ledger, Verdict.FINE)
+    shown = run("show", "kafka-down")
+    assert shown.exit_code == 0
+    assert shown.output.startswith("kafka-down (Kafka does not answer, or has partitions")
+    assert "): no incident\njudged " in shown.output
+    assert json.loads(run("show", "kafka-down", "--json").output) is None
+
+
+def test_what_can_not_be_told_stands_beside_what_is_well(run: Run, ledger: Ledger) -> None:
+    full(ledger, Verdict.UNKNOWN)
+    assert run("list").output.splitlines()[2:] == ["  cassandra-disk can't be told: 85 % used"]
+
+
+def test_of_what_is_ended_while_it_is_wrong_a_new_incident_is_announced(run: Run, ledger: Ledger) -> None:
+    full(ledger)
+    assert "it was still wrong at the last look" in run("resolve", "cassandra").output
+    full(ledger, later_s=1.0)
+    full(ledger, Verdict.FINE, later_s=2.0)
+    assert "still wrong" not in run("resolve", "cassandra-disk").output
+
+
+def test_a_log_is_shown_below_its_name(run: Run, ledger: Ledger) -> None:
+    hung = Signal("program-hung", "stream", Verdict.FAULT, "silent", evidence={"the end of its log": "one\ntwo"})
+    ledger.judge([hung], RULES, time.time())
+    assert "\n  the end of its log: \n    one\n    two\n" in run("show", "program-hung").output
+
+
+def test_who_silences_much_or_for_long_is_warned(run: Run, ledger: Ledger) -> None:
+    assert "warning" not in run("silence", "kafka-down", "--for", "2h", "--reason", "x").output
+    assert "warning: that is every rule" in run("silence", "*", "--for", "2h", "--reason", "x").output
+    assert "warning: for 900 days" in run("silence", "kafka-down", "--for", "900d", "--reason", "x").output
+    answer = run("unsilence", "kafka-down")
+    assert (answer.exit_code, len(answer.output.splitlines())) == (2, 1)
+    assert "`market-pipeline incidents silences` has them" in answer.output
+
+
+def test_a_remedy_that_can_not_be_run_is_told_with_what_can_be_done(run: Run, ledger: Ledger) -> None:
+    name = full(ledger)
+    assert f"`market-pipeline incidents show {name}`" in run("run", "cassandra").output
+    run("resolve", "cassandra")
+    assert f"{name} is over: nothing was done" in run("run", name).output
 
 
 def test_what_is_well_again_lasted_until_then(run: Run, ledger: Ledger) -> None:

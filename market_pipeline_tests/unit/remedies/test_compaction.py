@@ -1,6 +1,7 @@
 """A keyspace is compacted where the disk has room for it, and else refused with the figures."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,10 @@ def test_it_compacts_then_cleans_up_and_tells_both_sizes(settings: Settings, mon
     assert ran == [("compact", "market_data"), ("cleanup", "market_data")]
     assert done.before == {"trades_silver": 60_000_000, "ohlcv_1m": 7_000_000}
     assert done.freed == 40_000_000
+    assert str(done).startswith("40.0 MB freed, in ")
+    assert str(replace(done, after=done.before)).startswith("0.0 MB freed, in ")
+    assert str(replace(done, before=done.after, after=done.before)).startswith("40.0 MB more than before")
+    assert str(replace(done, before={"x": 0}, after={"x": 9})).startswith("0.0 MB freed")
 
 
 def test_nothing_is_run_where_there_is_no_room(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
+from market_pipeline.alerts.outcomes import Outcome, Outcomes
 from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.signal import Signal, Verdict
@@ -37,6 +38,8 @@ def over(settings: Settings) -> str:
     ledger.attempts(RULES, T0 + 1)
     (incident,) = ledger.not_over()
     Requests(settings.paths.incidents).ask(incident.id, "stream", "restart_program", "ann", T0 + 60)
+    done = "stream: pid 7 (it hung and was killed) → 9"
+    Outcomes(settings.paths.incidents).keep(Outcome(incident.id, "1a2b3c4d-5e6f", T0 + 70, True, done))
     ledger.judge([bad], RULES, T0 + 16 * 60)  # escalated after 15 min
     ledger.ack(incident.id, "ann", T0 + 17 * 60)
     for after in (20 * 60, 20 * 60 + 31):
@@ -48,16 +51,24 @@ def test_it_tells_the_course_the_cause_the_cure_and_the_times(settings: Settings
     report = incident_report(settings, over(settings), NOW)
     found = {box: finding for box, (_, finding) in report.findings.items()}
     assert [row["what"] for row in found["course"].rows] == [
-        "opened", "remedy", "remedy", "escalated", "acked", "resolved",
+        "opened", "remedy", "remedy", "remedy", "escalated", "acked", "resolved",
     ]  # fmt: skip
     assert found["cause"].rows == [{"evidence": "pid", "value": "7"}]
-    assert found["healed"].text == "ended by itself, after: restart_program, ann asked"
+    assert found["healed"].text == "ended by run 1a2b3c4d (stream: pid 7 (it hung and was killed) → 9)"
     assert found["times"].fine is False
     assert "taken on after 0:17:00 (wanted within 0:15:00); bad for 0:20:00; escalated 1 times" in found["times"].text
     # of what does not answer the report says so, and the rest is there
     assert found["trades"].fine is None
     assert found["unheard"].fine is None
     assert "silent \\| for 30 s" in report.markdown()
+
+
+def test_of_one_that_is_not_over_it_says_so(settings: Settings) -> None:
+    Ledger(settings.paths.incidents).judge([Signal("program-hung", "stream", Verdict.FAULT)], RULES, T0)
+    found = {box: each for box, (_, each) in incident_report(settings, "program-hung", NOW).findings.items()}
+    assert found["healed"].text == "it is not over"
+    assert found["times"].fine is False
+    assert found["times"].text == "nobody has taken it on after 2:00:00 (wanted within 0:15:00); bad for 2:00:00"
 
 
 def test_of_what_there_is_not_there_is_no_report(settings: Settings) -> None:

@@ -17,6 +17,7 @@ from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import main
 from market_pipeline.cli.runbook import NEVER
 from market_pipeline.definitions import defs
+from market_pipeline.defs.schedules import PARTITION
 from market_pipeline.local.programs import EXECUTE_JOB
 from market_pipeline.runbook import worked
 from market_pipeline.runbook.line import Line
@@ -68,7 +69,9 @@ def test_what_a_line_names_exists(line: Line) -> None:
     if line.command is None or line.command.startswith("docker-compose"):
         return
     if line.command.startswith(EXECUTE_JOB):
-        assert line.command == f"{EXECUTE_JOB} {line.job}"
+        assert line.command.startswith(f"{EXECUTE_JOB} {line.job}")
+        of_a_day = line.job is not None and repository.get_job(line.job).partitions_def is not None
+        assert (PARTITION in line.command) == of_a_day
         return
     words = shlex.split(line.command)
     assert words[0] == "market-pipeline"
@@ -94,6 +97,53 @@ def test_the_page_names_every_rule_and_line() -> None:
         assert re.search(rf"[`*]{re.escape(name)}[`*]", text), name
 
 
+DRILL = next(line for line in LINES if line.id == "drill")
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "lines"),
+    [
+        ("restart", ["stream"], {"restart-stream", "restart"}),
+        ("restart", ["kafka"], {"restart"}),
+        ("incidents show", ["kafka-down"], {"kafka-down"}),
+        ("incidents show", ["kafka-down/kafka/1800000000000"], {"kafka-down"}),
+        ("incidents show", ["failed-run"], set()),
+        ("nodetool", ["tpstats"], {"write-latency"}),
+        ("nodetool", ["tablestats", "market_data"], {"table-sizes"}),
+        ("nodetool", [], set()),
+        ("status", [], {"zero-trades-symptoms", "producer-process", "spark-status"}),
+        ("topics create", ["mine"], {"topics-create"}),
+        ("logs", [], {"logs"}),
+        ("logs", ["kafka"], {"kafka-logs"}),
+    ],
+)
+def test_a_line_worked_when_somebody_did_what_it_tells(command: str, arguments: list[str], lines: set[str]) -> None:
+    assert {line.id for line in LINES if line.is_done_by(command.split(), arguments)} == lines
+
+
+def test_nodetool_is_noted_although_it_ends_the_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "VERSION").write_text("1")
+    monkeypatch.setattr("market_pipeline.cli.nodetool.nodetool_command", lambda *_: ["sh", "-c", f"exit {code}"])
+    monkeypatch.setattr("market_pipeline.cli.nodetool.listens", lambda _: True)
+    told = next(line for line in LINES if line.id == "write-latency")
+    for code in (1, 0):
+        assert invoke(tmp_path, "nodetool", "tpstats").exit_code == code
+        assert (worked.last(tmp_path / "reports" / "worked", told) is None) == (code == 1)
+
+
+def test_the_commands_name_the_pipeline(tmp_path: Path) -> None:
+    told = json.loads(invoke(tmp_path, "runbook", "--json").stdout)
+    ours = [line["command"] for line in told if line["command"].startswith("market-pipeline ")]
+    assert ours
+    assert all(command.endswith(f" --data-dir {tmp_path}") for command in ours)
+
+
+def test_who_mistypes_a_command_is_told_which_was_meant() -> None:
+    answer = CliRunner().invoke(main, ["incidnts"])
+    assert answer.exit_code == 2
+    assert answer.output == "error: no such command 'incidnts', perhaps incidents: see `main --help`\n"
+
+
 def invoke(data_dir: Path, *words: str) -> Result:
     return CliRunner().invoke(main, [*words, "--data-dir", str(data_dir)])
 
@@ -108,8 +158,8 @@ def test_what_worked_is_told_beside_what_to_type(tmp_path: Path) -> None:
     assert {line["worked"] for line in before} == {None}
     assert invoke(tmp_path, "drill", "--list").exit_code == 0  # looked, and broke nothing
     assert {line["worked"] for line in json.loads(invoke(tmp_path, "runbook", "--json").stdout)} != {None}
-    assert worked.last(tmp_path / "reports" / "worked", "drill") is None
-    worked.note(tmp_path / "reports" / "worked", "drill")
+    assert worked.last(tmp_path / "reports" / "worked", DRILL) is None
+    worked.note(tmp_path / "reports" / "worked", ["drill"], [])
     after = {line["id"]: line["worked"] for line in json.loads(invoke(tmp_path, "runbook", "--json").stdout)}
     assert {name for name, at in after.items() if at is not None} == {"drill", "last-worked"}
     assert abs((datetime.now(UTC) - datetime.fromisoformat(after["drill"])).total_seconds()) < 600

@@ -114,7 +114,10 @@ def test_a_burst_of_dead_letters(
     signal = dead_letters.judge(replace(WELL, dead_letters=letters, arrivals=arrivals))
     assert (signal.verdict, signal.severity) == (verdict, severity)
     if verdict is Verdict.FAULT and letters is not None:
-        assert signal.evidence == {"reasons": dict(letters.reasons)}
+        read = sum(letters.reasons.values())
+        name = "reasons" if read == letters.count else f"reasons of the newest {read}"
+        assert signal.evidence[name] == dict(letters.reasons)
+        assert "replay_dead_letters" in signal.evidence["after a fix"]
 
 
 def test_the_reason_of_a_dead_letter_is_its_headers() -> None:

@@ -1,0 +1,58 @@
+"""The course of an incident: all that became of it and all that was done about it, in order."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from market_pipeline.alerts.incident import Change
+from market_pipeline.alerts.ledger import Entry, Ledger
+from market_pipeline.alerts.outcomes import Outcomes
+from market_pipeline.alerts.requests import Requests
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of it.
+
+    Attributes:
+        at: when, epoch seconds.
+        what: a ``Change``, or ``remedy``.
+        who: who was told or who did it; why nobody was told.
+        text: what was seen or done.
+        sentence: all of it, as a person would say it.
+    """
+
+    at: float
+    what: str
+    who: str
+    text: str
+    sentence: str
+
+
+def course(incidents: Path, incident: str) -> list[Step]:
+    """That of the incident of this id.
+
+    Raises:
+        NoSuchIncident: there is none.
+        sqlite3.Error: the file can't be used.
+    """
+    ledger = Ledger(incidents)
+    found, history = ledger.show(incident)
+    steps = [Step(each.at, each.change, each.withheld or each.contact, each.text, sentence(each)) for each in history]
+    steps += [_remedy(at, "by itself", f"Dagster was asked for a run of {job}") for at, job in ledger.tried(found.id)]
+    asked = Requests(incidents).of(found.id)
+    steps += [_remedy(each.at, each.by, f"{each.by} asked for {each.remedy}") for each in asked]
+    steps += [_remedy(each.at, f"run {each.run[:8]}", str(each)) for each in Outcomes(incidents).of(found.id)]
+    return sorted(steps, key=lambda step: step.at)
+
+
+def sentence(entry: Entry) -> str:
+    """One line of the history."""
+    if entry.change == Change.RESOLVED:
+        return f"resolved; last seen: {entry.text}"
+    if entry.withheld:
+        return f"{entry.change}, nobody is told ({entry.withheld}): {entry.text}"
+    return f"{entry.change} {'by' if entry.change == Change.ACKED else 'for'} {entry.contact}: {entry.text}"
+
+
+def _remedy(at: float, who: str, text: str) -> Step:
+    return Step(at, "remedy", who, text, text)
