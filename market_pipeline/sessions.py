@@ -1,4 +1,4 @@
-"""When markets trade: crypto always, forex 24/5, US stocks by the New York Stock Exchange's calendar.
+"""When markets trade: crypto always, forex 24/5 but for two holidays, US stocks by New York's calendar.
 
 A symbol's kind comes from the vendor's prefix. Times in and out bear a zone; days of ``regular_hours`` are New York's.
 The calendar is exchange_calendars' XNYS, loaded a year at a time and only when a stock is asked for (it brings pandas).
@@ -17,10 +17,12 @@ AFTER_HOURS_CLOSE = time(20)
 AFTER_HOURS_CLOSE_HALF_DAY = time(17)
 REGULAR_CLOSE = time(16)
 """A session that closes before this is a half day; its after-hours trading ends at 17:00."""
-FOREX_WEEK_TURNS = time(17)
-"""Forex opens on Sunday and closes on Friday at this New York time."""
+FOREX_DAY_TURNS = time(17)
+"""A trading day of forex lasts from this New York time of the day before to the same time; Monday's is the first."""
+FOREX_HOLIDAYS = frozenset({(1, 1), (12, 25)})
+"""Trading days (month, day) on which no venue trades; what is a holiday of one country alone is none of forex."""
 
-_FRIDAY, _SATURDAY, _SUNDAY = 4, 5, 6
+_SATURDAY = 5
 FOREX_VENUES = frozenset(
     {"OANDA", "FXCM", "FOREX", "FOREX.COM", "FX", "FXPRO", "FHFX", "IC MARKETS", "ICM", "PEPPERSTONE", "SAXO", "FXPIG"}
 )
@@ -107,7 +109,7 @@ def open_spans(symbol: str, start: datetime, end: datetime) -> list[Span]:
     if kind is MarketKind.CRYPTO:
         spans: Iterator[Span] = iter([(start, end)])
     elif kind is MarketKind.FOREX:
-        spans = _forex_weeks(start, end)
+        spans = _forex_days(start, end)
     else:
         spans = _stock_days(start, end)
     clipped = ((max(a, start).astimezone(UTC), min(b, end).astimezone(UTC)) for a, b in spans)
@@ -151,20 +153,25 @@ def _stock_days(start: datetime, end: datetime) -> Iterator[Span]:
 
 def _forex_open(at: datetime) -> bool:
     local = at.astimezone(NEW_YORK)
-    weekday, clock = local.weekday(), local.time()
-    if weekday == _SATURDAY:
-        return False
-    if weekday == _SUNDAY:
-        return clock >= FOREX_WEEK_TURNS
-    return weekday != _FRIDAY or clock < FOREX_WEEK_TURNS
+    return _is_forex_day(local.date() + timedelta(days=local.time() >= FOREX_DAY_TURNS))
 
 
-def _forex_weeks(start: datetime, end: datetime) -> Iterator[Span]:
-    local = start.astimezone(NEW_YORK).date()
-    sunday = local - timedelta(days=(local.weekday() + 1) % 7)
-    while _new_york(sunday, FOREX_WEEK_TURNS) < end:
-        yield _new_york(sunday, FOREX_WEEK_TURNS), _new_york(sunday + timedelta(days=5), FOREX_WEEK_TURNS)
-        sunday += timedelta(days=7)
+def _is_forex_day(day: date) -> bool:
+    return day.weekday() < _SATURDAY and (day.month, day.day) not in FOREX_HOLIDAYS
+
+
+def _forex_days(start: datetime, end: datetime) -> Iterator[Span]:
+    """Days without a break between them are one span."""
+    day, opened = start.astimezone(NEW_YORK).date(), None
+    while (turns := _new_york(day - timedelta(days=1), FOREX_DAY_TURNS)) < end:
+        if _is_forex_day(day):
+            opened = turns if opened is None else opened
+        elif opened is not None:
+            yield opened, turns
+            opened = None
+        day += timedelta(days=1)
+    if opened is not None:
+        yield opened, turns
 
 
 @lru_cache(maxsize=64)

@@ -103,6 +103,14 @@ def test_no_regular_hours_without_a_session(day: date) -> None:
         ("2026-11-22T16:59:59", False),  # Sunday
         ("2026-11-22T17:00:00", True),
         ("2026-11-26T12:00:00", True),  # Thanksgiving is no holiday of forex
+        ("2026-12-24T16:59:59", True),
+        ("2026-12-24T17:00:00", False),  # Christmas Day's trading has none
+        ("2026-12-25T16:59:59", False),
+        ("2026-12-25T17:00:00", False),  # it is a Friday
+        ("2024-12-25T17:00:00", True),
+        ("2026-12-31T17:00:00", False),
+        ("2026-01-01T16:59:59", False),
+        ("2026-01-01T17:00:00", True),
         ("2026-11-27T16:59:59", True),
         ("2026-11-27T17:00:00", False),
         ("2026-11-28T12:00:00", False),
@@ -120,6 +128,8 @@ def test_forex_trades_from_sunday_to_friday(at: str, expected: bool) -> None:
         ("BINANCE:BTCUSDT", date(2026, 11, 28), 1440),
         ("OANDA:EUR_USD", date(2026, 11, 28), 0),
         ("OANDA:EUR_USD", date(2026, 11, 27), 22 * 60),
+        ("OANDA:EUR_USD", date(2024, 12, 25), 2 * 60),
+        ("OANDA:EUR_USD", date(2024, 12, 26), 24 * 60),
         ("OANDA:EUR_USD", date(2026, 7, 17), 21 * 60),
         ("AAPL", date(2026, 11, 24), 16 * 60),  # 09:00-24:00 UTC, and yesterday's last hour of after-hours trading
         ("AAPL", date(2026, 7, 15), 16 * 60),
