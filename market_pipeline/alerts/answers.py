@@ -11,6 +11,7 @@ from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
 from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.silence import Silence
+from market_pipeline.alerts.silences import Silences
 
 SILENT_FOR_S = 3_600.0
 
@@ -51,7 +52,7 @@ def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float)
             )
         case Action.SILENCE:
             wanted = Silence(incident.rule, incident.subject, press.by, "pressed in Slack", now, now + SILENT_FOR_S)
-            kept = ledger.silence(wanted, incident.subject)
+            kept = Silences(incidents).keep(wanted, incident.subject)
             if kept is not None:
                 return Answer(False, f"{kept.author} has silenced it already")
             return Answer(True, f"{press.by} silenced {incident.rule} of {incident.subject} for an hour")

@@ -21,7 +21,7 @@ from market_pipeline.alerts.outcomes import healers
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
-from market_pipeline.alerts.silence import Silence, silence_over
+from market_pipeline.alerts.silences import those_of
 from market_pipeline.mendable import Mendable
 
 REPORTED_WITHIN_S = 3 * 86_400.0
@@ -33,10 +33,6 @@ REPORTS_AT_ONCE = 2
 
 class NoSuchIncident(Mendable):
     """There is no incident of that id, or the beginning of an id that several have; one line with the cure."""
-
-
-class NoSuchSilence(Mendable):
-    """No silence of that number holds or is to come; one line with the cure."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +71,7 @@ class Ledger:
         signals = list(signals)
         with self._database.changing() as connection:
             now = time.time() if now is None else now
-            silences = _silences(connection, now).values()
+            silences = those_of(connection, now).values()
             step = engine.step(_board(connection), signals, rules, silences, now, healers(connection))
             _forget_suspicions(connection, step.board)
             over = [each.incident for each in step.transitions if each.incident.state is State.RESOLVED]
@@ -145,37 +141,6 @@ class Ledger:
             rows = connection.execute("SELECT at, remedy FROM attempt WHERE incident = ? ORDER BY number", (incident,))
             return [(float(at), str(remedy)) for at, remedy in rows]
 
-    def silence(self, silence: Silence, subject: str | None = None) -> Silence | None:
-        """Keep a silence, unless one of the same rule and ``subject`` holds when it begins, which is returned then."""
-        with self._database.changing() as connection:
-            at = silence.starts_at
-            if subject is not None:
-                kept = silence_over(_silences(connection, at).values(), silence.rule, subject, at)
-                if kept is not None:
-                    return kept
-            columns = asdict(silence)
-            names, marks = ", ".join(columns), ", ".join("?" * len(columns))
-            connection.execute(f"INSERT INTO silence ({names}) VALUES ({marks})", tuple(columns.values()))
-            return None
-
-    def silences(self, now: float) -> dict[int, Silence]:
-        """Those that are not over, by their number."""
-        with self._database.reading() as connection:
-            return _silences(connection, now)
-
-    def end_silence(self, number: int, now: float) -> Silence:
-        """End a silence; one that has not begun yet never begins.
-
-        Raises:
-            NoSuchSilence: there is none of that number, or it is over.
-        """
-        with self._database.changing() as connection:
-            silence = _silences(connection, now).get(number)
-            if silence is None:
-                raise NoSuchSilence(f"no silence {number} holds: `market-pipeline incidents silences` shows them")
-            connection.execute("UPDATE silence SET ends_at = ? WHERE number = ?", (now, number))
-            return silence
-
     def judged_at(self) -> float | None:
         """When the rules were judged last, epoch seconds; None when they never were."""
         with self._database.reading() as connection:
@@ -242,15 +207,6 @@ def _board(connection: sqlite3.Connection) -> Board:
 def _judged_at(connection: sqlite3.Connection) -> float:
     (at,) = connection.execute("SELECT coalesce(max(at), 0.0) FROM board").fetchone()
     return float(at)
-
-
-def _silences(connection: sqlite3.Connection, now: float) -> dict[int, Silence]:
-    rows = connection.execute(
-        "SELECT number, rule, subject, author, reason, starts_at, ends_at FROM silence "
-        "WHERE ends_at > ? ORDER BY number",
-        (now,),
-    )
-    return {number: Silence(*columns) for number, *columns in rows}
 
 
 def _found(connection: sqlite3.Connection, incident: str) -> Incident:

@@ -1,6 +1,7 @@
 """The ledger of incidents as the commands find it, and how old its verdict is."""
 
 import time
+from pathlib import Path
 
 import click
 
@@ -14,15 +15,24 @@ STALE_S = 150.0
 WHO_JUDGES = "Dagster's sensor `alerts` does it, while the pipeline runs with Dagster"
 
 
-def kept_ledger(settings: Settings) -> Ledger:
-    """The ledger of the pipeline that is meant.
+def kept_incidents(settings: Settings) -> Path:
+    """The file of incidents of the pipeline that is meant.
 
     Raises:
         PipelineError: nothing was ever judged there.
     """
     if not settings.paths.incidents.exists():
         raise PipelineError(f"nothing was judged yet on {settings.data_dir}: {WHO_JUDGES}")
-    return Ledger(settings.paths.incidents)
+    return settings.paths.incidents
+
+
+def kept_ledger(settings: Settings) -> Ledger:
+    """The ledger in it.
+
+    Raises:
+        PipelineError: nothing was ever judged there.
+    """
+    return Ledger(kept_incidents(settings))
 
 
 def tell_when_judged(ledger: Ledger) -> None:

@@ -10,12 +10,12 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.message import moment
 from market_pipeline.alerts.rulebook import about_some_rule
 from market_pipeline.alerts.silence import NoSilence, Silence
+from market_pipeline.alerts.silences import Silences
 from market_pipeline.cli import load_settings
-from market_pipeline.cli.kept_incidents import kept_ledger
+from market_pipeline.cli.kept_incidents import kept_incidents
 from market_pipeline.cli.terminal import console
 
 LONG_S = 7 * 86_400.0
@@ -50,7 +50,7 @@ def silence(rule: str, subject: str, lasts: str, begins: datetime | None, reason
     """
     start = begins.replace(tzinfo=UTC).timestamp() if begins else time.time()
     made = about_some_rule(Silence(rule, subject, by, reason, start, start + duration_s(lasts)))
-    Ledger(load_settings().paths.incidents).silence(made)
+    Silences(load_settings().paths.incidents).keep(made)
     click.echo(f"nobody is told of {rule} (subject {subject}) from {moment(start)} to {moment(made.ends_at)} UTC")
     if not rule.strip("*"):
         click.echo("warning: that is every rule; `market-pipeline incidents unsilence` ends it", err=True)
@@ -68,7 +68,7 @@ def silences(as_json: bool) -> None:
     Examples:
       market-pipeline incidents silences
     """
-    found = kept_ledger(load_settings()).silences(time.time())
+    found = Silences(kept_incidents(load_settings())).not_over(time.time())
     if as_json:
         click.echo(json.dumps([{"number": number} | asdict(each) for number, each in found.items()]))
         return
@@ -91,7 +91,7 @@ def unsilence(number: int) -> None:
     Examples:
       market-pipeline incidents unsilence 3
     """
-    ended = kept_ledger(load_settings()).end_silence(number, time.time())
+    ended = Silences(kept_incidents(load_settings())).end(number, time.time())
     click.echo(
         f"the silence of {ended.rule} (subject {ended.subject}), by {ended.author}, is ended: what is still wrong is "
         "told at the next look"

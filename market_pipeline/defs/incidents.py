@@ -40,15 +40,15 @@ class Quiet(dg.Config):
 
 @dg.op(description="Tell nobody of what matches, for a while; the incidents are kept all the same.")
 def silence_rule_now(context: dg.OpExecutionContext, config: Quiet, pipeline: PipelineResource) -> None:
-    from market_pipeline.alerts.ledger import Ledger
     from market_pipeline.alerts.rulebook import about_some_rule
     from market_pipeline.alerts.silence import Silence
+    from market_pipeline.alerts.silences import Silences
 
     now = time.time()
     with told_in_one_line():
         ends = now + config.minutes * 60
         wanted = about_some_rule(Silence(config.rule, config.subject, config.by, config.reason, now, ends))
-        Ledger(pipeline.settings().paths.incidents).silence(wanted)
+        Silences(pipeline.settings().paths.incidents).keep(wanted)
     context.log.info(f"{config.rule} of {config.subject} is silenced for {config.minutes:.0f} min by {config.by}")
 
 

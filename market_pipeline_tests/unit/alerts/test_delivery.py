@@ -15,6 +15,7 @@ from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.silence import Silence
+from market_pipeline.alerts.silences import Silences
 from market_pipeline.alerts.slack import Slack
 from market_pipeline_tests.slack_server import TOKEN, Answer, SlackServer
 
@@ -79,8 +80,8 @@ def test_what_is_shown_helps_to_act(watch: Watch, slack: SlackServer) -> None:
     assert "market-pipeline incidents ack cassandra-disk/cassandra/" in shown
 
 
-def test_what_is_kept_back_is_not_sent(watch: Watch, slack: SlackServer) -> None:
-    watch.ledger.silence(Silence("*", "*", "ann", "moving", T0 - 1, T0 + 1_000))
+def test_what_is_kept_back_is_not_sent(watch: Watch, slack: SlackServer, tmp_path: Path) -> None:
+    Silences(tmp_path / "ledger.sqlite").keep(Silence("*", "*", "ann", "moving", T0 - 1, T0 + 1_000))
     watch.see(Verdict.FAULT)
     watch.later(10)
     watch.see(Verdict.FINE)

@@ -16,6 +16,7 @@ from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.silence import Silence
+from market_pipeline.alerts.silences import Silences
 
 LAG = Rule("lag-grows", "Lag grows", Severity.P2, "2", hold_s=120, clear_s=60)
 DISK = Rule("disk-full", "The disk fills up", Severity.P2, "4", clear_s=60)
@@ -103,11 +104,12 @@ def test_an_ack_of_two_is_one(ledger: Ledger) -> None:
     assert ledger.judge([full()], RULES, T0 + 3_600) == ()
 
 
-def test_a_silence_is_kept_with_its_reason_and_withheld_messages_with_theirs(ledger: Ledger) -> None:
+def test_a_silence_is_kept_with_its_reason_and_withheld_messages_with_theirs(ledger: Ledger, tmp_path: Path) -> None:
+    silences = Silences(tmp_path / "data" / "incidents.sqlite")
     silence = Silence("disk-*", "*", "ann", "bigger disk on its way", T0 - 1, T0 + 600)
-    ledger.silence(silence)
-    assert ledger.silences(T0) == {1: silence}
-    assert ledger.silences(T0 + 600) == {}
+    silences.keep(silence)
+    assert silences.not_over(T0) == {1: silence}
+    assert silences.not_over(T0 + 600) == {}
     (opened,) = ledger.judge([full()], RULES, T0)
     _, history = ledger.show(opened.incident.id)
     assert [each.withheld for each in history] == ["silenced by ann: bigger disk on its way"]

@@ -54,8 +54,9 @@ def judged(arrivals: int | None, past: Past, symbols: tuple[str, ...] = (AAPL,),
         ((BTC,), "11-28 11:00", {CRYPTO}, "week-end"),
         ((BTC,), "11-27 18:00", {CRYPTO}, "week-end"),  # a day turns at 17:00
         ((BTC, EUR), "11-29 18:00", {CRYPTO, FOREX}, "session of 6.5 h"),
-        ((EUR,), "12-24 18:00", {FOREX}, "holiday"),
-        ((EUR,), "12-31 18:00", {FOREX}, "holiday"),
+        ((EUR,), "11-25 18:00", {FOREX}, "holiday"),
+        ((EUR,), "12-24 18:00", None, None),
+        ((BTC, EUR), "12-24 18:00", {CRYPTO}, "holiday"),
         ((EUR,), "11-28 11:00", None, None),
     ],
 )
