@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from types import FrameType
 from typing import Any, NoReturn
@@ -41,6 +42,7 @@ from market_pipeline.supervision.log_lines import start_logging
 
 NAME = "stream"
 SERVERS_TIMEOUT_S = 120.0
+OTHERS_WAIT_S = 20.0
 EXIT_FAILED = 1
 MENDABLE = (BrokerUnreachableError, TopicError, StoreUnreachableError, GatewayError, JarError, NoJava, SettingsError)
 logger = logging.getLogger(NAME)
@@ -93,11 +95,14 @@ class Application:
                 while not self._wish.to_stop:
                     if settings.stream_mode == "real-time":
                         self._catch_up(watch, others)
-                    # first what makes a trade queryable; bars and dead letters read on from their own checkpoints
                     tables = queries.start_running(spark, settings)
-                    others = others or self._start_others(spark)
                     self._phase = "running"
                     logger.info("running in %s mode", settings.stream_mode)
+                    if not others:
+                        # what makes a trade queryable has the processor for itself until it has; bars and dead letters
+                        # cost as much to start, and read on from their own checkpoints
+                        watch.until_over(tables, passing=[], enough=self._first_trade_is_there())
+                        others = self._start_others(spark)
                     if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
                         class_archive.make_in_background(self._session.java)
                     watch.until_over([*tables, *others], passing=[])
@@ -150,6 +155,17 @@ class Application:
             bars.start_bars(valid(records), self._settings, complete_from),
             dead_letters.start_dead_letters(records, self._settings),
         ]
+
+    def _first_trade_is_there(self) -> Callable[[], bool]:
+        """Tells whether a trade became queryable since now, or none waits, or ``OTHERS_WAIT_S`` are over."""
+        began = time.monotonic()
+
+        def told() -> bool:
+            now = time.monotonic()
+            seen = self._visibility is not None and self._visibility.advanced_at > began
+            return seen or now - began > OTHERS_WAIT_S
+
+        return told
 
     def _catch_up(self, watch: Watch, beside: list[StreamingQuery]) -> None:
         """Pass over a backlog in batches, while the queries ``beside`` go on."""

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyspark.sql.streaming.query import StreamingQuery
@@ -55,9 +56,14 @@ class Watch:
     visibility: Visibility
     wish: Wish
 
-    def until_over(self, running: list[StreamingQuery], passing: list[StreamingQuery]) -> None:
+    def until_over(
+        self,
+        running: list[StreamingQuery],
+        passing: list[StreamingQuery],
+        enough: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Return when the program is to stop, when all of ``passing`` have ended well, or, without any, when real time
-        can't keep up and batches have to.
+        can't keep up and batches have to; or when ``enough`` says so.
 
         Raises:
             StreamError: the stream can't go on.
@@ -67,7 +73,7 @@ class Watch:
         backlog = Backlog(self.settings.catch_up_above)
         while not self.wish.to_stop:
             self.wish.wait(LOOK_EVERY_S)
-            if self.wish.to_stop:
+            if self.wish.to_stop or enough():
                 return
             heard = self.progress.heard()
             self._check_parts()
