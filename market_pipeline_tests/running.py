@@ -99,10 +99,10 @@ class RunningPipeline:
             within_s=within_s,
         )
 
-    def materialize(self, asset: str, partition: str) -> str:
-        """``dagster asset materialize`` from a plain shell, as a user types it."""
+    def materialize(self, assets: str, partition: str) -> str:
+        """``dagster asset materialize`` from a plain shell, as a user types it; with a comma between two assets."""
         done = subprocess.run(
-            [*MATERIALIZE, "--select", asset, "--partition", partition],
+            [*MATERIALIZE, "--select", assets, "--partition", partition],
             env=self.environment | {"DAGSTER_HOME": str(self.settings.paths.dagster)},
             capture_output=True,
             text=True,

@@ -41,7 +41,7 @@ def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float)
     except NoSuchIncident as error:
         return Answer(False, str(error))
     if not incident.is_active:
-        return Answer(False, f"{incident.id} is over: nothing was done, and nothing needs to be")
+        return Answer(False, f"{incident.id} is over: nothing was done")
     match press.action:
         case Action.ACK:
             done = ledger.ack(incident.id, press.by, now)

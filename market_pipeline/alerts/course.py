@@ -10,7 +10,7 @@ from market_pipeline.alerts.requests import Requests
 
 
 @dataclass(frozen=True)
-class Step:
+class Event:
     """One line of it.
 
     Attributes:
@@ -28,7 +28,7 @@ class Step:
     sentence: str
 
 
-def course(incidents: Path, incident: str) -> list[Step]:
+def course(incidents: Path, incident: str) -> list[Event]:
     """That of the incident of this id.
 
     Raises:
@@ -37,12 +37,12 @@ def course(incidents: Path, incident: str) -> list[Step]:
     """
     ledger = Ledger(incidents)
     found, history = ledger.show(incident)
-    steps = [Step(each.at, each.change, each.withheld or each.contact, each.text, sentence(each)) for each in history]
-    steps += [_remedy(at, "by itself", f"Dagster was asked for a run of {job}") for at, job in ledger.tried(found.id)]
+    events = [Event(each.at, each.change, each.withheld or each.contact, each.text, sentence(each)) for each in history]
+    events += [_remedy(at, "by itself", f"Dagster was asked for a run of {job}") for at, job in ledger.tried(found.id)]
     asked = Requests(incidents).of(found.id)
-    steps += [_remedy(each.at, each.by, f"{each.by} asked for {each.remedy}") for each in asked]
-    steps += [_remedy(each.at, f"run {each.run[:8]}", str(each)) for each in Outcomes(incidents).of(found.id)]
-    return sorted(steps, key=lambda step: step.at)
+    events += [_remedy(each.at, each.by, f"{each.by} asked for {each.remedy}") for each in asked]
+    events += [_remedy(each.at, f"run {each.run[:8]}", str(each)) for each in Outcomes(incidents).of(found.id)]
+    return sorted(events, key=lambda event: event.at)
 
 
 def sentence(entry: Entry) -> str:
@@ -54,5 +54,5 @@ def sentence(entry: Entry) -> str:
     return f"{entry.change} {'by' if entry.change == Change.ACKED else 'for'} {entry.contact}: {entry.text}"
 
 
-def _remedy(at: float, who: str, text: str) -> Step:
-    return Step(at, "remedy", who, text, text)
+def _remedy(at: float, who: str, text: str) -> Event:
+    return Event(at, "remedy", who, text, text)

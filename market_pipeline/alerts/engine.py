@@ -4,7 +4,7 @@ An incident is a fact whether somebody is told of it or not. A silence, a mainte
 explains it keep the telling back, not the incident; one that outlasts what kept it back is told then.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from market_pipeline.alerts.incident import Change, Incident, State, Transition
@@ -15,7 +15,10 @@ from market_pipeline.alerts.silence import Silence, silence_over
 STALE_ACK = 2.0
 """An ack is forgotten after so many times the time to respond: whoever gave it would have ended it by then."""
 BY_ITSELF = "itself"
-_FOLLOWS = "follows from"
+HELPS_WITHIN_S = 300.0
+"""What a run did so long before the last bad look may be why there was no other."""
+KEPT_LATE_S = 15.0
+"""A run tells what it did a moment after it has."""
 
 Key = tuple[str, str]
 
@@ -42,7 +45,7 @@ def step(
     rules: Mapping[str, Rule],
     silences: Iterable[Silence],
     now: float,
-    healers: Mapping[str, str] | None = None,
+    healers: Mapping[str, Sequence[tuple[float, str]]] | None = None,
 ) -> Step:
     """Judge what was seen.
 
@@ -53,7 +56,8 @@ def step(
         silences: past ones do no harm.
         now: epoch seconds. A clock that was set back moves what is on the board with it, so that nothing waits for the
             clock to be where it was.
-        healers: by an incident's id, what a run has done to mend it: that ended it then, and not it itself.
+        healers: by an incident's id, what runs have done to mend it, each with its time, in order: one of just before
+            it was well ended it, and not it itself.
     """
     board = _with_the_clock(board, now)
     incidents, changes = dict(board.incidents), list[tuple[Change, Key]]()
@@ -74,13 +78,15 @@ def step(
     told: list[Transition] = []
     for change, key in changes:
         reason = _kept_back(incidents, key, rules, keeping, now)
-        by = (healers or {}).get(incidents[key].id, BY_ITSELF)
+        by = _healer(incidents[key], (healers or {}).get(incidents[key].id, ()))
         transition = _told(change, incidents[key], reason, now, by)
         incidents[key] = transition.incident
         told.append(transition)
     for key, incident in list(incidents.items()):
         if incident.is_active:
             reason = _kept_back(incidents, key, rules, keeping, now)
+            if _cause(incidents, key, rules) is not None:
+                incident = replace(incident, followed_at=now)
             incidents[key], transition_of_time = _passed(incident, reason, rules.get(incident.rule), now)
             told += [transition_of_time] if transition_of_time is not None else []
     over = {key for key, incident in incidents.items() if incident.state is State.RESOLVED}
@@ -137,7 +143,7 @@ def _with_the_clock(board: Board, now: float) -> Board:
 
 
 def _moved(incident: Incident, by: float) -> Incident:
-    times = ("opened_at", "escalated_at", "acked_at", "clear_since", "free_since")
+    times = ("opened_at", "escalated_at", "acked_at", "clear_since", "bad_at", "followed_at")
     moved = {name: at + by for name in times if (at := getattr(incident, name)) is not None}
     return replace(incident, since=incident.since + by, **moved)
 
@@ -176,6 +182,7 @@ def _faulty(incident: Incident | None, signal: Signal, rule: Rule, now: float) -
         value=signal.value,
         mendable=signal.mendable,
         evidence=signal.evidence,
+        bad_at=now,
         clear_since=None,
         flaps=incident.flaps + (incident.clear_since is not None),
     )
@@ -198,17 +205,31 @@ def _kept_back(
     silence = silence_over(silences, rule, subject, now)
     if silence is not None:
         return f"silenced by {silence.author}: {silence.reason}"
+    cause = _cause(incidents, key, rules)
+    return None if cause is None else f"follows from {cause.id}"
+
+
+def _cause(incidents: Mapping[Key, Incident], key: Key, rules: Mapping[str, Rule]) -> Rule | None:
+    """The rule of an incident from which this one follows, if there is one."""
+    rule, _ = key
     causes = (rules[each.rule] for each in incidents.values() if each.rule in rules)
-    cause = next((cause for cause in causes if rule in cause.inhibits), None)
-    return None if cause is None else f"{_FOLLOWS} {cause.id}"
+    return next((cause for cause in causes if rule in cause.inhibits), None)
 
 
 def _told(change: Change, incident: Incident, reason: str | None, now: float, by: str) -> Transition:
     if change is Change.RESOLVED:
         return _resolved(incident, by, now)
     unheard = incident.withheld is not None or change is Change.OPENED
-    kept = replace(incident, withheld=reason if unheard else None, free_since=None)
+    kept = replace(incident, withheld=reason if unheard else None)
     return Transition(change, kept, now, kept.severity.contact(kept.level), reason)
+
+
+def _healer(incident: Incident, did: Sequence[tuple[float, str]]) -> str:
+    """The last of what was done that came in time to have ended it; else itself."""
+    bad_at = incident.since if incident.bad_at is None else incident.bad_at
+    latest = (incident.clear_since if incident.clear_since is not None else bad_at) + KEPT_LATE_S
+    helped = [what for at, what in did if bad_at - HELPS_WITHIN_S <= at <= latest]
+    return helped[-1] if helped else BY_ITSELF
 
 
 def _resolved(incident: Incident, by: str, now: float) -> Transition:
@@ -246,13 +267,11 @@ def _outlasted(
     """What was kept back is told when it outlasts what kept it back: after a silence at once, after another incident in
     a while, for what followed from that needs as long to get well as it needed to fall ill."""
     if reason is not None:
-        return replace(incident, withheld=reason, free_since=None), None
-    free_since = now if incident.free_since is None else incident.free_since
-    followed = incident.withheld is not None and incident.withheld.startswith(_FOLLOWS)
-    grace_s = max(rule.hold_s, rule.clear_s) if rule is not None and followed else 0.0
-    if now - free_since < grace_s:
-        return replace(incident, free_since=free_since), None
-    heard = replace(incident, withheld=None, free_since=None, escalated_at=now)
+        return replace(incident, withheld=reason), None
+    grace_s = max(rule.hold_s, rule.clear_s) if rule is not None else 0.0
+    if incident.followed_at is not None and now - incident.followed_at < grace_s:
+        return incident, None
+    heard = replace(incident, withheld=None, escalated_at=now)
     return heard, _change(Change.TOLD_LATE, heard, now)
 
 

@@ -10,6 +10,7 @@ from market_pipeline.alerts.rules import (
     cassandra_disk,
     cassandra_down,
     consumer_lag,
+    dead_letters,
     high_latency,
     kafka_down,
     programs,
@@ -19,6 +20,7 @@ from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.charts import sparkline
 from market_pipeline.local.logs import log_files, tail
 from market_pipeline.settings import Settings
+from market_pipeline.which import where_flags
 
 LOG_LINES, LOOKED_BACK, LOG_WIDTH = 5, 300, 200
 _DATED = re.compile(r"\W{0,5}(?:INFO|WARN|ERROR|\[|\d{4}-\d\d-\d\d)")
@@ -41,6 +43,9 @@ def with_evidence(settings: Settings, look: Look, signals: Iterable[Signal]) -> 
         more = dict(chart(signal.rule, look))
         if signal.rule in _OF_A_PROGRAM and (said := last_lines(settings, signal.subject)):
             more["the end of its log"] = said
+        if signal.rule == dead_letters.RULE.id:
+            read = f"market-pipeline topics read {settings.dead_letter_topic} --max-messages 5"
+            more["to see them"] = f"{read}{where_flags(settings)}"
         if "run" in signal.evidence and settings.dagster:
             more["its page"] = f"{settings.page_url}/runs/{signal.evidence['run']}"
         yield replace(signal, evidence={**signal.evidence, **more})

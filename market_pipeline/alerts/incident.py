@@ -46,12 +46,13 @@ class Incident:
         level: how often it was escalated.
         escalated_at: when somebody was told last, from which the next escalation counts.
         acked_at: when, by ``acked_by``; both None unless acked.
+        bad_at: the last bad look.
         clear_since: the first good look of the present run of good ones.
         resolved_at: the end.
         resolved_by: who ended it: a person, a run of its remedy, or ``"itself"`` when it was fine for long enough
-            and nobody had done anything.
+            and no run is known to have mended it.
         withheld: why nobody was told of it yet; None once they were.
-        free_since: since when nothing keeps the telling back any more.
+        followed_at: when it followed from another incident last.
         flaps: how often it seemed over and was not.
         text: the newest bad look in words.
         value: its figure.
@@ -70,11 +71,12 @@ class Incident:
     escalated_at: float | None = None
     acked_at: float | None = None
     acked_by: str | None = None
+    bad_at: float | None = None
     clear_since: float | None = None
     resolved_at: float | None = None
     resolved_by: str | None = None
     withheld: str | None = None
-    free_since: float | None = None
+    followed_at: float | None = None
     flaps: int = 0
     text: str = ""
     value: float | None = None

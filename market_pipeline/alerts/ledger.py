@@ -8,7 +8,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +24,19 @@ from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.silences import those_of
 from market_pipeline.mendable import Mendable
 
+EVERYTHING, PROGRAMS = "everything", "programs"
+"""The kinds of looks."""
 REPORTED_WITHIN_S = 3 * 86_400.0
-LOOKED_WITHIN_S = 150.0
-"""What was not looked at for so long is not looked at any more."""
 REPORTS_AT_ONCE = 2
 """Each asks Kafka and Cassandra, and a sensor has its limit."""
 
 
 class NoSuchIncident(Mendable):
-    """There is no incident of that id, or the beginning of an id that several have; one line with the cure."""
+    """There is no incident of that id, or of that beginning; one line with the cure."""
+
+
+class SeveralIncidents(NoSuchIncident):
+    """Several begin so; one line with the cure."""
 
 
 @dataclass(frozen=True)
@@ -61,12 +65,12 @@ class Ledger:
         self._database = Database(path)
 
     def judge(
-        self, signals: Iterable[Signal], rules: Mapping[str, Rule], now: float | None = None
+        self, signals: Iterable[Signal], rules: Mapping[str, Rule], now: float | None = None, kind: str = EVERYTHING
     ) -> tuple[Transition, ...]:
         """Take in what was seen; returns what became of it.
 
         ``now`` (epoch seconds) is this moment, unless told: of two who judge at once the later one's has to be later,
-        or the clock would seem to have been set back.
+        or the clock would seem to have been set back. ``kind`` is that of the look.
         """
         signals = list(signals)
         with self._database.changing() as connection:
@@ -79,7 +83,7 @@ class Ledger:
                 _keep(connection, incident)
             for transition in step.transitions:
                 _note(connection, transition)
-            _keep_unknown(connection, signals, now)
+            _keep_look(connection, kind, signals, now)
             connection.execute("INSERT OR REPLACE INTO board VALUES (1, ?)", (now,))
             return step.transitions
 
@@ -142,15 +146,15 @@ class Ledger:
             return [(float(at), str(remedy)) for at, remedy in rows]
 
     def judged_at(self) -> float | None:
-        """When the rules were judged last, epoch seconds; None when they never were."""
+        """When everything was looked at last, epoch seconds; None when it never was."""
         with self._database.reading() as connection:
-            return _judged_at(connection) or None
+            row = connection.execute("SELECT at FROM look WHERE kind = ?", (EVERYTHING,)).fetchone()
+            return None if row is None else float(row[0])
 
-    def unknown(self) -> dict[str, str]:
-        """The rules of which the newest look could not tell whether all is well, and why, by their ids."""
+    def unknown(self) -> list[tuple[str, str]]:
+        """The rules of which the newest looks could not tell whether all is well, and why."""
         with self._database.reading() as connection:
-            since = _judged_at(connection) - LOOKED_WITHIN_S
-            return dict(connection.execute("SELECT rule, text FROM unknown WHERE at > ? ORDER BY rule", (since,)))
+            return list(connection.execute("SELECT rule, text FROM unknown ORDER BY rule, subject"))
 
     def not_over(self) -> list[Incident]:
         """The incidents that are facts and not over, the worst first and then the oldest."""
@@ -221,7 +225,7 @@ def _found(connection: sqlite3.Connection, incident: str) -> Incident:
             return some[0]
     if found:
         examples = ", ".join(each.id for each in found[:3])
-        raise NoSuchIncident(f"{len(found)} incidents begin with {incident}, such as {examples}: tell more of it")
+        raise SeveralIncidents(f"{len(found)} incidents begin with {incident}, such as {examples}: tell more of it")
     raise NoSuchIncident(f"there is no incident {incident}: `market-pipeline incidents list --all` shows them")
 
 
@@ -232,12 +236,11 @@ def _forget_suspicions(connection: sqlite3.Connection, board: Board) -> None:
     connection.executemany("DELETE FROM incident WHERE id = ?", [each for each in pending if each[0] not in kept])
 
 
-def _keep_unknown(connection: sqlite3.Connection, signals: Iterable[Signal], now: float) -> None:
-    for signal in signals:
-        connection.execute("DELETE FROM unknown WHERE rule = ? AND subject = ?", (signal.rule, signal.subject))
-        if signal.verdict is Verdict.UNKNOWN:
-            row = signal.rule, signal.subject, signal.text, now
-            connection.execute("INSERT INTO unknown VALUES (?, ?, ?, ?)", row)
+def _keep_look(connection: sqlite3.Connection, kind: str, signals: Iterable[Signal], now: float) -> None:
+    connection.execute("INSERT OR REPLACE INTO look VALUES (?, ?)", (kind, now))
+    connection.execute("DELETE FROM unknown WHERE kind = ?", (kind,))
+    unknown = [(kind, each.rule, each.subject, each.text) for each in signals if each.verdict is Verdict.UNKNOWN]
+    connection.executemany("INSERT INTO unknown VALUES (?, ?, ?, ?)", unknown)
 
 
 def _keep(connection: sqlite3.Connection, incident: Incident) -> None:
@@ -262,6 +265,7 @@ def _note(connection: sqlite3.Connection, transition: Transition) -> None:
 
 
 def incident_from(document: str) -> Incident:
-    """What the file has of an incident."""
-    told: dict[str, Any] = json.loads(document)
+    """What the file has of an incident; what another version knew of it and this one doesn't is left out."""
+    known = {each.name for each in fields(Incident)}
+    told: dict[str, Any] = {name: value for name, value in json.loads(document).items() if name in known}
     return Incident(**told | {"severity": Severity(told["severity"]), "state": State(told["state"])})

@@ -50,7 +50,7 @@ class Look:
         quote: the vendor's own last trade, where the producer asked for it: it does while its stream is silent.
         canaries: those of the same time, the oldest first.
         canary_taken: whether Kafka has one of this look.
-        smoke_tests: how many of them Kafka ever had.
+        smoke_tests: how many were ever sent.
         leaderless: partitions of Kafka without a leader.
         delays_s: received → written of the newest trade of each symbol that had one within a minute, seconds.
         vendor_delays_s: event → received of the same trades, seconds: the vendor's own delay and the way to us.

@@ -29,12 +29,15 @@ BROKER_ERRORS = (BrokerUnreachableError, TopicError)
 
 
 def look(settings: Settings, now: float | None = None, canaries: Canaries | None = None) -> Look:
-    """Look at everything, which takes some seconds at most; ``now`` is in epoch seconds.
+    """Look at everything, which takes some seconds at most.
 
     Args:
         settings: of the pipeline.
-        now: the moment.
+        now: the moment, epoch seconds.
         canaries: where they are kept; without it none is sent.
+
+    Raises:
+        sqlite3.Error: the incidents' file can't be used.
     """
     now = time.time() if now is None else now
     taken = False
@@ -139,7 +142,8 @@ def dead_letters(settings: Settings, now: float) -> DeadLetters | None:
         if not count:
             return DeadLetters(0)
         start = {partition: max(0, offset - LETTERS_READ) for partition, offset in end.items()}
-        reasons = Counter(reason_of(record.headers) for record in read_topic(settings, topic, start=start, end=end))
+        read = read_topic(settings, topic, start=start, end=end)
+        reasons = Counter(reason_of(each.headers) for each in read if each.timestamp >= window_ms(now))
     except BROKER_ERRORS:
         return None
     return DeadLetters(count, dict(reasons.most_common()))

@@ -17,18 +17,23 @@ class Outcome:
         incident: for which it was.
         run: Dagster's id of it.
         at: when it was known, epoch seconds.
-        worked: whether the remedy did what it is for; whether that helped, the looks tell.
+        worked: whether the remedy did what it is for; whether that helped, the looks tell. None: it had nothing to do.
         text: what was done, or why not, in one line.
     """
 
     incident: str
     run: str
     at: float
-    worked: bool
+    worked: bool | None
     text: str
 
     def __str__(self) -> str:
-        return f"run {self.run[:8]} {'' if self.worked else 'failed '}({self.text})"
+        return f"{named(self.run)} {'failed ' if self.worked is False else ''}({self.text})"
+
+
+def named(run: str) -> str:
+    """A run, as people know it by Dagster's page."""
+    return f"run {run[:8]}"
 
 
 class Outcomes:
@@ -51,12 +56,22 @@ class Outcomes:
             return _outcomes(connection, "incident = ?", incident)
 
 
-def healers(connection: sqlite3.Connection) -> dict[str, str]:
-    """By the id of each incident that is not over, the last thing that a run did for it and that worked."""
+def healers(connection: sqlite3.Connection) -> dict[str, list[tuple[float, str]]]:
+    """By the id of each incident that is not over, what each run did for it that worked, and when it was done."""
     not_over = "worked AND incident IN (SELECT id FROM incident WHERE state <> 'resolved')"
-    return {each.incident: str(each) for each in _outcomes(connection, not_over)}
+    runs: dict[tuple[str, str], list[Outcome]] = {}
+    for each in _outcomes(connection, not_over):
+        runs.setdefault((each.incident, each.run), []).append(each)
+    found: dict[str, list[tuple[float, str]]] = {}
+    for (incident, run), did in runs.items():
+        what = "; ".join(each.text for each in did)
+        found.setdefault(incident, []).append((did[-1].at, f"{named(run)} ({what})"))
+    return found
 
 
 def _outcomes(connection: sqlite3.Connection, where: str, *values: object) -> list[Outcome]:
     rows = connection.execute(f"SELECT {_COLUMNS} FROM outcome WHERE {where} ORDER BY number", values)
-    return [Outcome(incident, run, at, bool(worked), text) for incident, run, at, worked, text in rows]
+    return [
+        Outcome(incident, run, at, None if worked is None else bool(worked), text)
+        for incident, run, at, worked, text in rows
+    ]

@@ -10,7 +10,7 @@ from market_pipeline.alerts.evidence import with_evidence
 from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.history import DELAY, DISK, LAG, History
 from market_pipeline.alerts.incident import Transition
-from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.ledger import EVERYTHING, PROGRAMS, Ledger
 from market_pipeline.alerts.look import Look, Runs
 from market_pipeline.alerts.lookout import look, look_at_programs
 from market_pipeline.alerts.notices import Notices
@@ -51,16 +51,16 @@ def judge_now(settings: Settings, runs: Runs | None = None) -> Told:
     canaries = Canaries(settings.paths.incidents) if settings.canary else None
     found = with_history(look(settings, now, canaries), History(settings.paths.incidents))
     found = replace(found, runs=runs)
-    told = _judged(settings, found, judge(found))
+    told = _judged(settings, found, judge(found), EVERYTHING)
     if settings.watchdog_url is not None:
         report_alive(settings.watchdog_url.get_secret_value(), told.summary)
     return told
 
 
-def _judged(settings: Settings, found: Look, signals: list[Signal]) -> Told:
+def _judged(settings: Settings, found: Look, signals: list[Signal], kind: str) -> Told:
     ledger = Ledger(settings.paths.incidents)
     signals = list(with_evidence(settings, found, signals))  # before the ledger is held: it reads logs
-    transitions = ledger.judge(signals, RULES)
+    transitions = ledger.judge(signals, RULES, kind=kind)
     messenger = courier(settings)
     if messenger is not None:
         messenger.deliver()
@@ -80,7 +80,7 @@ def judge_programs_now(settings: Settings) -> Told:
     """
     now = time.time()
     found = look_at_programs(settings, now)
-    return _judged(settings, found, judge_programs(found))
+    return _judged(settings, found, judge_programs(found), PROGRAMS)
 
 
 def with_history(found: Look, history: History) -> Look:

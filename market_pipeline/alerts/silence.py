@@ -6,6 +6,8 @@ from fnmatch import fnmatchcase
 
 from market_pipeline.mendable import Mendable
 
+LONGEST_S = 366 * 86_400.0
+
 
 class NoSilence(Mendable, ValueError):
     """What was asked for is no silence; one line that says why."""
@@ -22,8 +24,8 @@ class Silence:
         reason: why.
 
     Raises:
-        NoSilence: there is no author or no reason, or the end is not after the start: a silence for ever is a rule
-            that should not be.
+        NoSilence: there is no author or no reason, or the end is not after the start, or more than a year: a silence
+            for ever is a rule that should not be.
     """
 
     rule: str
@@ -38,6 +40,8 @@ class Silence:
             raise NoSilence("a silence needs an author and a reason")
         if not self.starts_at < self.ends_at:
             raise NoSilence("a silence needs an end that is after its start")
+        if self.ends_at - self.starts_at > LONGEST_S:
+            raise NoSilence("a silence lasts a year at most: a rule that nobody wants to hear of should be another one")
 
     def covers(self, rule: str, subject: str, now: float) -> bool:
         in_time = self.starts_at <= now < self.ends_at

@@ -1,5 +1,8 @@
-"""The smoke tests that Kafka has a record of: whoever counts what came leaves them out, for a person tests most when no
-trade comes."""
+"""The smoke tests that Kafka has, or may have, a record of.
+
+Whoever counts what came leaves them out, for a person tests most when no trade comes. A count that is one too low for
+ten minutes does no harm; one that is too high would end an incident.
+"""
 
 from pathlib import Path
 
@@ -12,8 +15,8 @@ class SmokeTests:
     def __init__(self, path: Path) -> None:
         self._database = Database(path)
 
-    def taken(self, at_us: int) -> None:
-        """Kafka has the probe of that moment, epoch microseconds."""
+    def sending(self, at_us: int) -> None:
+        """The probe of that moment (epoch microseconds) is about to be sent."""
         with self._database.changing() as connection:
             connection.execute("INSERT OR IGNORE INTO smoke_test VALUES (?)", (at_us,))
 

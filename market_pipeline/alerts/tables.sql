@@ -6,13 +6,18 @@ CREATE TABLE IF NOT EXISTS board (
   at REAL NOT NULL -- of the newest step: a clock that is set back is known by it
 );
 
--- what could not be told at the newest look of each rule
+-- the newest look of each kind: of programs alone, or at everything
+CREATE TABLE IF NOT EXISTS look (
+  kind TEXT PRIMARY KEY,
+  at REAL NOT NULL
+);
+
+-- what could not be told in it
 CREATE TABLE IF NOT EXISTS unknown (
+  kind TEXT NOT NULL REFERENCES look (kind),
   rule TEXT NOT NULL,
   subject TEXT NOT NULL,
-  text TEXT NOT NULL,
-  at REAL NOT NULL,
-  PRIMARY KEY (rule, subject)
+  text TEXT NOT NULL
 );
 
 CREATE TABLE IF NOT EXISTS incident (
@@ -97,7 +102,7 @@ CREATE TABLE IF NOT EXISTS outcome (
   incident TEXT NOT NULL,
   run TEXT NOT NULL, -- Dagster's id of it
   at REAL NOT NULL,
-  worked INTEGER NOT NULL,
+  worked INTEGER, -- NULL where there was nothing to do
   text TEXT NOT NULL
 );
 
@@ -121,7 +126,7 @@ CREATE TABLE IF NOT EXISTS canary (
   delay_s REAL -- until it was queryable; NULL while it is not
 );
 
--- the smoke tests that Kafka has
+-- the smoke tests that Kafka has, or may have
 CREATE TABLE IF NOT EXISTS smoke_test (
   sent_us INTEGER PRIMARY KEY -- epoch microseconds
 );

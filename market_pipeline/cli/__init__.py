@@ -187,7 +187,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args[0] not in COMMANDS and not args[0].startswith("-") and not ctx.resilient_parsing:
             near = difflib.get_close_matches(args[0], COMMANDS, 1)
             raise click.UsageError(f"no such command {args[0]!r}{f', perhaps {near[0]}' if near else ''}", ctx)
         return super().resolve_command(ctx, args)

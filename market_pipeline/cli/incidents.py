@@ -15,7 +15,7 @@ from market_pipeline.alerts.answers import answer
 from market_pipeline.alerts.buttons import Action, Press
 from market_pipeline.alerts.course import course
 from market_pipeline.alerts.incident import Change, Incident, Transition
-from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
+from market_pipeline.alerts.ledger import Ledger, NoSuchIncident, SeveralIncidents
 from market_pipeline.alerts.message import how_to_mend, lasted, moment, title
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.rulebook import RULES
@@ -87,13 +87,14 @@ def show(incident: str, as_json: bool) -> None:
     ledger = kept_ledger(settings)
     try:
         found, history = ledger.show(incident)
-    except NoSuchIncident:
-        if incident not in RULES:
+    except NoSuchIncident as error:
+        if incident not in RULES or isinstance(error, SeveralIncidents):
             raise
         _tell_well(ledger, RULES[incident], as_json)
         return
     if as_json:
-        click.echo(json.dumps(asdict(found) | {"history": [asdict(each) for each in history]}))
+        events = [asdict(each) for each in course(settings.paths.incidents, found.id)]
+        click.echo(json.dumps(asdict(found) | {"history": [asdict(each) for each in history], "course": events}))
         return
     rule = RULES.get(found.rule)
     click.echo(f"{found.id}: {title(found, rule)}")
@@ -111,8 +112,8 @@ def show(incident: str, as_json: bool) -> None:
         text = value if isinstance(value, str) else json.dumps(value)
         below = "\n    " if "\n" in text else ""
         click.echo(f"  {name}: {below}{text.replace(chr(10), f'{chr(10)}    ')}")
-    for step in course(settings.paths.incidents, found.id):
-        click.echo(f"  {moment(step.at)}  {step.sentence}")
+    for event in course(settings.paths.incidents, found.id):
+        click.echo(f"  {moment(event.at)}  {event.sentence}")
 
 
 @incidents.command()
@@ -205,7 +206,7 @@ def _act(incident: str, done: str, act: Callable[[Ledger], Transition | None]) -
         raise PipelineError(f"nothing to do: {found.id} is {standing(found)}")
     click.echo(f"{transition.incident.id} is {done}: {transition.incident.text}")
     if transition.change is Change.RESOLVED and transition.incident.clear_since is None:
-        click.echo("it was still wrong at the last look: if it stays so, it will be a new incident")
+        click.echo("no look has found it well yet: if it stays so, it will be a new incident")
 
 
 for command in (silence, silences, unsilence):

@@ -41,7 +41,7 @@ def tell_when_judged(ledger: Ledger) -> None:
     ago_s = time.time() - judged_at if judged_at is not None else None
     if judged_at is not None and ago_s is not None and ago_s < STALE_S:
         click.echo(f"judged {ago_s:.0f} s ago")
-        for rule, why in ledger.unknown().items():
+        for rule, why in ledger.unknown():
             click.echo(f"  {rule} can't be told: {why}")
         return
     since = f"since {moment(judged_at)} UTC" if judged_at is not None else "yet"

@@ -53,10 +53,10 @@ def silence(rule: str, subject: str, lasts: str, begins: datetime | None, reason
     Silences(load_settings().paths.incidents).keep(made)
     click.echo(f"nobody is told of {rule} (subject {subject}) from {moment(start)} to {moment(made.ends_at)} UTC")
     if not rule.strip("*"):
-        click.echo("warning: that is every rule; `market-pipeline incidents unsilence` ends it", err=True)
+        click.echo("warning: that is every rule; `market-pipeline incidents silences` tells how to end it", err=True)
     if made.ends_at - start > LONG_S:
         days = (made.ends_at - start) / 86_400
-        click.echo(f"warning: for {days:,.0f} days; `market-pipeline incidents unsilence` ends it sooner", err=True)
+        click.echo(f"warning: for {days:,.0f} days; `market-pipeline incidents silences` tells how to end it", err=True)
 
 
 @click.command()
@@ -80,6 +80,7 @@ def silences(as_json: bool) -> None:
         times = moment(each.starts_at), moment(each.ends_at)
         table.add_row(str(number), Text(each.rule), Text(each.subject), *times, Text(each.author), Text(each.reason))
     console().print(table)
+    click.echo("`market-pipeline incidents unsilence NUMBER` ends one")
 
 
 @click.command()
@@ -93,8 +94,8 @@ def unsilence(number: int) -> None:
     """
     ended = Silences(kept_incidents(load_settings())).end(number, time.time())
     click.echo(
-        f"the silence of {ended.rule} (subject {ended.subject}), by {ended.author}, is ended: what is still wrong is "
-        "told at the next look"
+        f"the silence of {ended.rule} (subject {ended.subject}), by {ended.author}, is ended: what nobody was told of "
+        "because of it, and is still wrong, is told at the next look"
     )
 
 

@@ -2,9 +2,10 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from textwrap import shorten
+from typing import TYPE_CHECKING, Protocol
 
 import dagster as dg
 
@@ -15,9 +16,20 @@ if TYPE_CHECKING:
     from market_pipeline.settings import Settings
 
 
+TEXT_LIMIT = 400
+"""Characters: what a message holds."""
+
+
+class Keep(Protocol):
+    """Takes what was done, and whether that was what the remedy is for; None where there was nothing to do."""
+
+    def __call__(self, text: object, *, worked: bool | None = True) -> None: ...
+
+
 @contextmanager
-def kept_with_incident(context: dg.OpExecutionContext, settings: "Settings") -> Iterator[Callable[[object], None]]:
-    """Gives what is called with each thing that is done; what is raised within is kept as a failure and raised on.
+def kept_with_incident(context: dg.OpExecutionContext, settings: "Settings") -> Iterator["Keep"]:
+    """Gives what is called with each thing that is done; what is raised within, a termination too, is kept as a failure
+    and raised on.
 
     A run that a person started by hand is for no incident, and nothing is kept.
     """
@@ -25,10 +37,11 @@ def kept_with_incident(context: dg.OpExecutionContext, settings: "Settings") -> 
 
     incident = context.run.tags.get(INCIDENT_TAG)
 
-    def keep(text: object, *, worked: bool = True) -> None:
+    def keep(text: object, *, worked: bool | None = True) -> None:
         if incident is None:
             return
-        outcome = Outcome(incident, context.run_id, time.time(), worked, " ".join(str(text).split()))
+        said = shorten(str(text), TEXT_LIMIT, placeholder=" …")
+        outcome = Outcome(incident, context.run_id, time.time(), worked, said)
         try:
             Outcomes(settings.paths.incidents).keep(outcome)
         except sqlite3.Error as error:  # no reason to leave a remedy undone
@@ -36,6 +49,7 @@ def kept_with_incident(context: dg.OpExecutionContext, settings: "Settings") -> 
 
     try:
         yield keep
-    except Exception as error:
-        keep(line_of(error) or f"{type(error).__name__}: {error}", worked=False)
+    except BaseException as error:
+        line = line_of(error) if isinstance(error, Exception) else None
+        keep(line or f"{type(error).__name__}: {error}", worked=False)
         raise

@@ -27,8 +27,7 @@ def _restarting(remedy: str, what: str, choices: Mapping[str, dg.Field] | None =
         from market_pipeline.local.remedies import mend
 
         chosen = {name: value for name, value in context.op_config.items() if value}
-        settings = pipeline.settings()
-        with told_in_one_line(), kept_with_incident(context, settings) as keep:
+        with told_in_one_line(), kept_with_incident(context, settings := pipeline.settings()) as keep:
             for mended in mend(settings, remedy, chosen):
                 keep(mended)
                 _tell(context, mended)
@@ -58,17 +57,19 @@ def restart_program_now(context: dg.OpExecutionContext, config: Which, pipeline:
     from market_pipeline.alerts.ledger import Ledger
     from market_pipeline.local.remedies import mend_one, only_slow
 
-    settings = pipeline.settings()
-    if config.incident and Ledger(settings.paths.incidents).is_well(config.incident):
-        context.log.info(f"{config.incident} is over, or seems to be: {config.program} is left as it is")
-        return
-    with told_in_one_line(), kept_with_incident(context, settings) as keep:
-        if config.incident and only_slow(settings, config.program):
-            context.log.info(f"{config.program} answers when it is given time: it is left as it is")
+    with told_in_one_line(), kept_with_incident(context, settings := pipeline.settings()) as keep:
+        left = None
+        if config.incident and Ledger(settings.paths.incidents).is_well(config.incident):
+            left = f"it is over, or seems to be: {config.program} is left as it is"
+        elif config.incident and only_slow(settings, config.program):
+            left = f"{config.program} answers when it is given time: it is left as it is"
+        if left is not None:
+            keep(left, worked=None)
+            context.log.info(left)
             return
         mended = mend_one(settings, config.program)
         keep(mended)
-    _tell(context, mended)
+        _tell(context, mended)
 
 
 @dg.job(tags={MAX_RUNTIME: "600", FIRST: "10"}, description="Restart one program: asked for by the sensor `alerts`.")

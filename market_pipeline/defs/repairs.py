@@ -17,8 +17,7 @@ DRY = "a dry run: with the config `really: true` it is done"
 def compact_keyspace_now(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
     from market_pipeline.remedies.compaction import compact
 
-    settings = pipeline.settings()
-    with told_in_one_line(), kept_with_incident(context, settings) as keep:
+    with told_in_one_line(), kept_with_incident(context, settings := pipeline.settings()) as keep:
         done = compact(settings)
         keep(done)
     context.log.info(str(done))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -9,6 +10,8 @@ from dagster._core.definitions.run_request import InstigatorType
 from dagster._core.scheduler.instigation import InstigatorStatus, TickStatus
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
 from dagster._utils.schedules import schedule_execution_time_iterator
+
+from market_pipeline.defs.outcomes import TEXT_LIMIT
 
 if TYPE_CHECKING:
     from market_pipeline.alerts.look import Runs, Unhappy
@@ -19,8 +22,6 @@ BY_HAND_S = 3_600.0
 """A job without a schedule was asked for by somebody, or by an alert, and is not run again by itself."""
 LATE_S = 180.0
 """The daemon looks each half minute, and a tick takes its time on a busy machine."""
-REASON_LIMIT = 400
-"""Characters of a reason: what a message holds."""
 _OVER = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 _AD_HOC = "__"
 """How the names of jobs begin that Dagster makes of what a person materialises by hand, who sees the outcome."""
@@ -64,8 +65,8 @@ def reason_of(instance: dg.DagsterInstance, run: str) -> str:
     for of in (dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.RUN_FAILURE):
         for record in instance.get_records_for_run(run, of_type=of, limit=1).records:
             event = record.event_log_entry.dagster_event
-            if event is not None and (said := " ".join(_said(event).split())):
-                return said if len(said) <= REASON_LIMIT else f"{said[: REASON_LIMIT - 1]}…"
+            if event is not None and (said := shorten(_said(event), TEXT_LIMIT, placeholder=" …")):
+                return said
     return ""
 
 
@@ -76,8 +77,8 @@ def _said(event: dg.DagsterEvent) -> str:
     if failed.user_failure_data is not None and failed.user_failure_data.description:
         return failed.user_failure_data.description
     error = failed.error
-    while error is not None and error.cause is not None:
-        error = error.cause
+    while error is not None and error.cause is not None and (error.cls_name or "").startswith("Dagster"):
+        error = error.cause  # what was raised, and not what Dagster wraps around it
     if error is None:
         return event.message or ""
     told_by_us = error.cls_name == dg.Failure.__name__

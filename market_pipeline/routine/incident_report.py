@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from market_pipeline.alerts.canary import Canaries
-from market_pipeline.alerts.course import Step, course
+from market_pipeline.alerts.course import Event, course
 from market_pipeline.alerts.incident import Change, Incident
 from market_pipeline.alerts.ledger import Entry, Ledger
 from market_pipeline.alerts.message import lasted, moment, title
@@ -30,8 +30,8 @@ def incident_report(settings: Settings, incident: str, now: datetime) -> Report:
     found, history = Ledger(settings.paths.incidents).show(incident)
     looks: list[tuple[str, str, Callable[[], Finding]]] = [
         ("course", "Its course", partial(all_of_it, course(settings.paths.incidents, found.id))),
-        ("trades", "Trades of that time", partial(trades, settings, found)),
-        ("unheard", "When the feed was not listened to", partial(unheard, settings, found)),
+        ("trades", "Trades of that time", partial(trades, settings, found, now.timestamp())),
+        ("unheard", "When the feed was not listened to", partial(unheard, settings, found, now.timestamp())),
         ("cause", "What was seen", partial(cause, found)),
         ("healed", "What healed it", partial(healed, found)),
         ("times", "Its times against their targets", partial(times, found, history, now.timestamp())),
@@ -40,15 +40,15 @@ def incident_report(settings: Settings, incident: str, now: datetime) -> Report:
     return fill_in(name, [Box(*each) for each in looks], now)
 
 
-def all_of_it(steps: list[Step]) -> Finding:
+def all_of_it(events: list[Event]) -> Finding:
     """All that became of it, in order, the remedies among it."""
-    rows = [{"at (UTC)": moment(each.at), "what": each.what, "who": each.who, "seen": each.text} for each in steps]
+    rows = [{"at (UTC)": moment(each.at), "what": each.what, "who": each.who, "seen": each.text} for each in events]
     return Finding(True, f"{len(rows)} entries", rows)
 
 
-def trades(settings: Settings, found: Incident) -> Finding:
+def trades(settings: Settings, found: Incident, now: float) -> Finding:
     """How many trades Kafka has of that time: those that it may have touched."""
-    begin, end = _span(found)
+    begin, end = _span(found, now)
     span = int(begin * 1000), int(end * 1000)
     incidents = settings.paths.incidents
     probes = len(Canaries(incidents).since(*span)) + SmokeTests(incidents).count(*span)
@@ -56,9 +56,9 @@ def trades(settings: Settings, found: Incident) -> Finding:
     return Finding(True, f"{count:,} records on {settings.topic} in {lasted(end - begin)}")
 
 
-def unheard(settings: Settings, found: Incident) -> Finding:
+def unheard(settings: Settings, found: Incident, now: float) -> Finding:
     """The down-times of the feed within that time that nobody filled: trades of those can't be had."""
-    begin, end = (datetime.fromtimestamp(at, UTC) for at in _span(found))
+    begin, end = (datetime.fromtimestamp(at, UTC) for at in _span(found, now))
     days = {begin.date() + timedelta(days=n) for n in range((end.date() - begin.date()).days + 1)}
     with connect(settings) as session:
         gaps = [gap for gap in stored_gaps(session, settings, days) if gap.filled_at is None]
@@ -110,6 +110,6 @@ def times(found: Incident, history: list[Entry], now: float) -> Finding:
     return Finding(in_time, text + (f"; escalated {escalated} times" if escalated else ""))
 
 
-def _span(found: Incident) -> tuple[float, float]:
-    """From the first bad look to the first of the good ones, epoch seconds."""
-    return found.since, found.since + found.lasted_s(found.resolved_at or found.since)
+def _span(found: Incident, now: float) -> tuple[float, float]:
+    """From the first bad look to the first of the good ones, or to ``now``, epoch seconds."""
+    return found.since, found.since + found.lasted_s(now if found.resolved_at is None else found.resolved_at)

@@ -116,12 +116,12 @@ class SmokeTest:
 
     def _kafka(self) -> tuple[float | None, str]:
         topic, sent = self._settings.topic, self._trade
+        with suppress(sqlite3.Error):  # the count of what came is one too high then, and the path is as good
+            SmokeTests(self._settings.paths.incidents).sending(sent.received_at)
         self._sent = time.monotonic()
         self._place = send_one(
             self._settings, topic, sent.symbol.encode(), encode(sent), sent.received_at // 1000, WITHIN_S
         )
-        with suppress(sqlite3.Error):  # the count of what came is one too high then, and the path is as good
-            SmokeTests(self._settings.paths.incidents).taken(sent.received_at)
         return self._since(), f"{self._settings.topic} partition {self._place[0]} offset {self._place[1]:,}"
 
     def _silver(self, session: Session) -> tuple[float | None, str]:

@@ -28,6 +28,7 @@ from market_pipeline.local.java import NoJava
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
 from market_pipeline.stream import bars, class_archive, dead_letters, position, queries, slots
+from market_pipeline.stream.backlog import PATIENCE_S
 from market_pipeline.stream.failure import StreamError, one_line
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.parsing import valid
@@ -42,7 +43,8 @@ from market_pipeline.supervision.log_lines import start_logging
 
 NAME = "stream"
 SERVERS_TIMEOUT_S = 120.0
-OTHERS_WAIT_S = 20.0
+OTHERS_WAIT_S = PATIENCE_S + 5.0
+"""A backlog that real time doesn't work off is seen before."""
 EXIT_FAILED = 1
 MENDABLE = (BrokerUnreachableError, TopicError, StoreUnreachableError, GatewayError, JarError, NoJava, SettingsError)
 logger = logging.getLogger(NAME)
@@ -98,14 +100,13 @@ class Application:
                     tables = queries.start_running(spark, settings)
                     self._phase = "running"
                     logger.info("running in %s mode", settings.stream_mode)
-                    if not others:
-                        # what makes a trade queryable has the processor for itself until it has; bars and dead letters
-                        # cost as much to start, and read on from their own checkpoints
-                        watch.until_over(tables, passing=[], enough=self._first_trade_is_there())
-                        others = self._start_others(spark)
-                    if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
-                        class_archive.make_in_background(self._session.java)
-                    watch.until_over([*tables, *others], passing=[])
+                    # what makes a trade queryable has the processor for itself until trades flow; bars and dead letters
+                    # cost as much to start, and read on from their own checkpoints
+                    if others or watch.until_over(tables, passing=[], enough=self._trades_flow()):
+                        others = others or self._start_others(spark)
+                        if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
+                            class_archive.make_in_background(self._session.java)
+                        watch.until_over([*tables, *others], passing=[])
                     if not self._wish.to_stop:
                         for query in tables:
                             query.stop()
@@ -156,14 +157,13 @@ class Application:
             dead_letters.start_dead_letters(records, self._settings),
         ]
 
-    def _first_trade_is_there(self) -> Callable[[], bool]:
-        """Tells whether a trade became queryable since now, or none waits, or ``OTHERS_WAIT_S`` are over."""
+    def _trades_flow(self) -> Callable[[], bool]:
+        """Tells whether trades are queryable as they come, from now on; or that ``OTHERS_WAIT_S`` are over."""
         began = time.monotonic()
 
         def told() -> bool:
-            now = time.monotonic()
-            seen = self._visibility is not None and self._visibility.advanced_at > began
-            return seen or now - began > OTHERS_WAIT_S
+            flows = self._visibility is not None and self._visibility.view.flows(time.time())
+            return flows or time.monotonic() - began > OTHERS_WAIT_S
 
         return told
 

@@ -8,6 +8,9 @@ from market_pipeline.model import RejectedTrade, Trade, decode, is_probe
 from market_pipeline.stream.checkpoints import OutOfReach, out_of_reach
 from market_pipeline.stream.progress import Rate
 
+FRESH_S = 2.0
+"""A trade that is queryable flows; Visibility looks once a second."""
+
 
 @dataclass(frozen=True)
 class Awaited:
@@ -59,6 +62,11 @@ class View:
         """Seconds since the newest queryable trade was *received*: it grows in a quiet market as in a broken stream,
         and says nothing of how old the feed's own event times are."""
         return None if self.newest_received_at is None else max(0.0, now - self.newest_received_at / 1e6)
+
+    def flows(self, now: float) -> bool:
+        """Whether trades are queryable as they come; ``now`` in epoch seconds. True where none waits."""
+        age_s = self.newest_age_s(now)
+        return self.lag == 0 or (age_s is not None and age_s <= FRESH_S)
 
 
 class Queryable:

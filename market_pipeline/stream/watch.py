@@ -61,9 +61,9 @@ class Watch:
         running: list[StreamingQuery],
         passing: list[StreamingQuery],
         enough: Callable[[], bool] = lambda: False,
-    ) -> None:
+    ) -> bool:
         """Return when the program is to stop, when all of ``passing`` have ended well, or, without any, when real time
-        can't keep up and batches have to; or when ``enough`` says so.
+        can't keep up and batches have to; or when ``enough`` says so, which alone is True.
 
         Raises:
             StreamError: the stream can't go on.
@@ -73,8 +73,10 @@ class Watch:
         backlog = Backlog(self.settings.catch_up_above)
         while not self.wish.to_stop:
             self.wish.wait(LOOK_EVERY_S)
-            if self.wish.to_stop or enough():
-                return
+            if self.wish.to_stop:
+                return False
+            if enough():
+                return True
             heard = self.progress.heard()
             self._check_parts()
             for query, name in names.items():
@@ -83,15 +85,16 @@ class Watch:
             if passing and not any(query.isActive for query in passing):
                 for query in passing:  # one that failed just now may not have been heard of yet
                     self._check_ended(query, names[query], may_end=True)
-                return
+                return False
             lag = self.visibility.view.lag
             lasts = backlog.lasts(time.monotonic(), lag)
             if lasts and self.settings.stream_mode == "real-time" and not passing:
                 logger.info("%d records wait: going over to batches", lag)
-                return
+                return False
             stalled = stall.verdict(time.monotonic(), lag, self.visibility.advanced_at, heard)
             if stalled is not None:
                 end_with_stacks(stalled, self.jvm.process)
+        return False
 
     def _check_parts(self) -> None:
         dead = self.jvm.death()

@@ -9,8 +9,22 @@ from cassandra.cluster import NoHostAvailable
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.bronze import archive
 from market_pipeline.defs.failures import told_in_one_line
+from market_pipeline.defs.partitions import DAILY, days_of
 from market_pipeline.defs.resources import BatchSpark, PipelineResource
 from market_pipeline.defs.silver import trades_silver
+
+
+def test_a_run_of_a_day_without_a_day_is_told_how_to_choose_one() -> None:
+    @dg.asset(partitions_def=DAILY)
+    def table(context: dg.AssetExecutionContext) -> None:
+        with told_in_one_line():
+            days_of(context)
+
+    job = dg.Definitions(assets=[table], jobs=[dg.define_asset_job("routine", "table")]).resolve_job_def("routine")
+    done = job.execute_in_process(raise_on_error=False)
+    (failed,) = [event for event in done.all_node_events if event.is_step_failure]
+    assert "of which day? " in failed.step_failure_data.error_display_string
+    assert job.execute_in_process(partition_key="2026-11-24").success
 
 
 def test_an_asset_of_a_pipeline_that_is_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

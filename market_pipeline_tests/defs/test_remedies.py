@@ -51,6 +51,16 @@ def test_what_a_run_for_an_incident_came_to_is_kept_with_it(tmp_path: Path) -> N
     assert "supervisor" in outcome.text
 
 
+def test_a_setting_that_is_wrong_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKET_PIPELINE_PORT_BASE", "many")
+    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    for job in (remedies.restart_kafka, repairs.compact_keyspace):
+        done = job.execute_in_process(resources={"pipeline": pipeline}, raise_on_error=False)
+        (failed,) = [event for event in done.all_node_events if event.is_step_failure]
+        assert failed.step_failure_data.error.cause.cls_name == "Failure"
+        assert "port_base" in failed.step_failure_data.error.cause.message.lower()
+
+
 @pytest.mark.parametrize("job", [remedies.restart_producer, remedies.restart_stream, remedies.restart_kafka])
 def test_with_nothing_running_the_run_ends_with_one_line(job: dg.JobDefinition, tmp_path: Path) -> None:
     pipeline = PipelineResource(data_dir=str(tmp_path / "data"))

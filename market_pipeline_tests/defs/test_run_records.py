@@ -134,6 +134,20 @@ def test_what_is_told_in_one_line_is_the_reason(instance: dg.DagsterInstance) ->
 
     failed = compact.execute_in_process(instance=instance, raise_on_error=False)
     assert reason_of(instance, failed.run_id) == "no room: make some"
+
+    @dg.op
+    def chained() -> None:
+        try:
+            raise KeyError("inner")
+        except KeyError as error:
+            raise RuntimeError("the store is away: start it") from error
+
+    @dg.job
+    def chain() -> None:
+        chained()
+
+    failed = chain.execute_in_process(instance=instance, raise_on_error=False)
+    assert reason_of(instance, failed.run_id) == "RuntimeError: the store is away: start it"
     good = routine.execute_in_process(instance=instance)
     assert reason_of(instance, good.run_id) == ""
 

@@ -178,6 +178,9 @@ def test_the_runbooks_topic_commands(servers: Settings) -> None:
     again = run(servers, "topics", "create", name)
     assert again.exit_code == 1
     assert again.stderr == f"error: topic {name} exists already (see `market-pipeline topics list`)\n"
+    unasked = run(servers, "topics", "delete", name)
+    assert unasked.exit_code == 1
+    assert unasked.output == f"error: {name} is not deleted: nobody can be asked here, so say --yes\n"
     assert run(servers, "topics", "delete", name, "--yes").exit_code == 0
     gone = run(servers, "topics", "delete", name, "--yes")
     assert gone.exit_code == 1

@@ -33,18 +33,24 @@ def vendor(port: int) -> Iterator[None]:
             thread.join(10)
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The second start in it is a warm one."""
+    return tmp_path_factory.mktemp("key")
+
+
 @pytest.mark.parametrize("where", [EXPORTED, IN_FILE])
 def test_the_key_is_seen_by_no_process_and_in_no_file(
-    where: str, tmp_path: Path, free_port_base: Callable[[], int], free_port: int
+    where: str, folder: Path, free_port_base: Callable[[], int], free_port: int
 ) -> None:
-    pipeline = RunningPipeline(tmp_path / "data", free_port_base())
-    variables = {"FINNHUB_WS_URL": f"ws://{LOOPBACK}:{free_port}", "XDG_STATE_HOME": str(tmp_path / "state")}
+    pipeline = RunningPipeline(folder / "data", free_port_base())
+    variables = {"FINNHUB_WS_URL": f"ws://{LOOPBACK}:{free_port}", "XDG_STATE_HOME": str(folder / "state")}
     if where == EXPORTED:
         variables["FINNHUB_API_KEY"] = KEY
     else:
-        (tmp_path / ".env").write_text(f"FINNHUB_API_KEY={KEY}\n")
+        (folder / ".env").write_text(f"FINNHUB_API_KEY={KEY}\n")
     copy = pipeline.settings.paths.run / "producer" / ".env"
-    allowed = {copy} if where == EXPORTED else {tmp_path / ".env"}
+    allowed = {copy} if where == EXPORTED else {folder / ".env"}
     try:
         with vendor(free_port):
             pipeline.up("--feed", "finnhub", **variables)
@@ -57,13 +63,14 @@ def test_the_key_is_seen_by_no_process_and_in_no_file(
         wait_for(lambda: pipeline.status()["feed"]["last_disconnect"], "the lost connection to be told")
         wait_for(lambda: not pipeline.status()["feed"]["connected"], "the connection to be lost")
         assert processes_that_show(KEY) == []
-        assert files_with(KEY, tmp_path) == allowed
-        assert all(file.stat().st_mode & 0o077 == 0 for file in allowed - {tmp_path / ".env"})
+        assert files_with(KEY, folder) == allowed
+        assert all(file.stat().st_mode & 0o077 == 0 for file in allowed - {folder / ".env"})
         assert KEY not in pipeline.run("logs", "-n", "5000").stdout
         assert KEY not in pipeline.run("status", "--json").stdout
     finally:
         pipeline.stop()
-    assert files_with(KEY, tmp_path) == allowed - {copy}
+        (folder / ".env").unlink(missing_ok=True)
+    assert files_with(KEY, folder) == set()
 
 
 def processes_that_show(key: str) -> list[str]:

@@ -37,6 +37,18 @@ def pipeline(tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[Runn
     running.stop()
 
 
+@pytest.fixture(scope="class")
+def replayed(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]) -> Iterator[RunningPipeline]:
+    """One that has had all of the sample."""
+    running = RunningPipeline(tmp_path_factory.mktemp("replayed") / "data", free_port_base())
+    try:
+        replay(running, SAMPLE)
+        wait_for(lambda: is_whole(running), "2,001 trades", within_s=60)
+        yield running
+    finally:
+        running.stop()
+
+
 def replay(pipeline: RunningPipeline, file: Path, *, speed: str = "max") -> None:
     pipeline.up(
         "--feed", "replay", "--replay-file", str(file), "--replay-speed", speed, "--replay-once", "--no-dagster"
@@ -60,46 +72,44 @@ def assert_every_trade_once(pipeline: RunningPipeline) -> None:
     assert report["counts"] == dict.fromkeys(("received", "produced", "bronze", "silver", "bars"), TRADES)
 
 
-def test_every_real_trade_arrives_once_and_the_bar_is_right_also_when_replayed_twice(
-    pipeline: RunningPipeline,
-) -> None:
-    replay(pipeline, SAMPLE)
-    wait_for(lambda: is_whole(pipeline), "2,001 trades", within_s=60)
-    assert_every_trade_once(pipeline)
+class TestReplayed:
+    """On one pipeline, in order."""
 
-    (latest,) = pipeline.rows("SELECT price, ts FROM market_data.latest_prices WHERE symbol = 'BINANCE:BTCUSDT'")
-    assert latest["price"] == Decimal("39491.76")
+    def test_every_real_trade_arrives_once_and_the_bar_is_right_also_when_replayed_twice(
+        self, replayed: RunningPipeline
+    ) -> None:
+        assert_every_trade_once(replayed)
 
-    received = pipeline.status()["feed"]["received"]
-    pipeline.run("restart", "feed-server")
-    wait_for(lambda: pipeline.status()["feed"]["received"] >= received + TRADES, "the second replay", within_s=60)
-    assert_every_trade_once(pipeline)
+        (latest,) = replayed.rows("SELECT price, ts FROM market_data.latest_prices WHERE symbol = 'BINANCE:BTCUSDT'")
+        assert latest["price"] == Decimal("39491.76")
 
+        received = replayed.status()["feed"]["received"]
+        replayed.run("restart", "feed-server")
+        wait_for(lambda: replayed.status()["feed"]["received"] >= received + TRADES, "the second replay", within_s=60)
+        wait_for(lambda: replayed.status()["stream"]["lag"] == 0, "the stream to have read it", within_s=60)
+        assert_every_trade_once(replayed)
 
-def test_a_lost_row_and_a_wrong_bar_are_named_and_mended_from_bronze(pipeline: RunningPipeline) -> None:
-    replay(pipeline, SAMPLE)
-    wait_for(lambda: is_whole(pipeline), "2,001 trades", within_s=60)
-    # the oldest row: of the newest the stream may have a copy under way (see stream/sinks.py), which brings it back
-    found = pipeline.rows("SELECT symbol, bucket, ts, trade_id FROM market_data.trades_silver")
-    victim = min(found, key=lambda row: str(row["ts"]))
-    key = " AND ".join(f"{name} = '{value}'" for name, value in victim.items())
-    pipeline.run("query", f"DELETE FROM market_data.trades_silver WHERE {key}")
-    pipeline.run(
-        "query",
-        "UPDATE market_data.ohlcv_1m SET trades = 7 WHERE symbol = 'BINANCE:BTCUSDT' AND day = '2021-01-08' "
-        "AND ts = '2021-01-08T00:00:00Z'",
-    )
-    report = pipeline.reconciled(DAY)
-    assert not report["clean"]
-    assert report["lost"] == 1
-    (silver,) = report["differences"]
-    assert (silver["hop"], silver["missing"]) == ("silver", [victim["trade_id"]])
-    (bar,) = report["bars"]
-    assert (bar["silver"]["trades"], bar["bar"]["trades"]) == (TRADES - 1, 7)
+    def test_a_lost_row_and_a_wrong_bar_are_named_and_mended_from_bronze(self, replayed: RunningPipeline) -> None:
+        # the oldest row: of the newest the stream may have a copy under way (see stream/sinks.py), which brings it back
+        found = replayed.rows("SELECT symbol, bucket, ts, trade_id FROM market_data.trades_silver")
+        victim = min(found, key=lambda row: str(row["ts"]))
+        key = " AND ".join(f"{name} = '{value}'" for name, value in victim.items())
+        replayed.run("query", f"DELETE FROM market_data.trades_silver WHERE {key}")
+        replayed.run(
+            "query",
+            "UPDATE market_data.ohlcv_1m SET trades = 7 WHERE symbol = 'BINANCE:BTCUSDT' AND day = '2021-01-08' "
+            "AND ts = '2021-01-08T00:00:00Z'",
+        )
+        report = replayed.reconciled(DAY)
+        assert not report["clean"]
+        assert report["lost"] == 1
+        (silver,) = report["differences"]
+        assert (silver["hop"], silver["missing"]) == ("silver", [victim["trade_id"]])
+        (bar,) = report["bars"]
+        assert (bar["silver"]["trades"], bar["bar"]["trades"]) == (TRADES - 1, 7)
 
-    for asset in ("trades_silver", "ohlcv_1m"):
-        pipeline.materialize(asset, DAY)
-    assert_every_trade_once(pipeline)
+        replayed.materialize("trades_silver,ohlcv_1m", DAY)
+        assert_every_trade_once(replayed)
 
 
 def test_shuffled_messages_and_sigkill_of_producer_and_stream_in_the_middle(

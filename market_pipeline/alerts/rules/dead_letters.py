@@ -11,7 +11,6 @@ from market_pipeline.local.programs import EXECUTE_JOB
 AT_LEAST = 20
 """Within ten minutes: a few odd records are what a dead letter topic is for."""
 PART, MUCH = 0.01, 0.10
-SEE = "market-pipeline topics read trades_dlq --max-messages 5"
 AGAIN = f"{EXECUTE_JOB} replay_dead_letters sends again what is a trade then (a dry run unless its config says really)"
 
 RULE = Rule(
@@ -37,5 +36,4 @@ def judge(look: Look) -> Signal:
     severity = Severity.P2 if part > MUCH else None
     read = sum(letters.reasons.values())
     which = "reasons" if read >= letters.count else f"reasons of the newest {read:,}"
-    evidence = {which: dict(letters.reasons), "to see them": SEE, "after a fix": AGAIN}
-    return _signal(Verdict.FAULT, text, letters.count, severity, evidence)
+    return _signal(Verdict.FAULT, text, letters.count, severity, {which: dict(letters.reasons), "after a fix": AGAIN})

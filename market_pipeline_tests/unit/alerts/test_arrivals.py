@@ -89,7 +89,7 @@ def test_a_smoke_test_is_no_trade(history: History) -> None:
 def test_smoke_tests_are_counted_by_their_time(tmp_path: Path) -> None:
     tests = SmokeTests(tmp_path / "incidents.db")
     for at_ms in (1_000, 2_000, 3_000):
-        tests.taken(at_ms * 1000)
+        tests.sending(at_ms * 1000)
     assert (tests.count(), tests.count(2_000), tests.count(2_000, 3_000)) == (3, 2, 1)
 
 

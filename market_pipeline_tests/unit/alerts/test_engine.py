@@ -225,11 +225,40 @@ def test_a_silence_keeps_the_telling_back_until_its_end(world: World) -> None:
 def test_what_a_run_mended_was_ended_by_the_run(world: World) -> None:
     (opened,) = engine.step(Board(), [Signal(DISK.id, "x", Verdict.FAULT)], RULES, [], T0).transitions
     board = Board(T0, {opened.incident.key: opened.incident})
-    healers = {opened.incident.id: "run 1a2b (compacted)", "another": "run 3c4d (nothing of this)"}
+    did = [(T0 + 0.5, "run 1a2b (compacted)"), (T0 + 1 + DISK.clear_s, "run 5e6f (too late to have helped)")]
+    healers = {opened.incident.id: did, "another": [(T0 + 0.9, "run 3c4d (nothing of this)")]}
     fine = [Signal(DISK.id, "x", Verdict.FINE)]
     board = engine.step(board, fine, RULES, [], T0 + 1, healers).board
     (resolved,) = engine.step(board, fine, RULES, [], T0 + 1 + DISK.clear_s, healers).transitions
     assert (resolved.change, resolved.incident.resolved_by) == (Change.RESOLVED, "run 1a2b (compacted)")
+
+
+def test_what_a_run_did_long_before_it_was_well_did_not_end_it(world: World) -> None:
+    world.see(DISK, Verdict.FAULT)
+    healers = {world.only.id: [(T0 + 1, "run 1a2b (restarted, which did not help)")]}
+    world.now += 3 * 3_600
+    world.see(DISK, Verdict.FAULT)
+    world.now += 30
+    fine = [Signal(DISK.id, "x", Verdict.FINE)]
+    board = engine.step(world.board, fine, RULES, [], world.now, healers).board
+    (resolved,) = engine.step(board, fine, RULES, [], world.now + DISK.clear_s, healers).transitions
+    assert resolved.incident.resolved_by == engine.BY_ITSELF
+
+
+def test_what_followed_while_it_was_silenced_has_its_grace_all_the_same(world: World) -> None:
+    """Nobody is to be told of what gets well by itself, because a silence ended just then."""
+    world.silences = [Silence("*", "*", "ann", "moving Kafka", T0 - 1, T0 + LAG.hold_s + KAFKA.clear_s + 1)]
+    world.see(KAFKA, Verdict.FAULT)
+    world.see(LAG, Verdict.FAULT)
+    world.now += LAG.hold_s
+    world.see(LAG, Verdict.FAULT)
+    world.see(KAFKA, Verdict.FINE)
+    world.now += KAFKA.clear_s
+    world.see(KAFKA, Verdict.FINE)
+    world.now += 2  # the silence is over
+    assert world.see(LAG, Verdict.FAULT) == []
+    world.now += LAG.hold_s
+    assert world.see(LAG, Verdict.FAULT) == [Change.TOLD_LATE]
 
 
 def test_a_silence_stops_escalation_of_what_was_told_and_its_end_is_told(world: World) -> None:

@@ -10,7 +10,7 @@ import pytest
 from market_pipeline.alerts import engine
 from market_pipeline.alerts.course import course
 from market_pipeline.alerts.incident import Change, State
-from market_pipeline.alerts.ledger import LOOKED_WITHIN_S, Ledger, NoSuchIncident
+from market_pipeline.alerts.ledger import PROGRAMS, Ledger, NoSuchIncident
 from market_pipeline.alerts.outcomes import Outcome, Outcomes
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
@@ -53,29 +53,34 @@ def test_what_is_judged_is_there_for_the_next_process(ledger: Ledger, tmp_path: 
 
 def test_what_can_not_be_told_is_kept_until_it_can(ledger: Ledger) -> None:
     ledger.judge([full(verdict=Verdict.UNKNOWN), Signal("lag-grows", "x", Verdict.FINE)], RULES, T0)
-    assert ledger.unknown() == {"disk-full": "91 % of the disk"}
-    ledger.judge([Signal("lag-grows", "x", Verdict.FINE)], RULES, T0 + 5)  # of the disk nobody asked
-    assert ledger.unknown() == {"disk-full": "91 % of the disk"}
+    assert ledger.unknown() == [("disk-full", "91 % of the disk")]
+    ledger.judge([Signal("lag-grows", "x", Verdict.FINE)], RULES, T0 + 5, PROGRAMS)  # of the disk nobody asked
+    assert ledger.unknown() == [("disk-full", "91 % of the disk")]
+    assert ledger.judged_at() == T0
     ledger.judge([full(verdict=Verdict.FINE)], RULES, T0 + 30)
-    assert ledger.unknown() == {}
+    assert ledger.unknown() == []
     ledger.judge([full("gone", Verdict.UNKNOWN)], RULES, T0 + 60)
-    ledger.judge([full(verdict=Verdict.FINE)], RULES, T0 + 60 + LOOKED_WITHIN_S)
-    assert ledger.unknown() == {}  # of what is not looked at any more nothing is unknown
+    ledger.judge([full(verdict=Verdict.FINE)], RULES, T0 + 90)
+    assert ledger.unknown() == []  # of what is not looked at any more nothing is unknown
 
 
 def test_the_run_that_mended_it_ended_it(ledger: Ledger, tmp_path: Path) -> None:
     (opened,) = ledger.judge([full()], RULES, T0)
     outcomes = Outcomes(tmp_path / "data" / "incidents.sqlite")
     outcomes.keep(Outcome(opened.incident.id, "11112222-3333", T0 + 1, False, "no room"))
-    outcomes.keep(Outcome(opened.incident.id, "aaaabbbb-cccc", T0 + 9, True, "4 MB freed"))
+    outcomes.keep(Outcome(opened.incident.id, "aaaabbbb-cccc", T0 + 8, True, "4 MB freed"))
+    outcomes.keep(Outcome(opened.incident.id, "aaaabbbb-cccc", T0 + 9, True, "stream: pid 7 → 9"))
+    outcomes.keep(Outcome(opened.incident.id, "ddddeeee-ffff", T0 + 9, None, "it seems to be over"))
     for after in (10, 10 + DISK.clear_s):
         ledger.judge([full(verdict=Verdict.FINE)], RULES, T0 + after)
     found, _ = ledger.show(opened.incident.id)
-    assert found.resolved_by == "run aaaabbbb (4 MB freed)"
-    assert [step.sentence for step in course(tmp_path / "data" / "incidents.sqlite", found.id)] == [
+    assert found.resolved_by == "run aaaabbbb (4 MB freed; stream: pid 7 → 9)"
+    assert [event.sentence for event in course(tmp_path / "data" / "incidents.sqlite", found.id)] == [
         "opened for team lead: 91 % of the disk",
         "run 11112222 failed (no room)",
         "run aaaabbbb (4 MB freed)",
+        "run aaaabbbb (stream: pid 7 → 9)",
+        "run ddddeeee (it seems to be over)",
         "resolved; last seen: 91 % of the disk",
     ]
 

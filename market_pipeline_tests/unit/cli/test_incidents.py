@@ -164,6 +164,15 @@ def test_a_rule_that_found_nothing_is_no_error(run: Run, ledger: Ledger) -> None
     assert json.loads(run("show", "kafka-down", "--json").output) is None
 
 
+def test_several_incidents_of_a_rule_are_not_none(run: Run, ledger: Ledger) -> None:
+    down = [Signal("program-down", name, Verdict.FAULT, f"{name} was given up") for name in ("stream", "producer")]
+    for ago_s in (60.0, 0.0):
+        ledger.judge(down, RULES, time.time() - ago_s)
+    answer = run("show", "program-down")
+    assert answer.exit_code == 1
+    assert "2 incidents begin with program-down" in answer.output
+
+
 def test_what_can_not_be_told_stands_beside_what_is_well(run: Run, ledger: Ledger) -> None:
     full(ledger, Verdict.UNKNOWN)
     assert run("list").output.splitlines()[2:] == ["  cassandra-disk can't be told: 85 % used"]
@@ -171,10 +180,10 @@ def test_what_can_not_be_told_stands_beside_what_is_well(run: Run, ledger: Ledge
 
 def test_of_what_is_ended_while_it_is_wrong_a_new_incident_is_announced(run: Run, ledger: Ledger) -> None:
     full(ledger)
-    assert "it was still wrong at the last look" in run("resolve", "cassandra").output
+    assert "no look has found it well yet" in run("resolve", "cassandra").output
     full(ledger, later_s=1.0)
     full(ledger, Verdict.FINE, later_s=2.0)
-    assert "still wrong" not in run("resolve", "cassandra-disk").output
+    assert "no look" not in run("resolve", "cassandra-disk").output
 
 
 def test_a_log_is_shown_below_its_name(run: Run, ledger: Ledger) -> None:
@@ -186,7 +195,11 @@ def test_a_log_is_shown_below_its_name(run: Run, ledger: Ledger) -> None:
 def test_who_silences_much_or_for_long_is_warned(run: Run, ledger: Ledger) -> None:
     assert "warning" not in run("silence", "kafka-down", "--for", "2h", "--reason", "x").output
     assert "warning: that is every rule" in run("silence", "*", "--for", "2h", "--reason", "x").output
-    assert "warning: for 900 days" in run("silence", "kafka-down", "--for", "900d", "--reason", "x").output
+    assert "warning: for 90 days" in run("silence", "kafka-down", "--for", "90d", "--reason", "x").output
+    for days in ("367d", "99999999d"):
+        answer = run("silence", "kafka-down", "--for", days, "--reason", "x")
+        assert (answer.exit_code, len(answer.output.splitlines())) == (1, 1)
+        assert "a year at most" in answer.output
     answer = run("unsilence", "kafka-down")
     assert (answer.exit_code, len(answer.output.splitlines())) == (2, 1)
     assert "`market-pipeline incidents silences` has them" in answer.output

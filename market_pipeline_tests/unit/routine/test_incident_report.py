@@ -39,7 +39,7 @@ def over(settings: Settings) -> str:
     (incident,) = ledger.not_over()
     Requests(settings.paths.incidents).ask(incident.id, "stream", "restart_program", "ann", T0 + 60)
     done = "stream: pid 7 (it hung and was killed) → 9"
-    Outcomes(settings.paths.incidents).keep(Outcome(incident.id, "1a2b3c4d-5e6f", T0 + 70, True, done))
+    Outcomes(settings.paths.incidents).keep(Outcome(incident.id, "1a2b3c4d-5e6f", T0 + 1_190, True, done))
     ledger.judge([bad], RULES, T0 + 16 * 60)  # escalated after 15 min
     ledger.ack(incident.id, "ann", T0 + 17 * 60)
     for after in (20 * 60, 20 * 60 + 31):
@@ -51,7 +51,7 @@ def test_it_tells_the_course_the_cause_the_cure_and_the_times(settings: Settings
     report = incident_report(settings, over(settings), NOW)
     found = {box: finding for box, (_, finding) in report.findings.items()}
     assert [row["what"] for row in found["course"].rows] == [
-        "opened", "remedy", "remedy", "remedy", "escalated", "acked", "resolved",
+        "opened", "remedy", "remedy", "escalated", "acked", "remedy", "resolved",
     ]  # fmt: skip
     assert found["cause"].rows == [{"evidence": "pid", "value": "7"}]
     assert found["healed"].text == "ended by run 1a2b3c4d (stream: pid 7 (it hung and was killed) → 9)"

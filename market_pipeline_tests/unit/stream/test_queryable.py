@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from market_pipeline.model import Trade, canary, encode, trade_id
-from market_pipeline.stream.queryable import Awaited, Queryable, newest_of
+from market_pipeline.stream.queryable import Awaited, Queryable, View, newest_of
 
 TOPIC = "trades_raw"
 
@@ -84,6 +84,20 @@ def test_the_newest_trade_is_the_one_received_last() -> None:
     assert view.newest_received_at == 5_000_000
     assert view.newest_age_s(7.5) == 2.5
     assert view.newest_age_s(4.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("view", "flows"),
+    [
+        (View(lag=0), True),  # nobody trades, and nothing waits
+        (View(lag=700, newest_received_at=99_000_000), True),
+        (View(lag=700, newest_received_at=97_000_000), False),  # a backlog is worked off
+        (View(lag=1), False),
+        (View(), False),
+    ],
+)
+def test_trades_flow_when_the_newest_is_young_or_none_waits(view: View, flows: bool) -> None:
+    assert view.flows(100.0) is flows
 
 
 def test_dead_letters_at_the_end_count_as_seen() -> None:
