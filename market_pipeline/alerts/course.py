@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from market_pipeline.alerts.incident import Change
+from market_pipeline.alerts.incident import Change, Incident
 from market_pipeline.alerts.ledger import Entry, Ledger
 from market_pipeline.alerts.outcomes import Outcomes
 from market_pipeline.alerts.requests import Requests
@@ -37,7 +37,7 @@ def course(incidents: Path, incident: str) -> list[Event]:
     """
     ledger = Ledger(incidents)
     found, history = ledger.show(incident)
-    events = [Event(each.at, each.change, each.withheld or each.contact, each.text, sentence(each)) for each in history]
+    events = [Event(each.at, each.change, _who(found, each), each.text, sentence(each)) for each in history]
     events += [_remedy(at, "by itself", f"Dagster was asked for a run of {job}") for at, job in ledger.tried(found.id)]
     asked = Requests(incidents).of(found.id)
     events += [_remedy(each.at, each.by, f"{each.by} asked for {each.remedy}") for each in asked]
@@ -52,6 +52,12 @@ def sentence(entry: Entry) -> str:
     if entry.withheld:
         return f"{entry.change}, nobody is told ({entry.withheld}): {entry.text}"
     return f"{entry.change} {'by' if entry.change == Change.ACKED else 'for'} {entry.contact}: {entry.text}"
+
+
+def _who(incident: Incident, entry: Entry) -> str:
+    if entry.change == Change.RESOLVED:
+        return incident.resolved_by or ""
+    return entry.withheld or entry.contact
 
 
 def _remedy(at: float, who: str, text: str) -> Event:

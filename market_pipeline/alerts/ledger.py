@@ -8,7 +8,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,7 @@ class Ledger:
         signals = list(signals)
         with self._database.changing() as connection:
             now = time.time() if now is None else now
+            signals = [_unless_ended(connection, each) for each in signals]
             silences = those_of(connection, now).values()
             step = engine.step(_board(connection), signals, rules, silences, now, healers(connection))
             _forget_suspicions(connection, step.board)
@@ -214,18 +215,19 @@ def _judged_at(connection: sqlite3.Connection) -> float:
 
 
 def _found(connection: sqlite3.Connection, incident: str) -> Incident:
-    """The one of that id, else the only one whose id begins so, those that are over aside where one is not."""
+    """The one of that id, else the only one whose id begins so, those that are over aside where one is not; of several
+    of one rule and subject the newest."""
     rows = connection.execute(
         "SELECT document FROM incident WHERE opened_at IS NOT NULL AND substr(id, 1, ?) = ? ORDER BY since DESC",
         (len(incident), incident),
     )
     found = [incident_from(document) for (document,) in rows]
     for some in ([each for each in found if each.id == incident], [each for each in found if each.is_active], found):
-        if len(some) == 1:
+        if len({each.key for each in some}) == 1:
             return some[0]
     if found:
         examples = ", ".join(each.id for each in found[:3])
-        raise SeveralIncidents(f"{len(found)} incidents begin with {incident}, such as {examples}: tell more of it")
+        raise SeveralIncidents(f"{len(found)} incidents begin with {incident}, such as {examples}: give the whole id")
     raise NoSuchIncident(f"there is no incident {incident}: `market-pipeline incidents list --all` shows them")
 
 
@@ -234,6 +236,20 @@ def _forget_suspicions(connection: sqlite3.Connection, board: Board) -> None:
     kept = {incident.id for incident in board.incidents.values()}
     pending = connection.execute("SELECT id FROM incident WHERE state = 'pending'").fetchall()
     connection.executemany("DELETE FROM incident WHERE id = ?", [each for each in pending if each[0] not in kept])
+
+
+def _unless_ended(connection: sqlite3.Connection, signal: Signal) -> Signal:
+    """What a run of Dagster's shows and somebody has ended is over until another run shows it."""
+    run = signal.evidence.get("run")
+    if signal.verdict is not Verdict.FAULT or run is None:
+        return signal
+    row = connection.execute(
+        "SELECT document FROM incident WHERE rule = ? AND subject = ? ORDER BY since DESC LIMIT 1",
+        (signal.rule, signal.subject),
+    ).fetchone()
+    newest = incident_from(row[0]) if row is not None else None
+    over = newest is not None and newest.state is State.RESOLVED and newest.evidence.get("run") == run
+    return replace(signal, verdict=Verdict.FINE) if over else signal
 
 
 def _keep_look(connection: sqlite3.Connection, kind: str, signals: Iterable[Signal], now: float) -> None:

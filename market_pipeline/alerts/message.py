@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from market_pipeline.alerts.buttons import buttons
-from market_pipeline.alerts.cures import INCIDENT_TAG, RESTART_PROGRAM
+from market_pipeline.alerts.cures import INCIDENT_TAG, NEEDS_NO_ANSWER, RESTART_PROGRAM
 from market_pipeline.alerts.incident import Change, Incident, State
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
@@ -138,6 +138,8 @@ def how_to_mend(incident: Incident, rule: Rule, flags: str = "") -> str:
     if rule.remedy == RESTART_PROGRAM:
         by_itself = " (Dagster's job restart_program does it by itself)" if rule.heals else ""
         return f"market-pipeline restart {incident.subject}{flags}{by_itself}"
+    if rule.remedy in NEEDS_NO_ANSWER:
+        return f"market-pipeline incidents run {incident.id}{flags} (Dagster's job {rule.remedy})"
     return f"{EXECUTE_JOB} {rule.remedy}"
 
 

@@ -76,8 +76,8 @@ def list_(every: bool, as_json: bool) -> None:
 @click.argument("incident")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(incident: str, as_json: bool) -> None:
-    """Show one incident, its evidence and all that became of it. INCIDENT is its id, or the beginning of it: of a rule
-    the one that is not over, or the only one there was.
+    """Show one incident, its evidence and all that became of it. INCIDENT is its id, or the beginning of it, such as a
+    rule or rule/subject: the one that is not over, else the newest.
 
     \b
     Examples:
@@ -206,7 +206,8 @@ def _act(incident: str, done: str, act: Callable[[Ledger], Transition | None]) -
         raise PipelineError(f"nothing to do: {found.id} is {standing(found)}")
     click.echo(f"{transition.incident.id} is {done}: {transition.incident.text}")
     if transition.change is Change.RESOLVED and transition.incident.clear_since is None:
-        click.echo("no look has found it well yet: if it stays so, it will be a new incident")
+        again = "another run that shows it" if "run" in transition.incident.evidence else "what stays so"
+        click.echo(f"no look has found it well yet: {again} will be a new incident")
 
 
 for command in (silence, silences, unsilence):

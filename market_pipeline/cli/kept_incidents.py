@@ -12,7 +12,7 @@ from market_pipeline.settings import Settings
 
 STALE_S = 150.0
 """So long after the last look a state is none any more: the sensor looks each half minute."""
-WHO_JUDGES = "Dagster's sensor `alerts` does it, while the pipeline runs with Dagster"
+WHO_JUDGES = "Dagster's sensor `alerts` does it, from two or three minutes after `up`, while Dagster runs"
 
 
 def kept_incidents(settings: Settings) -> Path:

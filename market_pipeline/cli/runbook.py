@@ -1,6 +1,7 @@
 """``runbook``: each line of the runbook, what does it, and when that last worked on this pipeline."""
 
 import json
+import shlex
 import sys
 from datetime import datetime
 
@@ -13,9 +14,9 @@ from market_pipeline.cli.terminal import console
 from market_pipeline.local.dagster_home import last_successes
 from market_pipeline.local.programs import EXECUTE_JOB
 from market_pipeline.runbook import worked
-from market_pipeline.runbook.line import Line
+from market_pipeline.runbook.line import PROGRAM, Line
 from market_pipeline.runbook.lines import SECTIONS
-from market_pipeline.runbook.page import command_of, page
+from market_pipeline.runbook.page import page
 from market_pipeline.settings import Settings
 from market_pipeline.which import where_flags
 
@@ -36,16 +37,15 @@ def runbook(as_json: bool) -> None:
     settings = load_settings()
     lines = [line for section in SECTIONS for line in section.lines]
     jobs = last_successes(settings, {line.job for line in lines if line.job})
-    flags = where_flags(settings)
     if as_json:
-        click.echo(json.dumps([_as_json(line, last_worked(settings, line, jobs), flags) for line in lines]))
+        click.echo(json.dumps([_as_json(settings, line, last_worked(settings, line, jobs)) for line in lines]))
         return
 
     def told(line: Line) -> str:
         at = last_worked(settings, line, jobs)
         return f"last worked {moment(at.timestamp())} UTC" if at is not None else NEVER
 
-    text = page(told, flags)
+    text = page(told, lambda line: typed(settings, line))
     if sys.stdout.isatty():
         console().print(Markdown(text))
     else:
@@ -59,12 +59,22 @@ def last_worked(settings: Settings, line: Line, jobs: dict[str, datetime]) -> da
     return max([*found, *([at] if at is not None else [])], default=None)
 
 
-def _as_json(line: Line, at: datetime | None, flags: str) -> dict[str, object]:
-    command = command_of(line, flags) or (f"{EXECUTE_JOB} {line.job}" if line.job else None)
+def typed(settings: Settings, line: Line) -> str | None:
+    """What a person types to have it done on this very pipeline."""
+    command = line.command or (f"{EXECUTE_JOB} {line.job}" if line.job else None)
+    if command is None or not command.startswith((PROGRAM, EXECUTE_JOB)):
+        return command
+    if command.startswith(PROGRAM):
+        return f"{command}{where_flags(settings)}"
+    where = {"MARKET_PIPELINE_DATA_DIR": settings.data_dir, "DAGSTER_HOME": settings.paths.dagster}
+    return " ".join([*(f"{name}={shlex.quote(str(path))}" for name, path in where.items()), command])
+
+
+def _as_json(settings: Settings, line: Line, at: datetime | None) -> dict[str, object]:
     return {
         "id": line.id,
         "does": line.does,
-        "command": command,
+        "command": typed(settings, line),
         "job": line.job,
         "rule": line.rule,
         "worked": at.isoformat(timespec="seconds") if at is not None else None,

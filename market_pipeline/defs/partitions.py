@@ -12,6 +12,12 @@ ONE_RUN = dg.BackfillPolicy.single_run()
 """A range of days is one run: Spark starts once."""
 
 
+OF_WHICH_DAY = (
+    "of which day? Choose it on Dagster's page, or type `dagster job execute … --tags "
+    """'{"dagster/partition": "2026-11-24"}'` or `dagster asset materialize … --partition 2026-11-24`"""
+)
+
+
 class NoDay(Mendable):
     """A run of what is of a day was asked for without one; one line with the cure."""
 
@@ -23,8 +29,5 @@ def days_of(context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext) -
         NoDay: it is for none.
     """
     if not (context.has_partition_key or context.has_partition_key_range):
-        raise NoDay(
-            "of which day? Choose it on Dagster's page, or type `dagster job execute … --tags "
-            """'{"dagster/partition": "2026-11-24"}'` or `dagster asset materialize … --partition 2026-11-24`"""
-        )
+        raise NoDay(OF_WHICH_DAY)
     return [date.fromisoformat(key) for key in sorted(context.partition_keys)]

@@ -12,6 +12,7 @@ from dagster._core.storage.asset_check_execution_record import AssetCheckExecuti
 from dagster._utils.schedules import schedule_execution_time_iterator
 
 from market_pipeline.defs.outcomes import TEXT_LIMIT
+from market_pipeline.defs.partitions import OF_WHICH_DAY
 
 if TYPE_CHECKING:
     from market_pipeline.alerts.look import Runs, Unhappy
@@ -81,6 +82,8 @@ def _said(event: dg.DagsterEvent) -> str:
         error = error.cause  # what was raised, and not what Dagster wraps around it
     if error is None:
         return event.message or ""
+    if "for a non-partitioned run" in error.message:  # Dagster looks for the versions of an asset's inputs before us
+        return OF_WHICH_DAY
     told_by_us = error.cls_name == dg.Failure.__name__
     return error.message.partition(": ")[2] if told_by_us else error.message
 

@@ -64,6 +64,7 @@ def overnight_alerts(settings: Settings, day: date, now: datetime) -> Finding:
     if not settings.paths.incidents.exists():
         return Finding(None, "nobody has judged yet: Dagster's sensor `alerts` does")
     found = Ledger(settings.paths.incidents).since((now - NIGHT).timestamp())
+    told = "yes" if settings.slack_token is not None else "no: Slack is not set up"
     rows = [
         {
             "incident": each.id,
@@ -71,7 +72,7 @@ def overnight_alerts(settings: Settings, day: date, now: datetime) -> Finding:
             "state": each.state,
             "since": moment(each.since),
             "lasted": lasted(each.lasted_s(now.timestamp())),
-            "told": each.withheld or "yes",
+            "told": each.withheld or told,
             "what": each.text,
         }
         for each in found

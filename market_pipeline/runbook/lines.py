@@ -76,7 +76,8 @@ SECTIONS = (
             ),
             _line(
                 "fill-gap",
-                does="What was traded while nobody listened, from another listener's recording; then `rebuild_day`.",
+                does="What was traded while nobody listened, from another listener's recordings, which "
+                "MARKET_PIPELINE_SECOND_SOURCE names; a dry run without the config `really: true`; then `rebuild_day`.",
                 command=f"{EXECUTE_JOB} fill_gap", job="fill_gap", rule="feed-gap",
             ),
         ),

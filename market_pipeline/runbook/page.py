@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Iterator
 
 from market_pipeline.alerts.rulebook import RULES
-from market_pipeline.runbook.line import PROGRAM, Line
+from market_pipeline.runbook.line import Line
 from market_pipeline.runbook.lines import SECTIONS
 
 HEAD = """\
@@ -21,23 +21,21 @@ Told = Callable[[Line], str | None]
 """What is known of a line here and now, such as when it last worked."""
 
 
-def page(told: Told = lambda _: None, flags: str = "") -> str:
-    """The whole page; ``told`` adds to each line, ``flags`` name the pipeline in each command of ours."""
-    return "\n".join([HEAD, *_sections(told, flags), *_rules()]) + "\n"
+Typed = Callable[[Line], str | None]
+"""What a person types to have a line done."""
 
 
-def command_of(line: Line, flags: str = "") -> str | None:
-    """What a person types."""
-    ours = line.command is not None and line.command.startswith(f"{PROGRAM} ")
-    return f"{line.command}{flags}" if ours else line.command
+def page(told: Told = lambda _: None, typed: Typed = lambda line: line.command) -> str:
+    """The whole page; ``told`` adds to each line, ``typed`` is its command."""
+    return "\n".join([HEAD, *_sections(told, typed), *_rules()]) + "\n"
 
 
-def _sections(told: Told, flags: str) -> Iterator[str]:
+def _sections(told: Told, typed: Typed) -> Iterator[str]:
     for section in SECTIONS:
         yield f"## {section.title}"
         yield ""
         for line in section.lines:
-            yield from _line(line, told(line), command_of(line, flags))
+            yield from _line(line, told(line), typed(line))
         yield ""
 
 

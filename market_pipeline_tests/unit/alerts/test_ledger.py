@@ -85,6 +85,15 @@ def test_the_run_that_mended_it_ended_it(ledger: Ledger, tmp_path: Path) -> None
     ]
 
 
+def test_a_run_that_failed_and_was_ended_by_somebody_is_one_incident(ledger: Ledger) -> None:
+    first, second = (Signal("disk-full", "archive", Verdict.FAULT, evidence={"run": run}) for run in ("1a", "2b"))
+    (opened,) = ledger.judge([first], RULES, T0)
+    ledger.resolve(opened.incident.id, "ann", T0 + 1)
+    assert ledger.judge([first], RULES, T0 + 30) == ()
+    (again,) = ledger.judge([second], RULES, T0 + 60)
+    assert again.change is Change.OPENED
+
+
 def test_a_suspicion_that_was_none_leaves_no_trace(ledger: Ledger, tmp_path: Path) -> None:
     ledger.judge([Signal("lag-grows", "x", Verdict.FAULT)], RULES, T0)
     ledger.judge([Signal("lag-grows", "x", Verdict.FINE)], RULES, T0 + 1)

@@ -171,6 +171,15 @@ def test_several_incidents_of_a_rule_are_not_none(run: Run, ledger: Ledger) -> N
     answer = run("show", "program-down")
     assert answer.exit_code == 1
     assert "2 incidents begin with program-down" in answer.output
+    assert "give the whole id" in answer.output
+
+
+def test_of_several_of_one_subject_the_newest_is_meant(run: Run, ledger: Ledger) -> None:
+    for number in range(3):
+        full(ledger, later_s=100.0 * number)
+        run("resolve", "cassandra-disk")
+    newest = max(json.loads(run("list", "--all", "--json").output), key=lambda each: each["since"])
+    assert run("show", "cassandra-disk/cassandra").output.startswith(newest["id"])
 
 
 def test_what_can_not_be_told_stands_beside_what_is_well(run: Run, ledger: Ledger) -> None:
