@@ -44,12 +44,9 @@ def answer(press: Press, rules: Mapping[str, Rule], incidents: Path, now: float)
         return Answer(False, f"{incident.id} is over: nothing was done")
     match press.action:
         case Action.ACK:
-            done = ledger.ack(incident.id, press.by, now)
-            return (
-                Answer(True, "")
-                if done is not None
-                else Answer(False, f"{incident.acked_by or 'somebody'} has it already")
-            )
+            if ledger.ack(incident.id, press.by, now) is None:
+                return Answer(False, f"{incident.acked_by or 'somebody'} has it already")
+            return Answer(True, "")
         case Action.SILENCE:
             wanted = Silence(incident.rule, incident.subject, press.by, "pressed in Slack", now, now + SILENT_FOR_S)
             kept = Silences(incidents).keep(wanted, incident.subject)

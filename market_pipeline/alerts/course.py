@@ -1,11 +1,12 @@
 """The course of an incident: all that became of it and all that was done about it, in order."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from market_pipeline.alerts.incident import Change, Incident
 from market_pipeline.alerts.ledger import Entry, Ledger
-from market_pipeline.alerts.outcomes import Outcomes
+from market_pipeline.alerts.outcomes import Outcomes, named
 from market_pipeline.alerts.requests import Requests
 
 
@@ -28,20 +29,18 @@ class Event:
     sentence: str
 
 
-def course(incidents: Path, incident: str) -> list[Event]:
-    """That of the incident of this id.
+def course(incidents: Path, found: Incident, history: Iterable[Entry]) -> list[Event]:
+    """That of an incident, from its history and from what else the file has of it.
 
     Raises:
-        NoSuchIncident: there is none.
         sqlite3.Error: the file can't be used.
     """
-    ledger = Ledger(incidents)
-    found, history = ledger.show(incident)
     events = [Event(each.at, each.change, _who(found, each), each.text, sentence(each)) for each in history]
-    events += [_remedy(at, "by itself", f"Dagster was asked for a run of {job}") for at, job in ledger.tried(found.id)]
+    tried = Ledger(incidents).tried(found.id)
+    events += [_remedy(at, "by itself", f"Dagster was asked for a run of {job}") for at, job in tried]
     asked = Requests(incidents).of(found.id)
     events += [_remedy(each.at, each.by, f"{each.by} asked for {each.remedy}") for each in asked]
-    events += [_remedy(each.at, f"run {each.run[:8]}", str(each)) for each in Outcomes(incidents).of(found.id)]
+    events += [_remedy(each.at, named(each.run), str(each)) for each in Outcomes(incidents).of(found.id)]
     return sorted(events, key=lambda event: event.at)
 
 

@@ -77,15 +77,16 @@ def step(
     keeping = list(silences)
     told: list[Transition] = []
     for change, key in changes:
-        reason = _kept_back(incidents, key, rules, keeping, now)
+        reason = _kept_back(key, _cause(incidents, key, rules), keeping, now)
         by = _healer(incidents[key], (healers or {}).get(incidents[key].id, ()))
         transition = _told(change, incidents[key], reason, now, by)
         incidents[key] = transition.incident
         told.append(transition)
     for key, incident in list(incidents.items()):
         if incident.is_active:
-            reason = _kept_back(incidents, key, rules, keeping, now)
-            if _cause(incidents, key, rules) is not None:
+            cause = _cause(incidents, key, rules)
+            reason = _kept_back(key, cause, keeping, now)
+            if cause is not None:
                 incident = replace(incident, followed_at=now)
             incidents[key], transition_of_time = _passed(incident, reason, rules.get(incident.rule), now)
             told += [transition_of_time] if transition_of_time is not None else []
@@ -197,15 +198,11 @@ def _faulty(incident: Incident | None, signal: Signal, rule: Rule, now: float) -
     return None, seen
 
 
-def _kept_back(
-    incidents: Mapping[Key, Incident], key: Key, rules: Mapping[str, Rule], silences: list[Silence], now: float
-) -> str | None:
+def _kept_back(key: Key, cause: Rule | None, silences: list[Silence], now: float) -> str | None:
     """Why nobody is told of this incident now, or None."""
-    rule, subject = key
-    silence = silence_over(silences, rule, subject, now)
+    silence = silence_over(silences, *key, now)
     if silence is not None:
         return f"silenced by {silence.author}: {silence.reason}"
-    cause = _cause(incidents, key, rules)
     return None if cause is None else f"follows from {cause.id}"
 
 

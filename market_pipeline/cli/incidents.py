@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
+from textwrap import indent
 
 import click
 from rich.table import Table
@@ -93,7 +94,7 @@ def show(incident: str, as_json: bool) -> None:
         _tell_well(ledger, RULES[incident], as_json)
         return
     if as_json:
-        events = [asdict(each) for each in course(settings.paths.incidents, found.id)]
+        events = [asdict(each) for each in course(settings.paths.incidents, found, history)]
         click.echo(json.dumps(asdict(found) | {"history": [asdict(each) for each in history], "course": events}))
         return
     rule = RULES.get(found.rule)
@@ -110,9 +111,9 @@ def show(incident: str, as_json: bool) -> None:
         click.echo("  nobody is told, for Slack is not set up (SLACK_BOT_TOKEN)")
     for name, value in found.evidence.items():
         text = value if isinstance(value, str) else json.dumps(value)
-        below = "\n    " if "\n" in text else ""
-        click.echo(f"  {name}: {below}{text.replace(chr(10), f'{chr(10)}    ')}")
-    for event in course(settings.paths.incidents, found.id):
+        below = "\n" + indent(text, "    ") if "\n" in text else text
+        click.echo(f"  {name}: {below}")
+    for event in course(settings.paths.incidents, found, history):
         click.echo(f"  {moment(event.at)}  {event.sentence}")
 
 

@@ -29,7 +29,7 @@ def incident_report(settings: Settings, incident: str, now: datetime) -> Report:
     """
     found, history = Ledger(settings.paths.incidents).show(incident)
     looks: list[tuple[str, str, Callable[[], Finding]]] = [
-        ("course", "Its course", partial(all_of_it, course(settings.paths.incidents, found.id))),
+        ("course", "Its course", partial(all_of_it, course(settings.paths.incidents, found, history))),
         ("trades", "Trades of that time", partial(trades, settings, found, now.timestamp())),
         ("unheard", "When the feed was not listened to", partial(unheard, settings, found, now.timestamp())),
         ("cause", "What was seen", partial(cause, found)),

@@ -186,7 +186,8 @@ def test_what_follows_from_another_incident_is_kept_and_not_told(world: World) -
     assert "follows from kafka-down" in str(world.heard[-1].withheld)
 
 
-def test_what_outlasts_its_cause_is_told_then(world: World) -> None:
+def lag_outlasts_kafka(world: World) -> None:
+    """Kafka is down and well again; the lag that followed from it was an incident meanwhile."""
     world.see(KAFKA, Verdict.FAULT)
     world.see(LAG, Verdict.FAULT)
     world.now += LAG.hold_s
@@ -194,6 +195,10 @@ def test_what_outlasts_its_cause_is_told_then(world: World) -> None:
     world.see(KAFKA, Verdict.FINE)
     world.now += KAFKA.clear_s
     world.see(KAFKA, Verdict.FINE)
+
+
+def test_what_outlasts_its_cause_is_told_then(world: World) -> None:
+    lag_outlasts_kafka(world)
     assert world.see(LAG, Verdict.FAULT) == []
     world.now += LAG.hold_s - 1
     assert world.see(LAG, Verdict.FAULT) == []
@@ -248,13 +253,7 @@ def test_what_a_run_did_long_before_it_was_well_did_not_end_it(world: World) -> 
 def test_what_followed_while_it_was_silenced_has_its_grace_all_the_same(world: World) -> None:
     """Nobody is to be told of what gets well by itself, because a silence ended just then."""
     world.silences = [Silence("*", "*", "ann", "moving Kafka", T0 - 1, T0 + LAG.hold_s + KAFKA.clear_s + 1)]
-    world.see(KAFKA, Verdict.FAULT)
-    world.see(LAG, Verdict.FAULT)
-    world.now += LAG.hold_s
-    world.see(LAG, Verdict.FAULT)
-    world.see(KAFKA, Verdict.FINE)
-    world.now += KAFKA.clear_s
-    world.see(KAFKA, Verdict.FINE)
+    lag_outlasts_kafka(world)
     world.now += 2  # the silence is over
     assert world.see(LAG, Verdict.FAULT) == []
     world.now += LAG.hold_s

@@ -73,9 +73,9 @@ def test_the_run_that_mended_it_ended_it(ledger: Ledger, tmp_path: Path) -> None
     outcomes.keep(Outcome(opened.incident.id, "ddddeeee-ffff", T0 + 9, None, "it seems to be over"))
     for after in (10, 10 + DISK.clear_s):
         ledger.judge([full(verdict=Verdict.FINE)], RULES, T0 + after)
-    found, _ = ledger.show(opened.incident.id)
+    found, history = ledger.show(opened.incident.id)
     assert found.resolved_by == "run aaaabbbb (4 MB freed; stream: pid 7 → 9)"
-    assert [event.sentence for event in course(tmp_path / "data" / "incidents.sqlite", found.id)] == [
+    assert [event.sentence for event in course(tmp_path / "data" / "incidents.sqlite", found, history)] == [
         "opened for team lead: 91 % of the disk",
         "run 11112222 failed (no room)",
         "run aaaabbbb (4 MB freed)",
