@@ -1,19 +1,50 @@
 """How our programs write their logs: UTC with its zone, so that lines of several logs can be put in order."""
 
 import logging
+import sys
+import threading
 import time
 from collections.abc import Callable
+from types import TracebackType
+
+from market_pipeline.escaping import for_log
 
 FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"
 TIME = "%Y-%m-%dT%H:%M:%S"
+_INDENT = "  "
+
+
+class LineFormatter(logging.Formatter):
+    """One record, one line, whatever its text holds; the lines of a stack follow it, indented.
+
+    What a vendor sends is in texts and in errors: a line feed or a carriage return in it would forge a record.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(FORMAT, TIME)
+        self.converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.message, record.asctime = record.getMessage(), self.formatTime(record, self.datefmt)
+        stack = record.exc_text or (self.formatException(record.exc_info) if record.exc_info else "")
+        below = "\n".join(filter(None, (stack, record.stack_info))).rstrip("\n")
+        lines = below.split("\n") if below else []
+        return "\n".join([for_log(self.formatMessage(record)), *(_INDENT + for_log(each) for each in lines)])
 
 
 def start_logging(*filters: logging.Filter | Callable[[logging.LogRecord], bool]) -> None:
-    """Send what is INFO and above through the filters to standard error, where the supervisor picks it up."""
+    """Send what is INFO and above through the filters to standard error, where the supervisor picks it up; what nobody
+    catches, too."""
     handler = logging.StreamHandler()
-    formatter = logging.Formatter(FORMAT, TIME)
-    formatter.converter = time.gmtime
-    handler.setFormatter(formatter)
+    handler.setFormatter(LineFormatter())
     for each in filters:
         handler.addFilter(each)
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    sys.excepthook = _uncaught
+    threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def _uncaught(kind: type[BaseException], error: BaseException | None, where: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        return
+    logging.getLogger(__name__).critical("nobody caught this", exc_info=(kind, error or kind(), where))
