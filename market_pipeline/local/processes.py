@@ -1,5 +1,6 @@
 """The state of each program, from its supervisor, or without one from the locks that the programs hold."""
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -112,10 +113,12 @@ def _rss_mb(process: psutil.Process | None) -> float | None:
     """Of the program and its children: PySpark's JVM is a child."""
     if process is None:
         return None
-    total = 0
     try:
-        for each in (process, *process.children(recursive=True)):
-            total += each.memory_info().rss
+        family = [process, *process.children(recursive=True)]
     except psutil.Error:
-        return None if total == 0 else round(total / 1e6, 1)
-    return round(total / 1e6, 1)
+        return None
+    total = 0
+    for each in family:
+        with contextlib.suppress(psutil.Error):  # it has ended since
+            total += each.memory_info().rss
+    return round(total / 1e6, 1) if total else None

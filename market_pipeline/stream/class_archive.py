@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 from importlib import resources
 from pathlib import Path
 
@@ -121,11 +122,13 @@ def _forget_older(where: Path) -> None:
 def make_in_background(java: Path) -> None:
     """Make the archive where it is missing, while this process lives. Call it from the main thread."""
     if not archive(java, classpath("spark")).exists():
-        subprocess.Popen(
+        maker = subprocess.Popen(
             [sys.executable, "-m", "market_pipeline.stream.class_archive"],
             stdin=subprocess.DEVNULL,
             preexec_fn=die_with(os.getpid()),
         )
+        # waited for, so that it leaves no zombie
+        threading.Thread(target=maker.wait, name="class-archive", daemon=True).start()
 
 
 def main() -> int:

@@ -1,5 +1,6 @@
 """What the running servers have of the table's parameters, asked of themselves and not of our settings."""
 
+import contextlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -84,7 +85,9 @@ def command_of(settings: Settings, program: str) -> list[str]:
     Raises:
         NotReadable: it does not run here.
     """
-    (command,) = _commands(settings, program, lambda process: [process])
+    command = next(iter(_commands(settings, program, lambda process: [process])), None)
+    if command is None:
+        raise NotReadable(f"{program} does not run here")
     return [part for each in command for part in (_file(each) if each.startswith("@") else [each])]
 
 
@@ -121,14 +124,19 @@ def differing(values: Mapping[str, int], have: Mapping[str, int | str]) -> list[
 def _commands(
     settings: Settings, program: str, of: Callable[[psutil.Process], list[psutil.Process]]
 ) -> list[list[str]]:
-    """The command lines of processes that a program is, or has."""
+    """The command lines of the live processes that a program is, or has: one that has ended hides none of them."""
     pid = holder(settings.paths.lock(program))
     try:
-        if pid is not None:
-            return [process.cmdline() for process in of(psutil.Process(pid))]
+        found = of(psutil.Process(pid)) if pid else []
     except psutil.Error:
-        pass
-    raise NotReadable(f"{program} does not run here")
+        found = []
+    if not pid or not (found or psutil.pid_exists(pid)):
+        raise NotReadable(f"{program} does not run here")
+    commands = []
+    for process in found:
+        with contextlib.suppress(psutil.Error):  # it has ended since, or is a zombie
+            commands.append(process.cmdline())
+    return commands
 
 
 def _file(argument: str) -> list[str]:

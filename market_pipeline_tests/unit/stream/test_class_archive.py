@@ -3,8 +3,10 @@
 import fcntl
 import os
 import subprocess
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from market_pipeline.local.java import java_home
@@ -75,3 +77,18 @@ def test_the_newest_stay(java: Path) -> None:
     made = make(java, [])
     assert made is not None
     assert {file.name for file in folder().glob("*.jsa")} == {made.name, "spark-new.jsa"}
+
+
+def test_one_made_in_the_background_leaves_no_zombie(
+    java: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("MARKET_PIPELINE_JAVA_HOME", str(tmp_path / "no-java-here"))  # so that it ends at once
+    before = {child.pid for child in psutil.Process().children()}
+    class_archive.make_in_background(java)
+    makers = [child for child in psutil.Process().children() if child.pid not in before]
+    assert len(makers) == 1
+    deadline = time.monotonic() + 60
+    while makers[0].is_running():  # a zombie counts as running
+        assert time.monotonic() < deadline, makers[0].status()
+        time.sleep(0.02)

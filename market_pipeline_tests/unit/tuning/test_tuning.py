@@ -1,8 +1,11 @@
 """The table of parameters, and what a command line tells of them."""
 
 import json
+import os
+import subprocess
 from pathlib import Path
 
+import psutil
 import pytest
 from click.testing import CliRunner
 
@@ -49,6 +52,23 @@ def test_a_program_without_a_jvm_says_so(tmp_path: Path) -> None:
         stream_command(settings)
     with ProcessLock(settings.paths.lock("stream")), pytest.raises(NotReadable, match="has no JVM yet"):
         stream_command(settings)
+
+
+def test_a_child_that_has_ended_hides_no_live_one(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path)
+    java = tmp_path / "java"
+    java.symlink_to("/bin/sleep")
+    ended = subprocess.Popen(["/bin/true"])
+    os.waitid(os.P_PID, ended.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
+    jvm = subprocess.Popen([java, "600"])
+    try:
+        with ProcessLock(settings.paths.lock("stream")):
+            assert psutil.Process(ended.pid).status() == psutil.STATUS_ZOMBIE
+            assert stream_command(settings) == [str(java), "600"]
+    finally:
+        jvm.kill()
+        jvm.wait()
+        ended.wait()
 
 
 def test_only_what_could_be_read_can_differ() -> None:
