@@ -8,7 +8,7 @@ STAMP  := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: run stop test check unit install lock bench clean chromium
+.PHONY: run stop test test-compose test-nightly check unit install lock bench clean chromium
 
 run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARGS="--feed replay --replay-file F"
 	@$(BIN)/market-pipeline up $(ARGS)
@@ -18,13 +18,19 @@ stop: install ## what `make run` started; the same ARGS="--data-dir D"
 
 test: check chromium ## every test, against real servers
 	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)
-	$(BIN)/pytest $(addprefix market_pipeline_tests/,spark integration browser) $(ARGS)
+	$(BIN)/pytest -m "not nightly" --durations 40 $(addprefix market_pipeline_tests/,spark integration browser) $(ARGS)
 
 check: install ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
+
+test-compose: install ## builds the images and runs docker-compose.yml, on a running engine or one that it starts (root)
+	$(BIN)/pytest market_pipeline_tests/compose $(ARGS)
+
+test-nightly: install ## what is too slow for every change
+	$(BIN)/pytest -m "nightly or compose" $(addprefix market_pipeline_tests/,integration nightly compose) $(ARGS)
 
 unit: install ## the quick tests alone, two at a time
 	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)

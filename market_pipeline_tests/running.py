@@ -25,10 +25,19 @@ MATERIALIZE = (sys.executable, "-m", "dagster", "asset", "materialize", "-m", "m
 
 
 class RunningPipeline:
-    """Starts, asks and hurts a pipeline through its command line; ``stop`` leaves no process behind."""
+    """Starts, asks and hurts a pipeline through its command line; ``stop`` leaves no process behind.
+
+    Attributes:
+        settings: of the pipeline.
+        environment: the variables of every command.
+        python: the interpreter that runs the commands.
+        prefix: a program, with its arguments, that starts them, such as one that changes the user.
+    """
 
     def __init__(self, data_dir: Path, port_base: int) -> None:
         self.settings = Settings.load(data_dir=data_dir, port_base=port_base)
+        self.python = Path(sys.executable)
+        self.prefix: tuple[str, ...] = ()
         self.environment = {
             name: value
             for name, value in os.environ.items()
@@ -40,7 +49,7 @@ class RunningPipeline:
     ) -> subprocess.CompletedProcess[str]:
         """One command of the command line; with ``check`` it must succeed."""
         done = subprocess.run(
-            [sys.executable, "-m", "market_pipeline.cli", *arguments],
+            [*self.prefix, self.python, "-m", "market_pipeline.cli", *arguments],
             env=self.environment,
             cwd=self.settings.data_dir.parent,
             capture_output=True,

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.smoke_tests import SmokeTests
 from market_pipeline.local.ports import is_free, needed
 from market_pipeline.local.programs import names
@@ -72,6 +73,21 @@ def test_dagsters_page_and_daemon_come_after_the_trades(pipeline: RunningPipelin
     port = pipeline.settings.ports.webserver
     wait_for(lambda: serves_page(port), "Dagster's page", within_s=240)
     wait_for(lambda: daemon_works(port, 0.0), "Dagster's daemon", within_s=240)
+
+
+def test_a_hung_producer_is_an_incident_and_is_restarted_by_a_run(pipeline: RunningPipeline) -> None:
+    wait_for(lambda: daemon_works(pipeline.settings.ports.webserver, 0.0), "Dagster's daemon", within_s=240)
+    stopped_at, before = time.time(), pipeline.pid("producer")
+    os.kill(before, signal.SIGSTOP)
+    wait_for(
+        lambda: (pipeline.status()["processes"]["producer"]["pid"] or before) != before,
+        "another producer",
+        within_s=180,
+    )
+    ledger = Ledger(pipeline.settings.paths.incidents)
+    (incident,) = [each for each in ledger.since(stopped_at) if each.subject == "producer"]
+    assert incident.rule == "program-hung"
+    wait_for(lambda: pipeline.status()["feed"]["connected"], "the feed to be connected again")
 
 
 def test_a_second_up_is_refused_in_one_line(pipeline: RunningPipeline) -> None:

@@ -318,6 +318,56 @@ def test_hadolint_has_nothing_to_say(file: Path) -> None:
     assert said.returncode == 0, said.stdout
 
 
+def test_the_stage_that_downloads_jars_copies_what_it_imports(tmp_path: Path) -> None:
+    for sources, target in re.findall(
+        r"^COPY (market_pipeline/.+?) (/tmp/jars/\S+)$", joined_lines(stages()["jars"]), re.M
+    ):
+        for source in sources.split():
+            into = tmp_path / Path(target).relative_to("/tmp/jars")
+            into = into / Path(source).name if target.endswith("/") else into
+            into.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / source, into)
+    (script,) = re.findall(r'python -c "(.+?)" "\$\{sets', joined_lines(stages()["jars"]))
+    imports = script.partition(" fetch(")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", f"{imports} print(len(locked('kafka-tools', 'cassandra', 'spark')))"],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 100
+
+
+def joined_lines(text: str) -> str:
+    """The instructions with continued lines joined."""
+    return re.sub(r"\\\n\s*", "", text)
+
+
+def test_the_servers_images_have_every_package_that_their_programs_import() -> None:
+    """Kafka's and Cassandra's images have the packages of servers.lock alone: all others are hidden here."""
+    allowed = {name.lower().replace("-", "_") for name in pins(DEPLOY / "servers.lock")} | {"market_pipeline"}
+    script = f"""
+import importlib.metadata, sys
+allowed = {sorted(allowed)!r}
+owners = importlib.metadata.packages_distributions()
+class Hide:
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        names = [each.lower().replace("-", "_") for each in owners.get(top, [])]
+        if names and not set(names) & set(allowed):
+            raise ModuleNotFoundError(f"No module named {{name!r}} in the servers' images", name=name)
+sys.meta_path.insert(0, Hide())
+import market_pipeline.local.launch, market_pipeline.deploy.health, market_pipeline.deploy.kafka_tools
+import market_pipeline.cli, market_pipeline.cli.query, market_pipeline.cli.nodetool
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def test_a_rule_is_ignored_with_a_reason_only() -> None:
     ignored = re.findall(r"# hadolint ignore=(\S+)", DOCKERFILE)
     assert set(ignored) == {"DL3008"}

@@ -1,0 +1,130 @@
+"""The containers as docs/containers.md describes them: every docker-compose line of the runbook, faults, scaling.
+
+make test-compose
+"""
+
+import json
+import re
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+import pytest
+
+from market_pipeline_tests.compose.stack import ROOT, Stack
+from market_pipeline_tests.waiting import wait_for
+
+pytestmark = [pytest.mark.real_servers, pytest.mark.compose, pytest.mark.timeout(2_400)]
+
+SEED = (ROOT / "market_pipeline_tests" / "unit" / "runbook" / "seed.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+QUERYABLE_WITHIN_S = 300
+
+INSTEAD = {
+    "exec zookeeper zkCli.sh": "exec kafka kafka-metadata-quorum --bootstrap-server localhost:9092 describe --status",
+    "restart kafka schema-registry": "restart kafka",
+    "exec spark-master spark-submit --executor-memory": "restart stream",
+    "restart <service-name>": "restart feed-server",
+}
+"""Lines that docs/containers.md answers with another one."""
+
+
+def runbook_lines() -> Iterator[str]:
+    """Each docker-compose line of the runbook, continued lines joined."""
+    for block in re.findall(r"```bash\n(.*?)```", SEED, re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            if line.startswith("docker-compose "):
+                yield " ".join(line.split()).removeprefix("docker-compose ")
+
+
+def as_documented(line: str) -> str:
+    return next((instead for start, instead in INSTEAD.items() if line.startswith(start)), line)
+
+
+def newest_received(stack: Stack) -> float:
+    """When the newest queryable trade was received, epoch seconds."""
+    rows = stack.rows("SELECT received_at FROM market_data.trades_silver PER PARTITION LIMIT 1")
+    return max((datetime.fromisoformat(row["received_at"]).timestamp() for row in rows), default=0.0)
+
+
+def wait_for_trades_received_after(stack: Stack, moment: float) -> None:
+    wait_for(lambda: newest_received(stack) > moment, "trades received later", within_s=QUERYABLE_WITHIN_S)
+
+
+def test_trades_reach_cassandra_after_up(stack: Stack) -> None:
+    wait_for_trades_received_after(stack, time.time())
+
+
+@pytest.mark.parametrize("line", sorted(set(runbook_lines())))
+def test_each_docker_compose_line_of_the_runbook_works(stack: Stack, line: str) -> None:
+    command = as_documented(line)
+    if command != line:
+        assert command.removeprefix("exec ") in DOCS or f"`{command.split(maxsplit=1)[0]}" in DOCS
+    if "old_topic" in command:
+        stack.execute(
+            "kafka", *shlex.split("kafka-topics --bootstrap-server localhost:9092 --create --topic old_topic")
+        )
+    arguments = shlex.split(command)
+    if arguments[0] == "exec":
+        arguments.insert(1, "-T")
+    if command == "logs -f":
+        follow(stack, arguments)
+        return
+    given = "SELECT symbol FROM market_data.latest_prices LIMIT 1;\nexit\n" if command.endswith("cqlsh") else None
+    done = stack.run(*arguments, given=given)
+    assert arguments[0] != "exec" or done.stdout.strip() or "--delete" in command or "compact" in command, done.stderr
+    stack.wait_healthy()
+
+
+def follow(stack: Stack, arguments: list[str]) -> None:
+    """``logs -f`` prints a line and goes on."""
+    with subprocess.Popen(stack.command(*arguments), stdout=subprocess.PIPE, env=stack.environment()) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline()
+        assert process.poll() is None
+        process.terminate()
+
+
+def test_the_tables_hold_the_symbols_that_are_subscribed(stack: Stack) -> None:
+    prices = stack.rows("SELECT symbol, price FROM market_data.latest_prices")
+    assert {"AAPL", "BINANCE:BTCUSDT"} <= {row["symbol"] for row in prices}
+
+
+def test_workers_scale_to_three_and_the_stream_goes_on(stack: Stack) -> None:
+    stack.run("up", "-d", "--scale", "spark-worker=3")
+    wait_for(lambda: len(stack.containers()["spark-worker"]) == 3, "three workers")
+    stack.wait_healthy()
+    said = stack.execute("spark-master", "spark-submit", "--status")
+    assert re.search(r"\b3\b.*worker", said, re.IGNORECASE), said
+    wait_for_trades_received_after(stack, time.time())
+
+
+@pytest.mark.parametrize(
+    ("service", "process"),
+    [("stream", "market_pipeline.stream.application"), ("cassandra", "CassandraDaemon")],
+)
+def test_a_killed_main_process_is_started_again_and_trades_flow(
+    stack: Stack, service: str, process: str, record_property: Callable[[str, object], None]
+) -> None:
+    killed_at = time.time()
+    stack.kill_main_process(service, process)
+    wait_for_trades_received_after(stack, killed_at)
+    record_property("queryable_after_s", round(time.time() - killed_at, 1))
+
+
+def test_nothing_was_lost_through_all_of_it(stack: Stack) -> None:
+    stack.run("restart", "kafka")
+    wait_for_trades_received_after(stack, time.time())
+    stack.run("stop", "producer")
+    report = wait_for(lambda: reconciled(stack), "the stream to be through", within_s=QUERYABLE_WITHIN_S)
+    assert report["lost"] == 0, report
+    assert report["doubled"] == 0, report
+
+
+def reconciled(stack: Stack) -> dict[str, int] | None:
+    """What `reconcile` finds, once it has nothing to object to."""
+    done = stack.run("exec", "-T", "code-location", "market-pipeline", "reconcile", "--json", check=False)
+    found: dict[str, int] = json.loads(done.stdout) if done.returncode == 0 else {}
+    return found or None

@@ -1,0 +1,53 @@
+"""A stream that starts far behind catches up, and every trade is there once."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from market_pipeline_tests.running import RunningPipeline
+from market_pipeline_tests.waiting import wait_for
+
+pytestmark = [pytest.mark.real_servers, pytest.mark.nightly, pytest.mark.timeout(1_800)]
+
+TRADES, A_FRAME = 60_000, 50
+DAY_MS = 86_400_000
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[RunningPipeline]:
+    running = RunningPipeline(tmp_path / "data", free_port_base())
+    yield running
+    running.stop()
+
+
+def recording(file: Path) -> Path:
+    """Frames of yesterday's trades of four symbols, as Finnhub sends them."""
+    start = int(datetime.now(UTC).timestamp() * 1000) // DAY_MS * DAY_MS - DAY_MS
+    with file.open("w", encoding="utf-8") as out:
+        for first in range(0, TRADES, A_FRAME):
+            data = [
+                {"s": f"AAPL{n % 4}", "p": 100 + n % 50 / 100, "t": start + n * 10, "v": 1 + n % 9, "c": None}
+                for n in range(first, first + A_FRAME)
+            ]
+            out.write(json.dumps({"type": "trade", "data": data}) + "\n")
+    return file
+
+
+def test_sixty_thousand_records_are_caught_up_with(pipeline: RunningPipeline, tmp_path: Path) -> None:
+    file = recording(tmp_path / "trades.jsonl")
+    pipeline.up(
+        "--feed", "replay", "--replay-file", str(file), "--replay-speed", "max", "--replay-once", "--no-dagster"
+    )
+    wait_for(lambda: pipeline.status()["feed"]["received"] == TRADES, "every trade to be received", within_s=120)
+    day = str(datetime.fromtimestamp(datetime.now(UTC).timestamp() - 86_400, UTC).date())
+
+    def caught_up() -> bool:
+        return pipeline.status()["stream"]["lag"] == 0
+
+    wait_for(caught_up, "the stream to catch up", within_s=600)
+    report = pipeline.reconciled(day)
+    assert report["lost"] == report["doubled"] == 0, report
+    assert report["counts"]["silver"] == TRADES
