@@ -157,9 +157,14 @@ def _wanted(due: Due, symbols: frozenset[str]) -> tuple[bytes, int]:
         return due.payload, due.trades
     if not due.symbols & symbols:
         return b"", 0
-    elements = [e for e in original_elements(due.payload) if json.loads(e).get("s") in symbols]
+    elements = [e for e in original_elements(due.payload) if _symbol_of(e) in symbols]
     mark = due.payload[due.payload.rindex(b',"replay":') :]
     return b'{"type":"trade","data":[' + b",".join(elements) + b"]" + mark, len(elements)
+
+
+def _symbol_of(element: bytes) -> object:
+    parsed = json.loads(element)
+    return symbol if isinstance(parsed, dict) and isinstance(symbol := parsed.get("s"), str) else None
 
 
 def _now_ms() -> int:

@@ -30,9 +30,20 @@ class Mark(NamedTuple):
     received_at: int
 
 
+def as_utf8(payload: bytes) -> bytes:
+    """A message as the UTF-8 text of its JSON: without white space around it, byte-order mark, or another encoding.
+
+    Bytes that are no text at all stay as they are.
+    """
+    try:
+        return payload.decode(json.detect_encoding(payload), "surrogatepass").strip().encode("utf-8", "surrogatepass")
+    except UnicodeError:
+        return payload
+
+
 def marked(payload: bytes, mark: Mark) -> bytes:
     """The message with its mark; what isn't a JSON object stays as it is."""
-    text = payload.rstrip()
+    text = as_utf8(payload)
     if not text.startswith(b"{") or not text.endswith(b"}"):
         return payload
     empty = not text[1:-1].strip()

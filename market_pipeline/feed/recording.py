@@ -1,7 +1,14 @@
-"""A recording: Finnhub messages, one a line, or segments of a journal. What to play, and when each message is due."""
+"""A recording: Finnhub messages, one a line, or segments of a journal. What to play, and when each message is due.
 
+A time in a recording counts only where it can be one: from the year 2000 to the moment of reading. One in microseconds,
+nanoseconds or seconds, or of the far future, decides neither the pace nor an identity; its element is played like any
+other, and the producer rejects it with the reason.
+"""
+
+import codecs
 import json
 import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,8 +16,9 @@ from typing import Any, NamedTuple
 from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.reader import Damaged, unheeded
 from market_pipeline.feed.journal.segment import segment_of
-from market_pipeline.feed.recorded import REPLAY, identity_time
+from market_pipeline.feed.recorded import REPLAY, as_utf8, identity_time
 from market_pipeline.mendable import Mendable
+from market_pipeline.model import EARLIEST_TS_MS
 
 logger = logging.getLogger(__name__)
 RECEIVED_AT = "received_at"
@@ -26,7 +34,8 @@ class Message(NamedTuple):
 
     Attributes:
         payload: as the feed sent it.
-        due: its place in time, epoch microseconds: of its receipt if that was recorded, else of its newest trade.
+        due: its place in time, epoch microseconds: of its receipt if that was recorded, else of its newest trade, else
+            that of the message before, and for the first messages that of the first one that has a time.
         received_at: where its trades' identity comes from, epoch microseconds; strictly increasing.
         trades: how many elements it has.
         symbols: what they are about.
@@ -39,25 +48,45 @@ class Message(NamedTuple):
     symbols: frozenset[str]
 
 
-def messages(file: Path | None, since: int = 0, damaged: Damaged = unheeded) -> Iterator[Message]:
+def messages(
+    file: Path | None, since: int = 0, damaged: Damaged = unheeded, latest: int | None = None
+) -> Iterator[Message]:
     """The messages of a recording, in order.
 
     Args:
         file: the recording.
         since: of a journal, frames that were received earlier (epoch µs) are left out.
         damaged: is told of a journal's damaged segments.
+        latest: times after it (epoch µs) are taken for wrong; this moment when it is not given.
 
     Raises:
         RecordingError: no file was named, or it isn't there or can't be read.
     """
-    last = due = 0
-    for payload, recorded_at in _payloads(_existing(file), damaged, since):
-        message = _object(payload)
-        elements = _elements(message)
-        newest = max((t for e in elements if type(t := e.get("t")) is int), default=0) * 1000
-        due = recorded_at or newest or due
-        last = max(last + 1, due, 1)
+    where = _existing(file)
+    latest = time.time_ns() // 1000 if latest is None else latest
+    timed = (at for payload, received in _payloads(where, unheeded, since) if (at := _time(payload, received, latest)))
+    due, last = next(timed, 0), 0
+    for payload, received in _payloads(where, damaged, since):
+        at = _time(payload, received, latest)
+        due = at or due
+        last = max(last + 1, at)
+        elements = _elements(_object(payload))
         yield Message(payload, due, last, len(elements), frozenset(_symbols(elements)))
+
+
+def _time(payload: bytes, received: int, latest: int) -> int:
+    """When a message was received, else when its newest trade happened, epoch microseconds; 0 when neither is known."""
+    if EARLIEST_TS_MS * 1000 <= received <= latest:
+        return received
+    times = (_whole_us(element.get("t")) for element in _elements(_object(payload)))
+    return max((at for at in times if EARLIEST_TS_MS * 1000 <= at <= latest), default=0)
+
+
+def _whole_us(ms: object) -> int:
+    """Epoch milliseconds, which JSON may also write as 1.6e12, in microseconds; 0 for what is no whole number."""
+    if isinstance(ms, float):
+        return int(ms) * 1000 if ms.is_integer() else 0
+    return ms * 1000 if isinstance(ms, int) and not isinstance(ms, bool) else 0
 
 
 def symbols_in(file: Path | None) -> tuple[str, ...]:
@@ -84,7 +113,7 @@ def check_playable(file: Path | None) -> None:
 def recorded_line(payload: bytes, source: str, received_at: int) -> bytes:
     """A journal's frame as a line of a recording; what isn't a JSON object goes without its receive time."""
     message = _object(payload)
-    text = payload.strip()
+    text = as_utf8(payload)
     if not message or b"\n" in text:
         return text.replace(b"\n", b" ")
     identity = identity_time(message, source, received_at)
@@ -121,7 +150,7 @@ def _payloads(where: Path, damaged: Damaged = unheeded, since: int = 0) -> Itera
             return
         with where.open("rb") as lines:
             for line in lines:
-                if payload := line.strip():
+                if payload := line.removeprefix(codecs.BOM_UTF8).strip():
                     recorded_at = _object(payload).get(RECEIVED_AT)
                     yield payload, recorded_at if type(recorded_at) is int and recorded_at > 0 else 0
     except OSError as error:

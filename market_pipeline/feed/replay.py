@@ -4,6 +4,7 @@ Paced by time: of receipt where the recording tells it, else of trade. Played in
 messages and shifts identities by the recording's length, so that the trades of each round are new ones.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -35,7 +36,8 @@ class Replay:
     """
 
     def __init__(self, file: Path | None, speed: float, once: bool, run: str) -> None:
-        self._read: Callable[[], Iterator[Message]] = lambda: messages(file)
+        latest = time.time_ns() // 1000  # the same for every round and every client
+        self._read: Callable[[], Iterator[Message]] = lambda: messages(file, latest=latest)
         self._speed = speed
         self._once = once
         self._run = run
@@ -61,4 +63,5 @@ class Replay:
                 frame += 1
             if self._once or first is None:
                 return
-            shift += last - first.received_at + _ROUND_GAP_US
+            # a first message without a time of its own has none in its identity either
+            shift += max(0, last - max(first.received_at, first.due)) + _ROUND_GAP_US

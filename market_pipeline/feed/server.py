@@ -30,6 +30,10 @@ CLOSE_TIMEOUT_S = 1.0
 """How long a client may take to answer a close; a stop must not wait for one that hangs."""
 
 
+LARGEST_ORDER = 1 << 20
+"""Bytes of the largest message that a client may send."""
+
+
 class FeedServer:
     """Serves one client at a time, as the vendor allows one connection a key: a new one closes the older.
 
@@ -47,10 +51,21 @@ class FeedServer:
     def listen(self, host: str, port: int) -> Server:
         """A websocket server on that address; ``serve_forever`` runs it.
 
+        A connection with an Origin header is refused: only browsers send one, and no web page may read or steer the
+        feed.
+
         Raises:
             OSError: the address can't be had.
         """
-        return serve(self.handle, host, port, compression=None, max_size=1 << 20, close_timeout=CLOSE_TIMEOUT_S)
+        return serve(
+            self.handle,
+            host,
+            port,
+            origins=[None],
+            compression=None,
+            max_size=LARGEST_ORDER,
+            close_timeout=CLOSE_TIMEOUT_S,
+        )
 
     @property
     def clients(self) -> int:

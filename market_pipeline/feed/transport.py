@@ -92,7 +92,10 @@ def connect(url: str, key: str | None, secrecy: Secrecy, open_timeout_s: float =
         sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], skip_utf8_validation=True, enable_multithread=False
     )
     try:
-        connection.connect(address, timeout=open_timeout_s, redirect_limit=0)  # type: ignore[no-untyped-call]
+        # our own feed server takes an Origin header for a browser's
+        connection.connect(  # type: ignore[no-untyped-call]
+            address, timeout=open_timeout_s, redirect_limit=0, suppress_origin=key is None
+        )
         connection.settimeout(READ_TIMEOUT_S)
     except Exception as error:
         failure = _not_opened(error, url, secrecy)

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect as connect_as_a_browser
+from websockets.typing import Origin
 
 from market_pipeline.feed.disconnect import Disconnected
 from market_pipeline.feed.players import Player, ReplayPlayer, SimulatorPlayer
@@ -193,4 +196,24 @@ def test_the_server_ends_while_a_client_is_connected(served: Serve) -> None:
     feed.server.shutdown()
     with pytest.raises(Disconnected):
         connect(feed.url, None, Secrecy(None), open_timeout_s=2)
+    connection.close()
+
+
+@pytest.mark.parametrize("origin", ["https://example.org", "null", f"http://{LOOPBACK}", "http://localhost:29000"])
+def test_no_web_page_can_connect(served: Serve, origin: str) -> None:
+    feed = served(SimulatorPlayer(100, 1))
+    connection = feed.client("AAPL")
+    received(connection, 1)
+    with pytest.raises(InvalidStatus, match="403"):
+        connect_as_a_browser(feed.url, origin=Origin(origin))
+    received(connection, 5)  # nor does it close whoever is connected
+    connection.close()
+
+
+def test_an_element_that_is_no_object_is_played_to_who_wants_less(served: Serve, tmp_path: Path) -> None:
+    file = tmp_path / "r.jsonl"
+    file.write_text('{"type":"trade","data":[7,null,{"s":"A","p":1},{"s":["A"]},{"s":"B","p":2}]}\n' * 3)
+    connection = served(ReplayPlayer(file, 0.0, once=True)).client("A")
+    got = [json.loads(message)["data"] for message in received(connection, 3)]
+    assert got == [[{"s": "A", "p": 1}]] * 3
     connection.close()
