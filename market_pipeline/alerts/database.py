@@ -1,13 +1,30 @@
 """The SQLite file of incidents under the data dir, which sensors, jobs and the command line share."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
 BUSY_WITHIN_S = 10.0
 """How long a change waits for another's to end."""
+
+
+class _Connection(sqlite3.Connection):
+    """Stores every text. SQLite refuses a lone surrogate, which a vendor's JSON may hold: one in an error's text would
+    end every round."""
+
+    def execute(self, sql: str, parameters: Sequence[object] = (), /) -> sqlite3.Cursor:  # type: ignore[override]
+        return super().execute(sql, _storable(parameters))
+
+    def executemany(self, sql: str, parameters: Iterable[Sequence[object]], /) -> sqlite3.Cursor:  # type: ignore[override]
+        return super().executemany(sql, map(_storable, parameters))
+
+
+def _storable(parameters: Sequence[object]) -> tuple[object, ...]:
+    return tuple(
+        each.encode("utf-8", "backslashreplace").decode() if type(each) is str else each for each in parameters
+    )
 
 
 class Database:
@@ -27,7 +44,7 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A connection of its own, for a moment."""
-        connection = sqlite3.connect(self._path, timeout=BUSY_WITHIN_S, isolation_level=None)
+        connection = sqlite3.connect(self._path, timeout=BUSY_WITHIN_S, isolation_level=None, factory=_Connection)
         try:
             yield connection
         finally:

@@ -2,7 +2,6 @@
 
 import logging
 import signal
-import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -26,7 +25,7 @@ from market_pipeline.feed.program import EXIT_USAGE, settings_or_exit
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
-from market_pipeline.supervision.log_lines import start_logging
+from market_pipeline.supervision.log_lines import start_logging, write_error
 
 NAME = "slack"
 PING_EVERY_S = 10.0
@@ -83,7 +82,7 @@ def main() -> None:
         with ProcessLock(settings.paths.lock(NAME)):
             _listen(settings, messenger, messenger.secret, settings.slack_app_token.get_secret_value())
     except AlreadyRunning as error:
-        sys.stderr.write(f"error: {error}\n")
+        write_error(str(error))
         raise SystemExit(EXIT_ALREADY_RUNNING) from None
 
 
@@ -113,7 +112,7 @@ def _listen(settings: Settings, messenger: Courier, secret: bytes, app_token: st
 
 
 def _give_up(why: str) -> NoReturn:
-    sys.stderr.write(f"error: {why}\n")
+    write_error(why)
     raise SystemExit(EXIT_USAGE)
 
 

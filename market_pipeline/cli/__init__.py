@@ -13,6 +13,7 @@ from typing import Any
 import click
 from dotenv import dotenv_values
 
+from market_pipeline.cli.echo import echo
 from market_pipeline.layout import kept_port_base
 from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings, SettingsError, unknown_variables
@@ -48,7 +49,7 @@ class PipelineError(click.ClickException):
     """Something a person can mend: one clear line with the cure, exit 1, no stack trace."""
 
     def show(self, file: object = None) -> None:
-        click.secho(f"error: {self.format_message()}", fg="red", err=True)
+        echo(f"error: {self.format_message()}", fg="red", err=True)
 
 
 class Misuse(PipelineError):
@@ -177,7 +178,7 @@ class LazyGroup(click.Group):
                 return super().invoke(ctx)
         except Mendable as error:
             if log := getattr(error, "log", ""):
-                click.echo(log, err=True)
+                echo(log, err=True)
             raise PipelineError(" ".join(str(error).split())) from None
         except OSError as error:
             if error.filename is None:
@@ -244,5 +245,5 @@ def chosen_settings(**given: object) -> Settings:
         raise PipelineError(str(error)) from None
     for name, meant in unknown_variables({*os.environ, *dotenv_values(".env")}).items():
         cure = f"did you mean {meant}?" if meant else "README lists those that there are"
-        click.secho(f"warning: there is no setting {name}: {cure}", fg="yellow", err=True)
+        echo(f"warning: there is no setting {name}: {cure}", fg="yellow", err=True)
     return settings

@@ -9,6 +9,7 @@ import click
 from market_pipeline.bronze import archive as bronze
 from market_pipeline.bronze.compaction import SETTLED, CompactionResult
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.echo import echo
 
 
 @click.command(name="archive")
@@ -35,7 +36,7 @@ def archive(compacting: bool, as_json: bool) -> None:
         lost, result = error, error.result
     if compacting:
         compacted = bronze.compact(settings, datetime.now(UTC) - SETTLED)
-    click.echo(_as_json(result, compacted) if as_json else _as_text(result, compacted))
+    echo(_as_json(result, compacted) if as_json else _as_text(result, compacted))
     if lost is not None:
         raise PipelineError(str(lost))
 

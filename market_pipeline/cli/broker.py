@@ -8,13 +8,13 @@ from itertools import islice
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from market_pipeline.broker import offsets as broker_offsets
 from market_pipeline.broker import topics as broker_topics
 from market_pipeline.broker.offsets import end_offsets
 from market_pipeline.broker.records import Record, read_topic
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.echo import confirm, echo
 from market_pipeline.cli.terminal import console
 from market_pipeline.settings import Settings
 
@@ -53,7 +53,7 @@ def list_(internal: bool, as_json: bool) -> None:
             for t in found
             if t.name in sizes
         ]
-        click.echo(json.dumps(rows))
+        echo(json.dumps(rows))
         return
     table = Table("topic", "partitions", "replication", "records kept")
     for topic in found:
@@ -82,7 +82,7 @@ def read(name: str, max_messages: int, from_beginning: bool) -> None:
     if not from_beginning:
         records = sorted(records, key=lambda record: record.timestamp)[-max_messages:]
     for record in islice(records, max_messages):
-        click.echo(_as_json(record))
+        echo(_as_json(record))
 
 
 def _as_json(record: Record) -> str:
@@ -114,7 +114,7 @@ def create(name: str, partitions: int, replication_factor: int, configs: tuple[s
     if name in {topic.name for topic in broker_topics.list_topics(settings, internal=True)}:
         raise PipelineError(f"topic {name} exists already (see `market-pipeline topics list`)")
     broker_topics.create_topic(settings, broker_topics.TopicSpec(name, partitions, replication_factor, pairs))
-    click.echo(f"created topic {name} with {partitions} partitions")
+    echo(f"created topic {name} with {partitions} partitions")
 
 
 @topics.command()
@@ -133,9 +133,9 @@ def delete(name: str, yes: bool) -> None:
     if not yes:
         if not sys.stdin.isatty():
             raise PipelineError(f"{name} is not deleted: nobody can be asked here, so say --yes")
-        click.confirm(f"Delete topic {name} with all its records?", abort=True)
+        confirm(f"Delete topic {name} with all its records?")
     broker_topics.delete_topic(settings, name)
-    click.echo(f"deleted topic {name}")
+    echo(f"deleted topic {name}")
 
 
 @click.group()
@@ -161,11 +161,11 @@ def list_groups(as_json: bool) -> None:
     settings = load_settings()
     found = broker_offsets.list_groups(settings)
     if as_json:
-        click.echo(json.dumps([{"group": name, "state": state} for name, state in found]))
+        echo(json.dumps([{"group": name, "state": state} for name, state in found]))
         return
     table = Table("group", "state")
     for name, state in found:
-        table.add_row(Text(name), state)
+        table.add_row(name, state)
     console().print(table)
 
 
@@ -189,7 +189,7 @@ def describe(group: str, topic: str | None, as_json: bool) -> None:
             {"partition": p.partition, "committed": p.committed, "begin": p.begin, "end": p.end, "lag": p.lag}
             for p in parts
         ]
-        click.echo(json.dumps(rows))
+        echo(json.dumps(rows))
         return
     table = Table("partition", "committed", "log end", "lag", title=f"{group} on {topic or settings.topic}")
     for part in parts:

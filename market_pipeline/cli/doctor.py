@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 
 from market_pipeline.cli import load_settings
+from market_pipeline.cli.echo import Styled, echo
 from market_pipeline.local.checkup import Check, examine
 
 MARKS = {"ok": ("ok", "green"), "warning": ("warn", "yellow"), "failed": ("FAIL", "red")}
@@ -29,12 +30,12 @@ def doctor(as_json: bool) -> None:
             _show(check)
     healthy = all(check.verdict != "failed" for check in checks)
     if as_json:
-        click.echo(json.dumps({"healthy": healthy, "checks": [asdict(check) for check in checks]}))
+        echo(json.dumps({"healthy": healthy, "checks": [asdict(check) for check in checks]}))
     if not healthy:
         raise SystemExit(1)
 
 
 def _show(check: Check) -> None:
     mark, colour = MARKS[check.verdict]
-    cure = click.style(f" → {check.cure}", fg=colour) if check.cure else ""
-    click.echo(f"{click.style(f'{mark:<5}', fg=colour)}{check.name:<13}{check.found}{cure}")
+    cure = f" → {check.cure}" if check.cure else ""
+    echo(Styled(f"{mark:<5}", colour), f"{check.name:<13}{check.found}", Styled(cure, colour))

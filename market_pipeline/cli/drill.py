@@ -7,6 +7,7 @@ import click
 from rich.table import Table
 
 from market_pipeline.cli import LOOKED_ONLY, PipelineError, load_settings
+from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import console
 from market_pipeline.drill.drill import RATE
 from market_pipeline.drill.drill import drill as hold_drill
@@ -33,13 +34,13 @@ def drill(only: tuple[str, ...], listed: bool, rate: float, keep: bool, as_json:
     """
     if listed:
         for fault in FAULTS:
-            click.echo(f"{fault.name:<18}{fault.title}")
+            echo(f"{fault.name:<18}{fault.title}")
         click.get_current_context().meta[LOOKED_ONLY] = True
         return
     with interruptible():
-        done = hold_drill(load_settings(), only, lambda line: click.echo(line, err=True), rate=rate, keep=keep)
+        done = hold_drill(load_settings(), only, lambda line: echo(line, err=True), rate=rate, keep=keep)
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in done.outcomes]))
+        echo(json.dumps([asdict(each) for each in done.outcomes]))
     else:
         table = Table(*HEADINGS)
         for each in done.outcomes:
@@ -47,7 +48,7 @@ def drill(only: tuple[str, ...], listed: bool, rate: float, keep: bool, as_json:
         console().print(table)
         for each in done.outcomes:
             if each.shortcomings:
-                click.echo(f"{each.fault}: {'; '.join(each.shortcomings)}")
-        click.echo(f"the page: {done.page}")
+                echo(f"{each.fault}: {'; '.join(each.shortcomings)}")
+        echo(f"the page: {done.page}")
     if failed := [each.fault for each in done.outcomes if each.is_failure]:
         raise PipelineError(f"not as it should be: {', '.join(failed)}")

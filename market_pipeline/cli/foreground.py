@@ -4,8 +4,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
+from rich.text import Text
 
+from market_pipeline.cli.terminal import SafeConsole
 from market_pipeline.local.programs import FINAL_EXITS
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisor_log import History, read_histories
@@ -17,7 +18,7 @@ from market_pipeline.supervision.lock import holder
 EVERY_S = 1.0
 
 
-def watch(settings: Settings, console: Console) -> str | None:
+def watch(settings: Settings, console: SafeConsole) -> str | None:
     """Return when the supervisor is gone: None when it was stopped on purpose, else what to tell."""
     lock = settings.paths.lock(SUPERVISOR)
     told: Mapping[str, History] = read_histories(settings)
@@ -27,7 +28,7 @@ def watch(settings: Settings, console: Console) -> str | None:
             status.update(line(beats["producer"], beats["stream"], time.time()))
             histories = read_histories(settings)
             for sentence in news(told, histories, _states(settings)) if histories != told else ():
-                console.print(f"  [yellow]![/] {sentence}", highlight=False)
+                console.print(Text.assemble("  ", ("!", "yellow"), f" {sentence}"))
             told = histories
             time.sleep(EVERY_S)
     left = [name for name in told if holder(settings.paths.lock(name)) is not None]
@@ -73,5 +74,5 @@ def line(producer: Beat | None, stream: Beat | None, now: float) -> str:
         # the stream looks and tells once a second: a newer one may be there already
         parts.append(f"newest queryable at most {max(0.0, now - stream.beat_at + age):.1f} s old")
     if producer is not None and not feed.get("connected"):
-        parts.append("[red]feed not connected[/]")
+        parts.append("feed NOT connected")
     return " · ".join([*parts, "Ctrl-C stops everything"])

@@ -10,7 +10,6 @@ from textwrap import indent
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from market_pipeline.alerts.answers import answer
 from market_pipeline.alerts.buttons import Action, Press
@@ -21,6 +20,7 @@ from market_pipeline.alerts.message import how_to_mend, lasted, moment, title
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.echo import echo
 from market_pipeline.cli.kept_incidents import kept_ledger, tell_when_judged
 from market_pipeline.cli.silences import silence, silences, unsilence
 from market_pipeline.cli.terminal import console
@@ -56,18 +56,18 @@ def list_(every: bool, as_json: bool) -> None:
     ledger = kept_ledger(load_settings())
     found = ledger.since(time.time() - SHOWN_DAYS * 86_400) if every else ledger.not_over()
     if as_json:
-        click.echo(json.dumps([asdict(each) for each in found]))
+        echo(json.dumps([asdict(each) for each in found]))
         return
     if not found:
-        click.echo(f"no incident within {SHOWN_DAYS} days" if every else "no incident")
+        echo(f"no incident within {SHOWN_DAYS} days" if every else "no incident")
         tell_when_judged(ledger)
         return
     table = Table("id", "severity", "state", "since (UTC)", "lasted", "what")
     for each in found:
         whole = lasted(each.lasted_s(time.time()))
         table.add_row(
-            *(Text(each.id), each.severity, Text(standing(each)), moment(each.since), whole),
-            Text(f"{title(each, RULES.get(each.rule))}: {'last seen: ' if seems_over(each) else ''}{each.text}"),
+            *(each.id, each.severity, standing(each), moment(each.since), whole),
+            f"{title(each, RULES.get(each.rule))}: {'last seen: ' if seems_over(each) else ''}{each.text}",
         )
     console().print(table)
     tell_when_judged(ledger)
@@ -95,26 +95,26 @@ def show(incident: str, as_json: bool) -> None:
         return
     if as_json:
         events = [asdict(each) for each in course(settings.paths.incidents, found, history)]
-        click.echo(json.dumps(asdict(found) | {"history": [asdict(each) for each in history], "course": events}))
+        echo(json.dumps(asdict(found) | {"history": [asdict(each) for each in history], "course": events}))
         return
     rule = RULES.get(found.rule)
-    click.echo(f"{found.id}: {title(found, rule)}")
-    click.echo(f"  {found.severity}, {standing(found)}; {'last seen: ' if seems_over(found) else ''}{found.text}")
+    echo(f"{found.id}: {title(found, rule)}")
+    echo(f"  {found.severity}, {standing(found)}; {'last seen: ' if seems_over(found) else ''}{found.text}")
     ended = f", ended by {found.resolved_by}" if found.resolved_by else ""
     whole = lasted(found.lasted_s(time.time()))
-    click.echo(f"  first seen {moment(found.since)} UTC, lasted {whole}{ended}")
+    echo(f"  first seen {moment(found.since)} UTC, lasted {whole}{ended}")
     if rule is not None:
-        click.echo(f"  runbook: {rule.runbook}")
+        echo(f"  runbook: {rule.runbook}")
     if rule is not None and rule.remedy and found.mendable:
-        click.echo(f"  remedy: {how_to_mend(found, rule, where_flags(settings))}")
+        echo(f"  remedy: {how_to_mend(found, rule, where_flags(settings))}")
     if settings.slack_token is None:
-        click.echo("  nobody is told, for Slack is not set up (SLACK_BOT_TOKEN)")
+        echo("  nobody is told, for Slack is not set up (SLACK_BOT_TOKEN)")
     for name, value in found.evidence.items():
         text = value if isinstance(value, str) else json.dumps(value)
         below = "\n" + indent(text, "    ") if "\n" in text else text
-        click.echo(f"  {name}: {below}")
+        echo(f"  {name}: {below}")
     for event in course(settings.paths.incidents, found, history):
-        click.echo(f"  {moment(event.at)}  {event.sentence}")
+        echo(f"  {moment(event.at)}  {event.sentence}")
 
 
 @incidents.command()
@@ -158,7 +158,7 @@ def run_(incident: str, by: str) -> None:
     answered = answer(Press(Action.RUN, found.id, by), RULES, settings.paths.incidents, time.time())
     if not answered.done:
         raise PipelineError(answered.said)
-    click.echo(answered.said)
+    echo(answered.said)
 
 
 @incidents.command()
@@ -173,7 +173,7 @@ def report(incident: str) -> None:
     """
     settings = load_settings()
     kept_ledger(settings)
-    click.echo(incident_report(settings, incident, datetime.now(UTC)).markdown())
+    echo(incident_report(settings, incident, datetime.now(UTC)).markdown())
 
 
 def seems_over(incident: Incident) -> bool:
@@ -193,9 +193,9 @@ def standing(incident: Incident) -> str:
 def _tell_well(ledger: Ledger, rule: Rule, as_json: bool) -> None:
     """What there is to say of a rule that never found anything wrong."""
     if as_json:
-        click.echo(json.dumps(None))
+        echo(json.dumps(None))
         return
-    click.echo(f"{rule.id} ({rule.title}): no incident")
+    echo(f"{rule.id} ({rule.title}): no incident")
     tell_when_judged(ledger)
 
 
@@ -205,10 +205,10 @@ def _act(incident: str, done: str, act: Callable[[Ledger], Transition | None]) -
     if transition is None:
         found, _ = ledger.show(incident)
         raise PipelineError(f"nothing to do: {found.id} is {standing(found)}")
-    click.echo(f"{transition.incident.id} is {done}: {transition.incident.text}")
+    echo(f"{transition.incident.id} is {done}: {transition.incident.text}")
     if transition.change is Change.RESOLVED and transition.incident.clear_since is None:
         again = "another run that shows it" if "run" in transition.incident.evidence else "what stays so"
-        click.echo(f"no look has found it well yet: {again} will be a new incident")
+        echo(f"no look has found it well yet: {again} will be a new incident")
 
 
 for command in (silence, silences, unsilence):

@@ -3,11 +3,10 @@
 import time
 from pathlib import Path
 
-import click
-
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.message import moment
 from market_pipeline.cli import PipelineError
+from market_pipeline.cli.echo import echo
 from market_pipeline.settings import Settings
 
 STALE_S = 150.0
@@ -40,9 +39,9 @@ def tell_when_judged(ledger: Ledger) -> None:
     judged_at = ledger.judged_at()
     ago_s = time.time() - judged_at if judged_at is not None else None
     if judged_at is not None and ago_s is not None and ago_s < STALE_S:
-        click.echo(f"judged {ago_s:.0f} s ago")
+        echo(f"judged {ago_s:.0f} s ago")
         for rule, why in ledger.unknown():
-            click.echo(f"  {rule} can't be told: {why}")
+            echo(f"  {rule} can't be told: {why}")
         return
     since = f"since {moment(judged_at)} UTC" if judged_at is not None else "yet"
-    click.echo(f"warning: nobody has judged {since}: {WHO_JUDGES}", err=True)
+    echo(f"warning: nobody has judged {since}: {WHO_JUDGES}", err=True)

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
-from rich.console import Console
+from rich.text import Text
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError, ensure_topics
 from market_pipeline.cli import PipelineError, load_settings, unusable
+from market_pipeline.cli.echo import echo
 from market_pipeline.cli.foreground import watch
 from market_pipeline.cli.start_display import StartDisplay, what_next
+from market_pipeline.cli.terminal import SafeConsole
+from market_pipeline.cli.terminal import console as new_console
 from market_pipeline.local.down import Stopped, bring_down
 from market_pipeline.local.interrupts import deaf, interruptible
 from market_pipeline.local.jars import JarError
@@ -75,13 +78,13 @@ def up(
         replay_once=replay_once,
         dagster=dagster,
     )
-    console = Console()
+    console = new_console()
     with interruptible():
         display = StartDisplay(console)
         start = Start(settings, display)
         try:
             start.check()
-            console.print(_headline(settings), highlight=False, markup=False, soft_wrap=True)
+            console.print(_headline(settings), soft_wrap=True)
             with display:
                 start.run()
                 without_dagster = _dagster(start, wait=not detach) if settings.dagster else None
@@ -109,8 +112,8 @@ def _dagster(start: Start, *, wait: bool) -> str | None:
         if wait:
             start.wait_for_dagster()
     except (StartError, SupervisorAway) as error:
-        click.echo(getattr(error, "log", ""), err=True)
-        click.secho(f"warning: {error}", fg="yellow", err=True)
+        echo(getattr(error, "log", ""), err=True)
+        echo(f"warning: {error}", fg="yellow", err=True)
         return f"{error}. Trades are received and can be queried all the same; try `market-pipeline restart SERVICE`"
     return None
 
@@ -125,13 +128,13 @@ def _headline(settings: Settings) -> str:
     return f"market-pipeline on {feed}" + (" (no FINNHUB_API_KEY)" if no_key else "")
 
 
-def _give_up(settings: Settings, console: Console, error: Exception, *, begun: bool) -> NoReturn:
+def _give_up(settings: Settings, console: SafeConsole, error: Exception, *, begun: bool) -> NoReturn:
     """Stop what this start had begun, and say why with the end of the guilty program's log."""
     if begun:
         _stop(settings, console)
     log = getattr(error, "log", "")
     if log:
-        click.echo(log, err=True)
+        echo(log, err=True)
     raise PipelineError(why(error)) from None
 
 
@@ -146,10 +149,10 @@ def why(error: Exception) -> str:
     return str(error) or type(error).__name__
 
 
-def _stop(settings: Settings, console: Console) -> list[Stopped]:
+def _stop(settings: Settings, console: SafeConsole) -> list[Stopped]:
     def told(stopped: Stopped) -> None:
-        mark = "[yellow]![/]" if stopped.killed else "[green]✓[/]"
-        console.print(f"  {mark} {stopped.sentence()}", highlight=False, soft_wrap=True)
+        mark = ("!", "yellow") if stopped.killed else ("✓", "green")
+        console.print(Text.assemble("  ", mark, f" {stopped.sentence()}"), soft_wrap=True)
 
     if any(holder(settings.paths.lock(name)) is not None for name in (SUPERVISOR, *EVERY_NAME)):
         console.print("stopping")
@@ -167,9 +170,9 @@ def down() -> None:
       market-pipeline down --data-dir /tmp/second
     """
     settings = load_settings()
-    console = Console()
+    console = new_console()
     if not _stop(settings, console):
-        console.print(f"nothing runs on {settings.data_dir}", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"nothing runs on {settings.data_dir}", soft_wrap=True)
 
 
 @click.command(short_help="create topics and tables")
@@ -187,5 +190,5 @@ def init() -> None:
         migrations = migrate(settings)
     except (BrokerUnreachableError, TopicError, MigrationError, *STORE_ERRORS, OSError) as error:
         raise PipelineError(why(error)) from None
-    click.echo(f"topics created: {', '.join(topics) or 'none, all were there'}")
-    click.echo(f"migrations applied: {', '.join(migrations) or 'none, all were there'}")
+    echo(f"topics created: {', '.join(topics) or 'none, all were there'}")
+    echo(f"migrations applied: {', '.join(migrations) or 'none, all were there'}")

@@ -7,6 +7,7 @@ import time
 import click
 
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.echo import echo
 from market_pipeline.local import logs as log_files
 
 FOLLOW_EVERY_S = 0.25
@@ -34,9 +35,9 @@ def logs(service: str | None, follow: bool, lines: int) -> None:
     prefix = {name: f"{name:<20}| " if service is None else "" for name, _ in files}
     followers = log_files.follow(files)
     for name, line in log_files.interleaved([(name, log_files.tail(file, lines)) for name, file in files]):
-        click.echo(f"{prefix[name]}{line}")
+        echo(f"{prefix[name]}{line}")
     with contextlib.suppress(KeyboardInterrupt):
         for _ in itertools.count() if follow else ():
             for name, line in log_files.added(followers):
-                click.echo(f"{prefix[name]}{line}")
+                echo(f"{prefix[name]}{line}")
             time.sleep(FOLLOW_EVERY_S)

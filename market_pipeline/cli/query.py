@@ -7,9 +7,9 @@ from cassandra import InvalidRequest, OperationTimedOut
 from cassandra.cluster import NoHostAvailable, Session
 from cassandra.protocol import ErrorMessage
 from rich.table import Table
-from rich.text import Text
 
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import console
 from market_pipeline.store.cells import json_rows, text_cell
 from market_pipeline.store.cluster import STORE_ERRORS, connect
@@ -57,9 +57,7 @@ def cqlsh(statement: str | None) -> None:
         if statement is not None:
             run_statement(session, statement, as_json=False, limit=MAX_TABLE_ROWS)
             return
-        click.echo(
-            f"connected to {', '.join(settings.contact_points)}:{settings.cql_port}; end with ; or leave with exit"
-        )
+        echo(f"connected to {', '.join(settings.contact_points)}:{settings.cql_port}; end with ; or leave with exit")
         for line in _statements():
             try:
                 run_statement(session, line, as_json=False, limit=MAX_TABLE_ROWS)
@@ -78,8 +76,8 @@ def run_statement(session: Session, cql: str, *, as_json: bool, limit: int) -> N
         columns = result.column_names or []
         if as_json:
             for part in json_rows(columns, result):
-                click.echo(part, nl=False)
-            click.echo()
+                echo(part, nl=False)
+            echo()
         elif columns:
             _print_table(columns, result, limit)
     except (InvalidRequest, ErrorMessage) as error:
@@ -93,19 +91,18 @@ def run_statement(session: Session, cql: str, *, as_json: bool, limit: int) -> N
 
 
 def _print_table(columns: Iterable[str], rows: Iterable[tuple[object, ...]], limit: int) -> None:
-    # as Text, for rich takes what stands in brackets in a string for its markup
     table = Table()
     for column in columns:
-        table.add_column(Text(column))
+        table.add_column(column)
     shown, more = 0, False
     for row in rows:
         if shown == limit:
             more = True
             break
-        table.add_row(*(Text(text_cell(cell)) for cell in row))
+        table.add_row(*map(text_cell, row))
         shown += 1
     console().print(table)
-    click.echo(f"({shown} row{'' if shown == 1 else 's'}{', and more: see --limit' if more else ''})")
+    echo(f"({shown} row{'' if shown == 1 else 's'}{', and more: see --limit' if more else ''})")
 
 
 def _statements() -> Iterable[str]:
@@ -114,7 +111,7 @@ def _statements() -> Iterable[str]:
         try:
             line = input("cqlsh> " if not pending else "   ... ")
         except (EOFError, KeyboardInterrupt):
-            click.echo()
+            echo()
             return
         if not pending and line.strip().rstrip(";").lower() in {"exit", "quit"}:
             return

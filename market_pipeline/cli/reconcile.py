@@ -4,11 +4,11 @@ import sys
 from datetime import UTC, date, datetime
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from market_pipeline.bronze.archive import bronze_days
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import console
 from market_pipeline.quality.ledger import BarMismatch, Difference
 from market_pipeline.reconcile import Report
@@ -52,11 +52,11 @@ def reconcile(day: date | None, as_json: bool) -> None:
     settings = load_settings()
     which = day or datetime.now(UTC).date()
     try:
-        with Console(stderr=True).status(f"comparing {which} (UTC)") as spinner:
+        with console(err=True).status(f"comparing {which} (UTC)") as spinner:
             report = compare_hops(settings, which, progress=lambda text: spinner.update(f"{text} …"))
     except STORE_ERRORS as error:
         raise PipelineError(one_line(error)) from None
-    click.echo(_as_json(report)) if as_json else _print(report)
+    echo(_as_json(report)) if as_json else _print(report)
     if report.empty:
         raise PipelineError(_nothing(settings, which))
     sys.exit(0 if report.clean else 1)
@@ -83,29 +83,27 @@ def _print(report: Report) -> None:
         table.add_row(hop, f"{count:,}", *more, f"{again:,}" if again else "", since)
     console().print(table)
     if report.filled:
-        click.echo(
-            "filled: from a second source, for a gap of the feed; never received here, and in the bars once rebuilt"
-        )
+        echo("filled: from a second source, for a gap of the feed; never received here, and in the bars once rebuilt")
     if report.counts.get("bars") != report.counts.get("silver"):
-        click.echo("bars count trades; price updates (volume 0) move no more than their prices")
+        echo("bars count trades; price updates (volume 0) move no more than their prices")
     for difference in report.differences:
         for line in _lines(difference):
-            click.echo(line)
+            echo(line)
     for bar in report.bars[:NAMED]:
-        click.echo(_bar_line(bar))
+        echo(_bar_line(bar))
     if len(report.bars) > NAMED:
-        click.echo(f"  … and {len(report.bars) - NAMED:,} more bars")
+        echo(f"  … and {len(report.bars) - NAMED:,} more bars")
     if report.bars:
-        click.echo(
+        echo(
             "  mend: dagster asset materialize -m market_pipeline.definitions "
             f"--select ohlcv_1m --partition {report.day}"
         )
     if report.open_bars:
-        click.echo(f"  {report.open_bars:,} bars were left out: trades have come into them since this began")
+        echo(f"  {report.open_bars:,} bars were left out: trades have come into them since this began")
     if report.empty:
         return
     verdict = "nothing is missing" if report.clean else "this is not in order"
-    click.secho(
+    echo(
         f"{report.lost:,} lost, {report.doubled:,} doubled, {len(report.bars):,} bars wrong: {verdict} "
         f"({report.seconds:.1f} s)",
         fg="green" if report.clean else "red",

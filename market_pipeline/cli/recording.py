@@ -9,6 +9,7 @@ from typing import BinaryIO
 import click
 
 from market_pipeline.cli import PipelineError, chosen_settings, load_settings
+from market_pipeline.cli.echo import echo
 from market_pipeline.feed.journal import Frame, read_frames
 from market_pipeline.feed.recording import recorded_line
 from market_pipeline.feed.server import NAME as FEED_SERVER
@@ -58,7 +59,11 @@ def record(out: Path | None, since: int, until: int | None) -> None:
     found = read_frames(settings.paths.journal, since, _tell_damage)
     frames = _not_empty(settings, _between(found, until), part=bool(since or until))
     if out is None:
-        _write(frames, sys.stdout.buffer)
+        if sys.stdout.isatty():
+            for frame in frames:
+                echo(recorded_line(frame.payload, frame.source, frame.received_at).decode("utf-8", "backslashreplace"))
+        else:
+            _write(frames, sys.stdout.buffer)
         return
     try:
         with out.open("wb") as file:
@@ -66,7 +71,7 @@ def record(out: Path | None, since: int, until: int | None) -> None:
     except OSError as error:
         raise PipelineError(f"{out} can't be written: {error.strerror}") from None
     flags = _BESIDE if holder(settings.paths.lock(FEED_SERVER)) is not None else where_flags(settings)
-    click.echo(f"{count:,} messages written to {out}; play them with `market-pipeline replay {out}{flags}`", err=True)
+    echo(f"{count:,} messages written to {out}; play them with `market-pipeline replay {out}{flags}`", err=True)
 
 
 @click.command()
@@ -87,7 +92,7 @@ def replay(file: Path, speed: str, once: bool) -> None:
     """
     settings = chosen_settings(feed="replay", replay_file=file, replay_speed=speed, replay_once=once or None)
     try:
-        serve_in_foreground(settings, click.echo)
+        serve_in_foreground(settings, echo)
     except AlreadyRunning as error:
         raise PipelineError(f"{error}: another feed beside it needs its own place, such as{_BESIDE}") from None
     except OSError as error:
@@ -96,7 +101,7 @@ def replay(file: Path, speed: str, once: bool) -> None:
 
 def _tell_damage(segment: Path, stretches: int) -> None:
     text = f"warning: {segment} has {stretches} damaged or incomplete stretches: what was in them is left out"
-    click.secho(text, fg="yellow", err=True)
+    echo(text, fg="yellow", err=True)
 
 
 def _between(frames: Iterator[Frame], until: int | None) -> Iterator[Frame]:

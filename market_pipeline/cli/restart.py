@@ -3,6 +3,7 @@
 import click
 
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.echo import echo
 from market_pipeline.local.restart import restart as restart_program
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
@@ -26,11 +27,11 @@ def restart(service: str) -> None:
         known = SupervisorClient(settings).processes()
         if service not in known:
             raise PipelineError(f"there is no service {service!r}; there are {', '.join(known)}")
-        click.echo(f"restarting {service}", err=True)
+        echo(f"restarting {service}", err=True)
         done = restart_program(settings, service)
     except SupervisorAway as error:
         raise PipelineError(away(settings, error)) from None
-    click.echo(f"{service} restarted: {done}")
+    echo(f"{service} restarted: {done}")
 
 
 def away(settings: Settings, error: SupervisorAway) -> str:

@@ -10,6 +10,7 @@ from rich.markdown import Markdown
 
 from market_pipeline.alerts.message import moment
 from market_pipeline.cli import load_settings
+from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import console
 from market_pipeline.local.dagster_home import last_successes
 from market_pipeline.local.programs import EXECUTE_JOB
@@ -38,7 +39,7 @@ def runbook(as_json: bool) -> None:
     lines = [line for section in SECTIONS for line in section.lines]
     jobs = last_successes(settings, {line.job for line in lines if line.job})
     if as_json:
-        click.echo(json.dumps([_as_json(settings, line, last_worked(settings, line, jobs)) for line in lines]))
+        echo(json.dumps([_as_json(settings, line, last_worked(settings, line, jobs)) for line in lines]))
         return
 
     def told(line: Line) -> str:
@@ -49,7 +50,7 @@ def runbook(as_json: bool) -> None:
     if sys.stdout.isatty():
         console().print(Markdown(text))
     else:
-        click.echo(text, nl=False)
+        echo(text, nl=False)
 
 
 def last_worked(settings: Settings, line: Line, jobs: dict[str, datetime]) -> datetime | None:

@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from market_pipeline.alerts.message import moment
 from market_pipeline.alerts.rulebook import about_some_rule
 from market_pipeline.alerts.silence import NoSilence, Silence
 from market_pipeline.alerts.silences import Silences
 from market_pipeline.cli import load_settings
+from market_pipeline.cli.echo import echo
 from market_pipeline.cli.kept_incidents import kept_incidents
 from market_pipeline.cli.terminal import console
 
@@ -51,12 +51,12 @@ def silence(rule: str, subject: str, lasts: str, begins: datetime | None, reason
     start = begins.replace(tzinfo=UTC).timestamp() if begins else time.time()
     made = about_some_rule(Silence(rule, subject, by, reason, start, start + duration_s(lasts)))
     Silences(load_settings().paths.incidents).keep(made)
-    click.echo(f"nobody is told of {rule} (subject {subject}) from {moment(start)} to {moment(made.ends_at)} UTC")
+    echo(f"nobody is told of {rule} (subject {subject}) from {moment(start)} to {moment(made.ends_at)} UTC")
     if not rule.strip("*"):
-        click.echo("warning: that is every rule; `market-pipeline incidents silences` tells how to end it", err=True)
+        echo("warning: that is every rule; `market-pipeline incidents silences` tells how to end it", err=True)
     if made.ends_at - start > LONG_S:
         days = (made.ends_at - start) / 86_400
-        click.echo(f"warning: for {days:,.0f} days; `market-pipeline incidents silences` tells how to end it", err=True)
+        echo(f"warning: for {days:,.0f} days; `market-pipeline incidents silences` tells how to end it", err=True)
 
 
 @click.command()
@@ -70,17 +70,17 @@ def silences(as_json: bool) -> None:
     """
     found = Silences(kept_incidents(load_settings())).not_over(time.time())
     if as_json:
-        click.echo(json.dumps([{"number": number} | asdict(each) for number, each in found.items()]))
+        echo(json.dumps([{"number": number} | asdict(each) for number, each in found.items()]))
         return
     if not found:
-        click.echo("no silence: whatever is found is told")
+        echo("no silence: whatever is found is told")
         return
     table = Table("number", "rule", "subject", "from (UTC)", "to (UTC)", "by", "why")
     for number, each in found.items():
         times = moment(each.starts_at), moment(each.ends_at)
-        table.add_row(str(number), Text(each.rule), Text(each.subject), *times, Text(each.author), Text(each.reason))
+        table.add_row(str(number), each.rule, each.subject, *times, each.author, each.reason)
     console().print(table)
-    click.echo("`market-pipeline incidents unsilence NUMBER` ends one")
+    echo("`market-pipeline incidents unsilence NUMBER` ends one")
 
 
 @click.command()
@@ -93,7 +93,7 @@ def unsilence(number: int) -> None:
       market-pipeline incidents unsilence 3
     """
     ended = Silences(kept_incidents(load_settings())).end(number, time.time())
-    click.echo(
+    echo(
         f"the silence of {ended.rule} (subject {ended.subject}), by {ended.author}, is ended: what nobody was told of "
         "because of it, and is still wrong, is told at the next look"
     )

@@ -6,6 +6,7 @@ from dataclasses import asdict
 import click
 
 from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.echo import Styled, echo
 from market_pipeline.routine.smoke_test import Hop, SmokeTest
 
 _MARKS = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("–   ", "bright_black")}
@@ -25,10 +26,10 @@ def smoke_test(verbose: bool, as_json: bool) -> None:
     hops = SmokeTest(load_settings(), _show if verbose and not as_json else lambda _: None).run()
     failed = [hop for hop in hops if hop.fine is False]
     if as_json:
-        click.echo(json.dumps([asdict(hop) for hop in hops]))
+        echo(json.dumps([asdict(hop) for hop in hops]))
     elif not failed:
         seen = sum(hop.fine is True for hop in hops)
-        click.secho(f"{seen} hops seen: the path is whole", fg="green")
+        echo(f"{seen} hops seen: the path is whole", fg="green")
     if failed:
         raise PipelineError("; ".join(f"{hop.name}: {hop.text}" for hop in failed))
 
@@ -36,4 +37,4 @@ def smoke_test(verbose: bool, as_json: bool) -> None:
 def _show(hop: Hop) -> None:
     mark, colour = _MARKS[hop.fine]
     took = f"{hop.seconds:8.3f} s" if hop.seconds is not None else " " * 10
-    click.echo(f"{click.style(mark, fg=colour)}  {hop.name:<13}{took}  {hop.text}")
+    echo(Styled(mark, colour), f"  {hop.name:<13}{took}  {hop.text}")

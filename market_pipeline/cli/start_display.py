@@ -2,12 +2,12 @@
 
 import threading
 
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
+from market_pipeline.cli.terminal import SafeConsole
 from market_pipeline.local.first_trades import Seen
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.which import where_flags
@@ -18,7 +18,7 @@ ROWS = 6
 class StartDisplay:
     """Told by ``market_pipeline.local.up.Start`` how far it is; shows it. Use it as a context."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: SafeConsole) -> None:
         self._console = console
         self._bar: Progress | None = None
         self._status: Status | None = None
@@ -53,16 +53,16 @@ class StartDisplay:
     def ready(self, name: str, seconds: float) -> None:
         with self._lock:
             self._pending = [each for each in self._pending if each != name]
-            self._console.print(f"  [green]✓[/] {name:<20} ready after {seconds:5.1f} s", highlight=False)
+            self._console.print(_marked("✓", "green", f"{name:<20} ready after {seconds:5.1f} s"))
             self._show()
 
     def trades(self, seen: Seen, seconds: float) -> None:
         self._clear()
         self._pending = []  # whatever trades go through is there
         if seen.quiet:
-            self._console.print("  [yellow]•[/] connected; no trade yet, the market may be closed", highlight=False)
+            self._console.print(_marked("•", "yellow", "connected; no trade yet, the market may be closed"))
             return
-        self._console.print(f"  [green]✓[/] {'first trades':<20} queryable after {seconds:5.1f} s", highlight=False)
+        self._console.print(_marked("✓", "green", f"{'first trades':<20} queryable after {seconds:5.1f} s"))
         self._console.print(trades_table(seen))
 
     def _show(self) -> None:
@@ -80,17 +80,21 @@ class StartDisplay:
             self._status = None
 
 
+def _marked(mark: str, colour: str, text: str) -> Text:
+    return Text.assemble("  ", (mark, colour), f" {text}")
+
+
 def trades_table(seen: Seen) -> Table:
     """The latest prices as a small table."""
     table = Table(box=None, padding=(0, 2))
     for heading, side in (("symbol", "left"), ("price", "right"), ("volume", "right"), ("time (UTC)", "left")):
         table.add_column(heading, justify="right" if side == "right" else "left", style="cyan")
     for row in seen.rows[:ROWS]:
-        table.add_row(Text(row.symbol), f"{row.price:f}", f"{row.volume:f}", f"{row.ts:%Y-%m-%d %H:%M:%S.%f}"[:-3])
+        table.add_row(row.symbol, f"{row.price:f}", f"{row.volume:f}", f"{row.ts:%Y-%m-%d %H:%M:%S.%f}"[:-3])
     return table
 
 
-def what_next(settings: Settings, console: Console, *, detached: bool) -> None:
+def what_next(settings: Settings, console: SafeConsole, *, detached: bool) -> None:
     """The addresses, and what to type next."""
     flags = where_flags(settings)
     keyspace = settings.keyspace
@@ -104,7 +108,5 @@ def what_next(settings: Settings, console: Console, *, detached: bool) -> None:
         f"  market-pipeline status --watch{flags}\n"
         f'  market-pipeline query "SELECT * FROM {keyspace}.latest_prices"{flags}\n'
         f"  market-pipeline logs -f{flags}" + (f"\n  market-pipeline down{flags}" if detached else ""),
-        highlight=False,
         soft_wrap=True,
-        markup=False,
     )

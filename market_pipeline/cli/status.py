@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from market_pipeline.cli import load_settings
-from market_pipeline.cli.terminal import console
+from market_pipeline.cli.echo import echo
+from market_pipeline.cli.terminal import cell, console
 from market_pipeline.local.snapshot import Snapshot, gather
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.which import where_flags
@@ -41,7 +42,7 @@ def status(as_json: bool, watch: bool) -> None:
     while True:
         snapshot = gather(settings)
         if as_json:
-            click.echo(json.dumps(snapshot.as_json(), default=str))
+            echo(json.dumps(snapshot.as_json(), default=str))
         else:
             console().print(screen(snapshot, settings), crop=False)
         if not watch:
@@ -52,7 +53,7 @@ def status(as_json: bool, watch: bool) -> None:
 
 
 def _watch(settings: Settings) -> None:
-    with Live(screen(gather(settings), settings), screen=True, auto_refresh=False) as live:
+    with Live(screen(gather(settings), settings), console=console(), screen=True, auto_refresh=False) as live:
         try:
             while True:
                 time.sleep(WATCH_EVERY_S)
@@ -63,12 +64,12 @@ def _watch(settings: Settings) -> None:
 
 def screen(snapshot: Snapshot, settings: Settings) -> Group:
     """What is printed."""
-    head = Text(
+    head = cell(
         f"{time.strftime('%Y-%m-%d %H:%M:%S %Z', time.localtime(snapshot.at))}  {snapshot.data_dir}", style="dim"
     )
     if not snapshot.anything_runs:
         cure = f"nothing runs here: start it with `market-pipeline up{where_flags(settings)}`"
-        return Group(head, Text(cure, style="yellow", no_wrap=True, overflow="ignore"))  # a command is copied whole
+        return Group(head, cell(cure, "yellow", whole=True))  # a command is copied whole
     return Group(head, _processes(snapshot), _figures(snapshot, settings))
 
 
@@ -82,9 +83,9 @@ def _processes(snapshot: Snapshot) -> Table:
             str(each.pid or NONE),
             _state(snapshot, name, each.state),
             duration(each.uptime_s),
-            Text(str(each.restarts), style="yellow" if each.restarts else ""),
+            cell(str(each.restarts), "yellow" if each.restarts else ""),
             f"{each.rss_mb:,.0f} MB" if each.rss_mb is not None else NONE,
-            Text(each.last_error or ""),  # what others wrote is no markup
+            each.last_error or "",
         )
     return table
 
@@ -92,9 +93,9 @@ def _processes(snapshot: Snapshot) -> Table:
 def _state(snapshot: Snapshot, name: str, state: str) -> Text:
     servers = {"kafka": snapshot.kafka.live, "cassandra": snapshot.cassandra.live}
     if state == "RUNNING" and not servers.get(name, True):
-        return Text("running, silent", style="red")
+        return cell("running, silent", "red")
     colour = {"RUNNING": "green", "STARTING": "yellow", "STOPPED": "dim", "EXITED": "dim"}.get(state, "red")
-    return Text(state.lower(), style=colour)
+    return cell(state.lower(), colour)
 
 
 _NUMERIC = frozenset({"pid", "uptime", "restarts", "memory"})
@@ -111,7 +112,7 @@ def _figures(snapshot: Snapshot, settings: Settings) -> Table:
         ("cassandra", cassandra_line(snapshot)),
         *([("dagster", dagster_line(snapshot, settings))] if "dagster-webserver" in snapshot.processes else []),
     ):
-        table.add_row(name, Text(text))
+        table.add_row(name, text)
     return table
 
 

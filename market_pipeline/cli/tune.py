@@ -6,13 +6,13 @@ from contextlib import contextmanager
 
 import click
 from rich.table import Table
-from rich.text import Text
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.cli import LOOKED_ONLY, PipelineError, load_settings
+from market_pipeline.cli.echo import echo
 from market_pipeline.cli.restart import away
-from market_pipeline.cli.terminal import console
+from market_pipeline.cli.terminal import cell, console
 from market_pipeline.local.supervisor_client import SupervisorAway
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS
@@ -58,7 +58,7 @@ def show(profile: str, as_json: bool) -> None:
     values = {each.name: each.values[profile] for each in PARAMETERS}
     differ = differing(values, have)
     if as_json:
-        click.echo(json.dumps({"profile": profile, "have": have, "want": values, "differ": differ}))
+        echo(json.dumps({"profile": profile, "have": have, "want": values, "differ": differ}))
         return
     table = Table("parameter", "of", "have", *PROFILES, "unit")
     for each in PARAMETERS:
@@ -66,17 +66,17 @@ def show(profile: str, as_json: bool) -> None:
         style = "yellow" if each.name in differ else "green" if isinstance(value, int) else "dim"
         shown = f"{value:,}" if isinstance(value, int) else "not known"
         wanted = [f"{each.values[name]:,}" for name in PROFILES]
-        table.add_row(each.name, each.of, Text(shown, style=style), *wanted, each.unit)
+        table.add_row(each.name, each.of, cell(shown, style), *wanted, each.unit)
     console().print(table)
     for each in PARAMETERS:
         value = have[each.name]
         if isinstance(value, str):
-            click.echo(f"{each.name}: {value}")
+            echo(f"{each.name}: {value}")
         elif each.name in differ:
-            click.echo(f"{each.name}: {value:,}, {profile} has {each.values[profile]:,}. {each.why}")
-            click.echo(f"    change: {each.how(profile)}")
+            echo(f"{each.name}: {value:,}, {profile} has {each.values[profile]:,}. {each.why}")
+            echo(f"    change: {each.how(profile)}")
     if not differ:
-        click.echo(f"what could be read is as in {profile}")
+        echo(f"what could be read is as in {profile}")
 
 
 @tune.command()
@@ -97,7 +97,7 @@ def apply(profile: str, only: tuple[str, ...], really: bool) -> None:
     changes = plan(wanted, have, settings, here(settings), only)
     unknown = {name: why for name, why in have.items() if isinstance(why, str)}
     for name, why in unknown.items():
-        click.echo(f"{name}: not known, and left alone: {why}")
+        echo(f"{name}: not known, and left alone: {why}")
     possible = of_kinds(changes, "live", "restart")
     for change in possible:
         if really:
@@ -108,31 +108,31 @@ def apply(profile: str, only: tuple[str, ...], really: bool) -> None:
         if not (really and change.name in only):  # the error below tells that one
             _tell(change)
     if not changes and not unknown:
-        click.echo(f"the servers have it all as in {profile}")
+        echo(f"the servers have it all as in {profile}")
     if really:
         _see_that_all_was_done(wanted, only, changes, unknown)
     elif possible:
         typed = "".join((f"tune apply --profile {profile}", *(f" --only {name}" for name in only)))
         click.get_current_context().meta[LOOKED_ONLY] = True
-        click.echo(f"a dry run: `market-pipeline {typed} --really{where_flags(settings)}` does it")
+        echo(f"a dry run: `market-pipeline {typed} --really{where_flags(settings)}` does it")
 
 
 def _tell(change: Change) -> None:
-    click.echo(f"{change}")
+    echo(f"{change}")
     for line in filter(None, (change.text, change.keep)):
-        click.echo(f"    {line}")
+        echo(f"    {line}")
 
 
 def _make(settings: Settings, change: Change) -> None:
     with _failures_in_one_line(settings):
         if change.kind == "restart":
-            click.echo(f"{change} ({change.text})", err=True)
+            echo(f"{change} ({change.text})", err=True)
         for restarted in do(settings, change):
-            click.echo(f"    {restarted}", err=True)
+            echo(f"    {restarted}", err=True)
         value = taken(settings, change)
-    click.echo(f"{change.name}: {change.before:,} → {value:,}, read back")
+    echo(f"{change.name}: {change.before:,} → {value:,}, read back")
     if change.keep:
-        click.echo(f"    {change.keep}")
+        echo(f"    {change.keep}")
 
 
 def _see_that_all_was_done(

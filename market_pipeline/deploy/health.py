@@ -14,7 +14,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from market_pipeline.escaping import for_terminal
 from market_pipeline.supervision.heartbeat import read_heartbeat
+from market_pipeline.supervision.log_lines import write_error
 
 TIMEOUT_S = 4.0
 
@@ -133,12 +135,12 @@ def _exactly(connection: socket.socket, count: int) -> bytes:
 
 def main(arguments: Sequence[str]) -> int:
     if len(arguments) != 2 or arguments[0] not in PROBES:
-        sys.stderr.write(f"usage: python -m market_pipeline.deploy.health {'|'.join(PROBES)} WHERE\n")
+        write_error(f"usage: python -m market_pipeline.deploy.health {'|'.join(PROBES)} WHERE")
         return 2
     try:
-        sys.stdout.write(PROBES[arguments[0]](arguments[1]) + "\n")
+        sys.stdout.write(for_terminal(PROBES[arguments[0]](arguments[1])) + "\n")
     except (Unhealthy, OSError, http.client.HTTPException) as error:
-        sys.stderr.write(f"{error or type(error).__name__}\n")
+        write_error(str(error) or type(error).__name__)
         return 1
     return 0
 

@@ -8,6 +8,7 @@ from market_pipeline.local.jars import JarError, classpath
 from market_pipeline.local.java import NoJava, java_home
 from market_pipeline.local.jvm import joined
 from market_pipeline.settings import Settings, SettingsError
+from market_pipeline.supervision.log_lines import write_error
 
 TOOLS = {
     "kafka-configs": "kafka.admin.ConfigCommand",
@@ -38,13 +39,13 @@ def tool_command(settings: Settings, name: str, arguments: Sequence[str]) -> lis
 def main(arguments: Sequence[str]) -> int:
     """Replace this process by the tool; returns only when that can't be, with the status to exit with."""
     if not arguments or arguments[0] not in TOOLS:
-        sys.stderr.write(f"usage: python -m market_pipeline.deploy.kafka_tools {'|'.join(TOOLS)} ARGUMENT…\n")
+        write_error(f"usage: python -m market_pipeline.deploy.kafka_tools {'|'.join(TOOLS)} ARGUMENT…")
         return 2
     try:
         command = tool_command(Settings.load(), arguments[0], arguments[1:])
         os.execv(command[0], command)
     except (SettingsError, JarError, NoJava, OSError) as error:
-        sys.stderr.write(f"error: {error}\n")
+        write_error(str(error))
     return 1
 
 

@@ -10,6 +10,9 @@ import urllib.request
 from collections.abc import Mapping
 from typing import Any
 
+from market_pipeline.escaping import for_terminal
+from market_pipeline.supervision.log_lines import write_error
+
 MASTER_PAGE = "http://127.0.0.1:8080/json/"
 TIMEOUT_S = 10
 
@@ -40,9 +43,9 @@ def main() -> int:
         with urllib.request.urlopen(MASTER_PAGE, timeout=TIMEOUT_S) as page:
             state = json.load(page)
     except (OSError, ValueError) as error:
-        sys.stderr.write(f"error: the master does not answer at {MASTER_PAGE}: {error}\n")
+        write_error(f"the master does not answer at {MASTER_PAGE}: {error}")
         return 1
-    sys.stdout.write("\n".join(lines(state)) + "\n")
+    sys.stdout.write(for_terminal("\n".join(lines(state))) + "\n")
     return 0
 
 

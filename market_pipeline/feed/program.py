@@ -1,13 +1,12 @@
 """What the feed's two programs have in common at their edge: settings, the log, and threads whose death is seen."""
 
 import logging
-import sys
 import threading
 from collections.abc import Callable
 
 from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.settings import Settings, SettingsError
-from market_pipeline.supervision.log_lines import start_logging
+from market_pipeline.supervision.log_lines import start_logging, write_error
 
 EXIT_FAILED = 70
 """EX_SOFTWARE of sysexits.h."""
@@ -19,7 +18,7 @@ def settings_or_exit() -> Settings:
     try:
         return Settings.load()
     except SettingsError as error:
-        sys.stderr.write(f"error: {error}\n")
+        write_error(str(error))
         raise SystemExit(EXIT_USAGE) from None
 
 

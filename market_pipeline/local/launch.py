@@ -19,7 +19,7 @@ from market_pipeline.local.jvm import UnusablePath
 from market_pipeline.local.programs import DAGSTER, dagster_command
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
-from market_pipeline.supervision.log_lines import start_logging
+from market_pipeline.supervision.log_lines import start_logging, write_error
 
 logger = logging.getLogger("launch")
 
@@ -68,7 +68,7 @@ LAUNCHABLE = (*SERVERS, *DAGSTER, supervisord.NAME)
 def main(arguments: list[str]) -> int:
     start_logging()
     if len(arguments) != 1 or arguments[0] not in LAUNCHABLE:
-        sys.stderr.write(f"usage: python -m market_pipeline.local.launch {'|'.join(LAUNCHABLE)}\n")
+        write_error(f"usage: python -m market_pipeline.local.launch {'|'.join(LAUNCHABLE)}")
         return 2
     try:
         become(arguments[0], Settings.load())

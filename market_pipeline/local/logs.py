@@ -46,7 +46,13 @@ def tail(file: Path, lines: int = 15) -> str:
                 block = handle.read(step) + block
     except OSError:
         return ""
-    return "\n".join(block.decode("utf-8", errors="replace").splitlines()[-lines:])
+    return "\n".join(_lines(block)[-lines:])
+
+
+def _lines(block: bytes) -> list[str]:
+    """Lines as whoever wrote them ended them: only a line feed ends one, or what was logged could begin another."""
+    text = block.decode("utf-8", errors="replace").removesuffix("\n")
+    return [line.removesuffix("\r") for line in text.split("\n")] if text else []
 
 
 def interleaved(tails: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
@@ -60,7 +66,7 @@ def interleaved(tails: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
 def _timed(log: tuple[str, str]) -> Iterator[tuple[float, str, str]]:
     name, text = log
     newest = 0.0
-    for line in text.splitlines():
+    for line in text.split("\n") if text else ():
         newest = max(newest, _time_of(line))  # what is out of order within a log stays as it is
         yield newest, name, line
 
@@ -109,8 +115,9 @@ class Follower:
         except OSError:
             return []
         self._position += len(added)
-        *whole, self._rest = (self._rest + added).split(b"\n")
-        return [line.decode("utf-8", errors="replace") for line in whole]
+        whole, found, rest = (self._rest + added).rpartition(b"\n")
+        self._rest = rest
+        return _lines(whole + found)
 
 
 def follow(files: Iterable[tuple[str, Path]]) -> list[tuple[str, Follower]]:

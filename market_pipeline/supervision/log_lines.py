@@ -44,6 +44,11 @@ def start_logging(*filters: logging.Filter | Callable[[logging.LogRecord], bool]
     threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
 
 
+def write_error(text: str) -> None:
+    """Write in one line on standard error why a program can't run."""
+    sys.stderr.write(f"error: {for_log(text)}\n")
+
+
 def _uncaught(kind: type[BaseException], error: BaseException | None, where: TracebackType | None) -> None:
     if issubclass(kind, KeyboardInterrupt | SystemExit):
         return

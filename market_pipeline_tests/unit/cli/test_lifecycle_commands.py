@@ -10,12 +10,12 @@ from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner, Result
-from rich.console import Console
 
 from market_pipeline.cli import COMMANDS, lifecycle, main
 from market_pipeline.cli.foreground import line, news
 from market_pipeline.cli.start_display import trades_table, what_next
 from market_pipeline.cli.status import age, duration, feed_faults, feed_line, kafka_line, screen, stream_line
+from market_pipeline.cli.terminal import SafeConsole
 from market_pipeline.local.first_trades import Seen
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.processes import ProcessStatus
@@ -197,7 +197,7 @@ def a_snapshot() -> Snapshot:
 
 
 def test_the_screen_tells_it_all() -> None:
-    console = Console(width=160, record=True, file=io.StringIO())
+    console = SafeConsole(width=160, record=True, file=io.StringIO())
     console.print(screen(a_snapshot(), Settings.load(port_base=31000)))
     text = console.export_text()
     for part in (
@@ -215,7 +215,7 @@ def test_what_others_wrote_is_shown_as_it_is(name: str) -> None:
     error = ProcessStatus(None, "FATAL", None, 8, name, None, None)
     sick = replace(a_snapshot(), processes={"stream": error}, feed=FeedStatus(name, True))
     price = SimpleNamespace(symbol=name, price=Decimal("1.5"), volume=Decimal(2), ts=datetime(2025, 11, 28, tzinfo=UTC))
-    console = Console(width=160, record=True, file=io.StringIO())
+    console = SafeConsole(width=160, record=True, file=io.StringIO())
     console.print(screen(sick, Settings.load()))
     console.print(trades_table(Seen([price])))
     assert console.export_text().count(name) == 3
@@ -281,7 +281,7 @@ def test_the_line_of_a_running_up() -> None:
     stream = Beat("stream", 2, 0, 99.5, {"input_rate": 50.2, "lag": 0, "newest_event_age_s": 0.1})
     text = line(producer, stream, 100.0)
     assert text.startswith("1,234 trades received · 50/s · lag 0 · newest queryable at most 0.6 s old")
-    assert "not connected" in line(Beat("producer", 1, 0, 1.0, {"connected": False}), None, 2.0)
+    assert "NOT connected" in line(Beat("producer", 1, 0, 1.0, {"connected": False}), None, 2.0)
 
 
 def test_a_program_that_was_started_again_is_told_once() -> None:
@@ -309,7 +309,7 @@ def test_what_to_type_next_names_this_pipeline(tmp_path: Path) -> None:
     settings = Settings.load(data_dir=tmp_path / "a b", port_base=31_000)
     assert where_flags(settings) == f" --data-dir '{tmp_path}/a b' --port-base 31000"
     assert where_flags(Settings.load()) == ""
-    console = Console(width=60, record=True, file=io.StringIO())
+    console = SafeConsole(width=60, record=True, file=io.StringIO())
     what_next(settings, console, detached=True)
     assert "http://127.0.0.1:31030" in console.export_text(clear=False)
     assert "market-pipeline down --data-dir" in console.export_text()
@@ -321,7 +321,7 @@ def test_what_to_type_next_names_this_pipeline(tmp_path: Path) -> None:
 def test_the_screen_tells_when_dagsters_page_is_there(there: bool, told: str) -> None:
     webserver = ProcessStatus(43, "RUNNING", 5.0, 0, None, 150.0, None)
     snapshot = replace(a_snapshot(), processes={"dagster-webserver": webserver}, dagster_page=there)
-    console = Console(width=160, record=True, file=io.StringIO())
+    console = SafeConsole(width=160, record=True, file=io.StringIO())
     console.print(screen(snapshot, Settings.load(port_base=31000)))
     assert f"dagster    {told}127.0.0.1:31030" in console.export_text()
 
@@ -330,7 +330,7 @@ def test_a_server_that_runs_and_does_not_answer_is_no_healthy_one() -> None:
     kafka = ProcessStatus(44, "RUNNING", 900.0, 0, None, 300.0, None)
     silent = KafkaStatus(fault="it listens, and is silent for 2.5 s")
     snapshot = replace(a_snapshot(), processes={"kafka": kafka}, kafka=silent)
-    console = Console(width=160, record=True, file=io.StringIO())
+    console = SafeConsole(width=160, record=True, file=io.StringIO())
     console.print(screen(snapshot, Settings.load()))
     assert "running, silent" in console.export_text()
     assert kafka_line(snapshot) == "does not answer: it listens, and is silent for 2.5 s"
