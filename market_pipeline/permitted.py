@@ -10,6 +10,7 @@ _TYPES = {
     "array": "comma-separated text",
     "string": "text",
 }
+_FORMATS = {"path": "a path", "date": "a day such as 2026-11-24"}
 _BOUNDS = {
     "exclusiveMinimum": "above",
     "minimum": "at least",
@@ -32,6 +33,6 @@ def _one(schema: Mapping[str, Any]) -> str:
     if "enum" in schema:
         *others, last = map(str, schema["enum"])
         return f"{', '.join(others)} or {last}" if others else last
-    what = "a path" if schema.get("format") == "path" else _TYPES.get(schema.get("type", ""), "another value")
+    what = _FORMATS.get(schema.get("format", "")) or _TYPES.get(schema.get("type", ""), "another value")
     bounds = [f"{word} {schema[name]:.15g}" for name, word in _BOUNDS.items() if name in schema]
     return f"{what}, {' and '.join(bounds)}" if bounds else what

@@ -7,6 +7,7 @@ dir knows on which ports its pipeline was started last, so that whoever names th
 
 import os
 from collections.abc import Iterable, Mapping
+from datetime import date
 from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +52,10 @@ class Settings(BaseSettings):
     port_base: int = Field(29000, ge=1024, le=65400, description="First of the 100 ports the pipeline may use")
     java_home: Path | None = Field(None, description="A Java 17 to use instead of the one that is found")
     dagster: bool = Field(True, description="Run Dagster's webserver and daemon too: off where they run elsewhere")
+
+    first_day: date | None = Field(
+        None, ge=date(2000, 1, 1), description="Dagster's first partition, where there are no trades of earlier days"
+    )
 
     feed: Feed | None = Field(None, description="Where trades come from; unset: finnhub with a key, else simulator")
     symbols: Annotated[tuple[str, ...], NoDecode] = Field(DEFAULT_SYMBOLS, description="Comma-separated symbols")

@@ -23,12 +23,13 @@ from market_pipeline.broker.topics import ensure_topics
 from market_pipeline.local import cassandra, kafka
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.ports import all_of, is_free
-from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.settings import LOOPBACK, Settings, variable
 from market_pipeline.store.cluster import StoreUnreachableError
 from market_pipeline.store.migrate import migrate
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
 
-hypothesis.settings.register_profile("busy machine", deadline=None)  # a test's neighbours may have all cores
+# a test's neighbours may have all cores, and a failure on another machine has to be reproduced here
+hypothesis.settings.register_profile("busy machine", deadline=None, print_blob=True)
 hypothesis.settings.load_profile("busy machine")
 START_TIMEOUT_S = 120
 PR_SET_PDEATHSIG = 1
@@ -41,13 +42,25 @@ def die_with_parent() -> None:
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _forget_this_machine() -> None:
+    """A developer's own key, feed, servers or data dir must not reach a test, nor the import of one."""
+    own = {variable(name) for name in Settings.model_fields} | {"DAGSTER_HOME"}
+    for name in list(os.environ):
+        if name in own or name.startswith(("MARKET_PIPELINE_", "FINNHUB_", "SLACK_")):
+            del os.environ[name]
+
+
+_forget_this_machine()
+# Dagster's partitions are made when a test module is imported: tests speak of days since this one
+os.environ |= {"MARKET_PIPELINE_DATA_DIR": os.devnull, "MARKET_PIPELINE_FIRST_DAY": "2021-01-01"}
+
+
 @pytest.fixture(autouse=True, scope="session")
-def _no_settings_of_this_machine() -> Iterator[None]:
-    """A developer's own key, feed or data dir must not reach a test."""
+def _no_settings_of_this_machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No variable, and in the working folder no ``.env``, where the README tells users to put their key."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in list(os.environ):
-            if name.startswith(("MARKET_PIPELINE_", "FINNHUB_", "SLACK_", "KAFKA_BOOTSTRAP", "CASSANDRA_CONTACT")):
-                patch.delenv(name)
+        _forget_this_machine()
+        patch.chdir(tmp_path_factory.mktemp("working-folder"))
         yield
 
 

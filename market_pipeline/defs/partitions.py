@@ -1,15 +1,52 @@
-"""UTC days. The current day is one of them: it can be rebuilt beside the running stream."""
+"""UTC days, from the first of which there are trades. Today is one of them: it is rebuilt beside the running stream."""
 
-from datetime import date
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from json import JSONDecodeError, loads
 
+import click
 import dagster as dg
 
 from market_pipeline.mendable import Mendable
+from market_pipeline.settings import Settings, SettingsError
+from market_pipeline.supervision.first_day import first_day
 
-FIRST_DAY = date(2021, 1, 1)
-DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_DAY.isoformat(), timezone="UTC", end_offset=1)
+PARTITION = "dagster/partition"
 ONE_RUN = dg.BackfillPolicy.single_run()
 """A range of days is one run: Spark starts once."""
+
+
+def partitions_begin(today: date) -> date:
+    """The first partition: the earliest of the day that is set, the first day of data, and a day that is asked for.
+
+    Definitions are loaded once a process. A day before it that comes later is added when they are loaded again.
+    """
+    try:
+        settings = Settings.load()
+    except SettingsError:  # a run says which variable is wrong; the pages are there meanwhile
+        return min([today, *asked_for()])
+    known = [day for day in (settings.first_day, first_day(settings.paths)) if day is not None]
+    return min([today, *known, *asked_for()])
+
+
+def asked_for() -> Iterator[date]:
+    """Days that `dagster asset materialize` or `dagster job execute` names, when such a command loads the definitions.
+
+    So any day can be materialised from a shell, whether the pipeline has trades of it or not.
+    """
+    context = click.get_current_context(silent=True)
+    given = context.params if context is not None else {}
+    named = [str(given.get("partition")), *str(given.get("partition_range")).split("...")]
+    with suppress(KeyError, TypeError, JSONDecodeError):  # of tags that are wrong Dagster says so itself
+        named.append(str(loads(given["tags"])[PARTITION]))
+    for text in named:
+        with suppress(ValueError):
+            yield date.fromisoformat(text)
+
+
+FIRST_PARTITION = partitions_begin(datetime.now(UTC).date())
+DAILY = dg.DailyPartitionsDefinition(start_date=FIRST_PARTITION.isoformat(), timezone="UTC", end_offset=1)
 
 
 OF_WHICH_DAY = (

@@ -10,7 +10,7 @@ from typing import Any
 
 import dagster as dg
 
-from market_pipeline.defs.partitions import FIRST_DAY
+from market_pipeline.defs.partitions import FIRST_PARTITION
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 from market_pipeline.supervision.progress import (
@@ -24,6 +24,7 @@ from market_pipeline.supervision.progress import (
 from market_pipeline.supervision.table_progress import table_report
 
 LOOK_EVERY_S = 30
+EARLIER_DAYS = "`market-pipeline restart dagster-code-server` adds the days before it to the pages"
 Judge = Callable[[Beat | None, Told, float], Report]
 
 ASSETS: dict[str, dict[str, Judge]] = {
@@ -78,6 +79,8 @@ def look(
     advanced = [key for key, report in reports.items() if report.advanced]
     if advanced:
         said.append(f"new data reported of {', '.join(advanced)}")
+    if first.day is not None and first.day < FIRST_PARTITION:
+        said.append(f"partitions begin on {FIRST_PARTITION}; {EARLIER_DAYS}")
     cursor = encode_told({key: report.told for key, report in reports.items()})
     return dg.SensorResult(asset_events=events, cursor=cursor, skip_reason=dg.SkipReason(", ".join(said)))
 
@@ -86,5 +89,4 @@ def _materialization(key: str, report: Report) -> dg.AssetMaterialization:
     metadata: dict[str, Any] = {"state": report.state, **report.figures}
     if report.newest is not None:
         metadata["last trade"] = dg.MetadataValue.timestamp(report.newest)
-    within = report.day is not None and report.day >= FIRST_DAY
-    return dg.AssetMaterialization(key, metadata=metadata, partition=str(report.day) if within else None)
+    return dg.AssetMaterialization(key, metadata=metadata, partition=str(report.day) if report.day else None)

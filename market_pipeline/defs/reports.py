@@ -11,7 +11,7 @@ from market_pipeline.defs.partitions import DAILY, ONE_RUN, days_of
 from market_pipeline.defs.pruning import prune
 from market_pipeline.defs.repairs import LONG
 from market_pipeline.defs.resources import PipelineResource
-from market_pipeline.defs.schedules import MAX_RUNTIME, day_before
+from market_pipeline.defs.schedules import MAX_RUNTIME, run_of_day_before
 
 if TYPE_CHECKING:
     from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
@@ -131,6 +131,5 @@ monthly_routine_on_the_first = _on("0 6 1 * *", monthly_routine, "On the first o
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="At 01:10 UTC, when the day before is checked and built.",
 )
-def daily_routine_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    day = day_before(context)
-    return dg.RunRequest(run_key=day, partition_key=day)
+def daily_routine_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    return run_of_day_before(context)

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from market_pipeline.defs.failures import told_in_one_line
+from market_pipeline.defs.partitions import FIRST_PARTITION, PARTITION
 from market_pipeline.defs.resources import PipelineResource
 
 MAX_RUNTIME = "dagster/max_runtime"
 """Seconds after which the run is ended: one that hangs must not hold its pool."""
-PARTITION = "dagster/partition"
 
 archive = dg.define_asset_job(
     "archive",
@@ -54,10 +54,9 @@ def archive_every_10_minutes(context: dg.ScheduleEvaluationContext) -> dg.RunReq
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="At 00:20 UTC: the day before is settled.",
 )
-def daily_checks_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    day = day_before(context)
-    # a job of checks alone has no partitions of its own; the checks read theirs from the tag
-    return dg.RunRequest(run_key=day, tags={PARTITION: day})
+def daily_checks_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    # a job of checks alone has no partitions of its own: its checks read theirs from the tag
+    return run_of_day_before(context, by_tag=True)
 
 
 @dg.schedule(
@@ -67,9 +66,8 @@ def daily_checks_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.Run
     default_status=dg.DefaultScheduleStatus.RUNNING,
     description="At 00:40 UTC, after the checks.",
 )
-def daily_gold_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
-    day = day_before(context)
-    return dg.RunRequest(run_key=day, partition_key=day)
+def daily_gold_after_midnight(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+    return run_of_day_before(context)
 
 
 @dg.op(pool="bronze_archive", description="One Parquet file for each UTC hour that is over.")
@@ -97,6 +95,11 @@ compact_bronze_hourly = dg.ScheduleDefinition(
 )
 
 
-def day_before(context: dg.ScheduleEvaluationContext) -> str:
-    """The UTC day before the one that a schedule's tick is of."""
-    return (context.scheduled_execution_time.astimezone(UTC) - timedelta(days=1)).date().isoformat()
+def run_of_day_before(context: dg.ScheduleEvaluationContext, by_tag: bool = False) -> dg.RunRequest | dg.SkipReason:
+    """One run, of the UTC day before the one that a schedule's tick is of; none where there was no data yet."""
+    day = (context.scheduled_execution_time.astimezone(UTC) - timedelta(days=1)).date()
+    if day < FIRST_PARTITION:
+        return dg.SkipReason(f"there is no partition {day}: data begins on {FIRST_PARTITION}")
+    if by_tag:
+        return dg.RunRequest(run_key=str(day), tags={PARTITION: str(day)})
+    return dg.RunRequest(run_key=str(day), partition_key=str(day))

@@ -90,13 +90,14 @@ class Normaliser:
         rejected: dead letters by reason.
         trades: trades and price updates together.
         price_updates: those with volume 0.
-        newest_ts: newest event time, epoch milliseconds; None before the first trade.
+        oldest_ts, newest_ts: oldest and newest event time, epoch milliseconds; None before the first trade.
     """
 
     def __init__(self, source: str) -> None:
         self.rejected: Counter[str] = Counter()
         self.trades = 0
         self.price_updates = 0
+        self.oldest_ts: int | None = None
         self.newest_ts: int | None = None
         self._source = source
         self._sequence = Sequence()
@@ -156,6 +157,8 @@ class Normaliser:
         conditions = check_conditions(get("c"))
         self.trades += 1
         self.price_updates += not volume
+        if self.oldest_ts is None or ts < self.oldest_ts:
+            self.oldest_ts = ts
         if self.newest_ts is None or ts > self.newest_ts:
             self.newest_ts = ts
         seq = self._sequence.next(symbol, ts)

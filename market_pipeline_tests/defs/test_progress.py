@@ -111,9 +111,11 @@ def test_a_clock_that_was_set_back_hides_nothing(pipeline: PipelineResource) -> 
     assert len(told(again, dg.AssetMaterialization)) == 3
 
 
-def test_data_from_before_the_first_partition_has_none(pipeline: PipelineResource) -> None:
+def test_data_from_before_the_first_partition_keeps_its_day_and_says_what_adds_it(pipeline: PipelineResource) -> None:
     beat(pipeline, "stream", STREAM | {"newest_event_ts": 1_500_000_000_000})
-    assert {event.partition for event in told(tick(stream_progress, pipeline), dg.AssetMaterialization)} == {None}
+    result = tick(stream_progress, pipeline)
+    assert {event.partition for event in told(result, dg.AssetMaterialization)} == {"2017-07-14"}
+    assert "partitions begin on 2021-01-01; `market-pipeline restart dagster-code-server`" in str(result.skip_reason)
 
 
 def test_a_foreign_cursor_is_survived(pipeline: PipelineResource) -> None:

@@ -17,7 +17,7 @@ from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import main
 from market_pipeline.cli.runbook import NEVER
 from market_pipeline.definitions import defs
-from market_pipeline.defs.schedules import PARTITION
+from market_pipeline.defs.partitions import PARTITION
 from market_pipeline.local.programs import EXECUTE_JOB
 from market_pipeline.runbook import worked
 from market_pipeline.runbook.line import Line
