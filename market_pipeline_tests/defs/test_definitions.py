@@ -8,6 +8,7 @@ import pytest
 
 from market_pipeline import model
 from market_pipeline.definitions import defs
+from market_pipeline.defs.partitions import FIRST_PARTITION  # as the module is imported, so is its first day chosen
 
 ASSETS = {
     "trades_raw": ("bronze", set()),
@@ -109,7 +110,7 @@ def test_every_day_is_a_partition_in_utc_and_a_range_of_days_is_one_run(
     assert isinstance(partitions, dg.DailyPartitionsDefinition)
     assert str(partitions.timezone) == "UTC"
     keys = partitions.get_partition_keys()
-    assert keys[0] == "2021-01-01"
+    assert keys[0] == FIRST_PARTITION.isoformat() == "2021-01-01"
     assert {"2021-01-08", "2025-11-10"} <= set(keys)
     policy = loaded.resolve_asset_graph().get(dg.AssetKey(name)).backfill_policy
     assert policy == dg.BackfillPolicy.single_run()
