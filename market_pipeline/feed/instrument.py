@@ -62,8 +62,8 @@ class Instrument:
         return f"{whole}.{fraction:0{self.decimals}d}".rstrip("0").rstrip(".")
 
     def volume(self, chance: random.Random) -> str:
-        """A size as JSON text: shares, often an odd lot; fractions of a coin; 0 in forex, as the vendor sends it."""
-        if self.kind is MarketKind.FOREX:
+        """A size as JSON text: shares, often an odd lot; fractions of a coin; 0 at a broker, as the vendor sends it."""
+        if self.kind in (MarketKind.FOREX, MarketKind.CFD):
             return "0"
         if self.kind is MarketKind.STOCK:
             return str(chance.choice((100, 200, 300, 500)) if chance.random() < 0.4 else chance.randint(1, 99))
@@ -87,7 +87,7 @@ def instrument(symbol: str, seed: int) -> Instrument:
     digest = int.from_bytes(hashlib.sha256(f"{seed}/{symbol}".encode()).digest()[:8], "big")
     chance = random.Random(digest)
     kind = kind_of(symbol)
-    decimals = {MarketKind.FOREX: 5, MarketKind.CRYPTO: 2, MarketKind.STOCK: 2}[kind]
+    decimals = {MarketKind.FOREX: 5, MarketKind.CFD: 3, MarketKind.CRYPTO: 2, MarketKind.STOCK: 2}[kind]
     price = _STARTING_PRICES.get(symbol) or (1.1 if kind is MarketKind.FOREX else chance.uniform(15, 400))
     price *= 1 + chance.gauss(0, 0.002)
     ticks = max(1, round(price * 10**decimals))

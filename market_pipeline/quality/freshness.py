@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from market_pipeline.sessions import BUSY, MarketKind, Session, kind_of, session_of
+from market_pipeline.sessions import BUSY, Session, market_of, session_of
 
 QUIET_LIMIT = timedelta(minutes=10)
 """The runbook's: zero trades for ten minutes."""
@@ -16,16 +16,16 @@ QUIET_LIMIT = timedelta(minutes=10)
 
 @dataclass(frozen=True)
 class MarketFreshness:
-    """A kind of market at one moment.
+    """A market at one moment.
 
     Attributes:
-        kind: of its symbols.
+        market: what its symbols have in common, such as ``crypto``.
         session: what the market does.
         expected: it has been in a busy session for ``QUIET_LIMIT``, so that there must be trades.
         age: that of its newest price, None when it never had one.
     """
 
-    kind: MarketKind
+    market: str
     session: Session
     expected: bool
     age: timedelta | None
@@ -43,25 +43,25 @@ class MarketFreshness:
 
     def __str__(self) -> str:
         if self.session is Session.CLOSED:
-            return f"{self.kind}: closed"
+            return f"{self.market}: closed"
         age = self.newest if self.age is None else f"newest price {self.newest}"
-        return f"{self.kind}: {self.session}, {age}"
+        return f"{self.market}: {self.session}, {age}"
 
 
 def judge(newest: Mapping[str, datetime | None], now: datetime) -> list[MarketFreshness]:
-    """Each kind of market among the symbols.
+    """Each market among the symbols.
 
     Args:
         newest: event time of each symbol's newest price.
         now: the moment to judge, with a zone.
     """
-    by_kind: dict[MarketKind, list[str]] = {}
+    by_market: dict[str, list[str]] = {}
     for symbol in newest:
-        by_kind.setdefault(kind_of(symbol), []).append(symbol)
+        by_market.setdefault(market_of(symbol), []).append(symbol)
     judged = []
-    for kind, symbols in sorted(by_kind.items()):
+    for market, symbols in sorted(by_market.items()):
         session = session_of(symbols[0], now)
         expected = session in BUSY and session_of(symbols[0], now - QUIET_LIMIT) is session
         times = [at for symbol in symbols if (at := newest[symbol]) is not None]
-        judged.append(MarketFreshness(kind, session, expected, now - max(times) if times else None))
+        judged.append(MarketFreshness(market, session, expected, now - max(times) if times else None))
     return judged

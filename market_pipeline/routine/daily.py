@@ -54,7 +54,7 @@ def recent_data(settings: Settings, day: date, now: datetime) -> Finding:
     """Whether each market that is in session has a new price."""
     markets = judge(newest_prices(settings, now), now)
     stale = [market for market in markets if market.stale]
-    rows = [{"market": market.kind, "session": market.session, "newest price": market.newest} for market in markets]
+    rows = [{"market": market.market, "session": market.session, "newest price": market.newest} for market in markets]
     text = "; ".join(map(str, stale or markets)) or "nothing is subscribed"
     return Finding(not stale, text, rows)
 

@@ -15,6 +15,7 @@ from market_pipeline.sessions import (
     Session,
     is_busy,
     kind_of,
+    market_of,
     open_minutes,
     open_spans,
     regular_hours,
@@ -36,6 +37,15 @@ def new_york(text: str) -> datetime:
         ("OANDA:EUR_USD", MarketKind.FOREX),
         ("FOREX:401484347", MarketKind.FOREX),
         ("IC MARKETS:1", MarketKind.FOREX),
+        ("FXCM:EUR/USD", MarketKind.FOREX),
+        ("FXPRO:EURUSD", MarketKind.FOREX),
+        ("OANDA:XAU_USD", MarketKind.CFD),
+        ("OANDA:XAU_XAG", MarketKind.CFD),
+        ("OANDA:US30_USD", MarketKind.CFD),
+        ("OANDA:NATGAS_USD", MarketKind.CFD),
+        ("OANDA:UK100_GBP", MarketKind.CFD),
+        ("OANDA:USB10Y_USD", MarketKind.CFD),
+        ("OANDA:CORN_USD", MarketKind.CFD),
     ],
 )
 def test_the_kind_comes_from_the_venue(symbol: str, kind: MarketKind) -> None:
@@ -122,9 +132,70 @@ def test_forex_trades_from_sunday_to_friday(at: str, expected: bool) -> None:
     assert is_busy("OANDA:EUR_USD", new_york(at)) is expected
 
 
+@pytest.mark.parametrize("symbol", ["OANDA:XAU_USD", "OANDA:US30_USD", "OANDA:NATGAS_USD"])
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-11-24T16:59:59", True),  # a Tuesday
+        ("2026-11-24T17:00:00", False),
+        ("2026-11-24T17:12:00", False),
+        ("2026-11-24T18:00:00", True),
+        ("2026-11-22T17:30:00", False),  # Sunday
+        ("2026-11-22T18:00:00", True),
+        ("2026-11-20T16:59:00", True),  # Friday
+        ("2026-11-20T17:00:00", False),
+        ("2026-11-20T18:30:00", False),
+        ("2026-11-21T12:00:00", False),
+        ("2026-11-26T12:59:00", True),  # Thanksgiving: closes early, opens in the evening, and closes early again
+        ("2026-11-26T13:00:00", False),
+        ("2026-11-26T18:00:00", True),
+        ("2026-11-27T13:00:00", False),
+        ("2026-04-02T18:30:00", False),  # Good Friday's trading day
+        ("2026-04-03T12:00:00", False),
+        ("2026-12-25T12:00:00", False),
+        ("2026-01-01T12:00:00", False),
+        ("2026-01-01T18:00:00", True),
+        ("2026-07-03T14:00:00", False),  # Independence Day is on a Saturday
+        ("2026-03-09T17:30:00", False),  # the Monday after the clock went forward
+        ("2026-03-09T18:00:00", True),
+    ],
+)
+def test_cfds_have_a_break_each_day_and_close_early_on_holidays(symbol: str, at: str, expected: bool) -> None:
+    assert is_busy(symbol, new_york(at)) is expected
+
+
+@pytest.mark.parametrize(
+    ("symbol", "at", "session"),
+    [
+        ("OANDA:UK100_GBP", "2026-11-24T05:00:00", Session.REGULAR),
+        ("OANDA:UK100_GBP", "2026-11-24T14:00:00", Session.AFTER_HOURS),  # London has closed
+        ("OANDA:UK100_GBP", "2026-11-24T17:12:00", Session.CLOSED),
+        ("OANDA:UK100_GBP", "2026-12-28T05:00:00", Session.AFTER_HOURS),  # a bank holiday in London alone
+        ("OANDA:JP225_USD", "2026-11-23T20:00:00", Session.REGULAR),  # Tuesday morning in Tokyo
+        ("OANDA:JP225_USD", "2026-11-24T12:00:00", Session.AFTER_HOURS),
+        ("OANDA:CORN_USD", "2026-11-24T12:00:00", Session.AFTER_HOURS),  # its hours are not known: no alert
+        ("OANDA:CORN_USD", "2026-11-24T17:12:00", Session.CLOSED),
+    ],
+)
+def test_an_index_is_busy_when_its_home_exchange_is(symbol: str, at: str, session: Session) -> None:
+    assert session_of(symbol, new_york(at)) is session
+    assert is_busy(symbol, new_york(at)) is (session is Session.REGULAR)
+
+
+def test_symbols_of_one_market_keep_the_same_hours() -> None:
+    assert market_of("OANDA:XAU_USD") == market_of("OANDA:US30_USD") == "cfd"
+    assert market_of("OANDA:UK100_GBP") == "cfd XLON"
+    assert market_of("OANDA:CORN_USD") == "cfd without an exchange"
+    assert market_of("AAPL") == "stock"
+
+
 @pytest.mark.parametrize(
     ("symbol", "day", "minutes"),
     [
+        ("OANDA:XAU_USD", date(2026, 11, 24), 23 * 60),
+        ("OANDA:US30_USD", date(2026, 11, 26), 18 * 60 + 60),  # 00:00-18:00 and from 23:00 UTC
+        ("OANDA:NATGAS_USD", date(2026, 11, 27), 18 * 60),
+        ("OANDA:XAU_USD", date(2026, 11, 28), 0),
         ("BINANCE:BTCUSDT", date(2026, 11, 28), 1440),
         ("OANDA:EUR_USD", date(2026, 11, 28), 0),
         ("OANDA:EUR_USD", date(2026, 11, 27), 22 * 60),
@@ -155,7 +226,7 @@ def test_the_zone_of_the_time_does_not_matter() -> None:
 
 @settings(deadline=None)  # the first look at a year loads its calendar
 @given(
-    symbol=st.sampled_from(["AAPL", "BINANCE:BTCUSDT", "OANDA:EUR_USD"]),
+    symbol=st.sampled_from(["AAPL", "BINANCE:BTCUSDT", "OANDA:EUR_USD", "OANDA:XAU_USD", "OANDA:UK100_GBP"]),
     at=st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 1), timezones=st.just(UTC)),  # noqa: DTZ001
 )
 def test_spans_agree_with_the_moment(symbol: str, at: datetime) -> None:

@@ -17,7 +17,7 @@ from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.rules.zero_trades import WINDOW, deaf
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
-from market_pipeline.sessions import NEW_YORK, MarketKind, is_busy, kind_of, regular_hours
+from market_pipeline.sessions import NEW_YORK, is_busy, market_of, regular_hours
 
 PART = 0.05
 """Of the usual. The quietest days of a year bring a third of it, some minutes of them half of that."""
@@ -48,7 +48,7 @@ _signal = partial(Signal, RULE.id, "feed")
 class Kind:
     """What moments have in common that can be compared: which markets are in session, and which sort of day it is."""
 
-    in_session: frozenset[MarketKind]
+    in_session: frozenset[str]
     day: str
 
 
@@ -98,15 +98,15 @@ def usual(symbols: Iterable[str], past: Sequence[tuple[float, float]], now: date
 def kind_of_moment(symbols: Iterable[str], at: datetime) -> Kind | None:
     """Of ten minutes that end at ``at``; None where no market was in session, or not the same ones all the time."""
     chosen = one_of_each(symbols)
-    before, in_session = ({kind_of(each) for each in chosen if is_busy(each, when)} for when in (at - WINDOW, at))
+    before, in_session = ({market_of(each) for each in chosen if is_busy(each, when)} for when in (at - WINDOW, at))
     if in_session != before or not in_session:
         return None
     return Kind(frozenset(in_session), sort_of_day(at))
 
 
 def one_of_each(symbols: Iterable[str]) -> list[str]:
-    """A symbol of each kind of market: the others keep the same hours."""
-    return list({kind_of(symbol): symbol for symbol in symbols}.values())
+    """A symbol of each market: the others keep the same hours."""
+    return list({market_of(symbol): symbol for symbol in symbols}.values())
 
 
 def sort_of_day(at: datetime) -> str:

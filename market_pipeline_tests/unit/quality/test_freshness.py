@@ -14,7 +14,7 @@ def stale(symbols: dict[str, int | None], at: str) -> list[str]:
     """The kinds that are stale, given the age in minutes of each symbol's price."""
     now = datetime.fromisoformat(at).replace(tzinfo=NEW_YORK)
     newest = {s: None if age is None else now - timedelta(minutes=age) for s, age in symbols.items()}
-    return [str(market.kind) for market in judge(newest, now) if market.stale]
+    return [str(market.market) for market in judge(newest, now) if market.stale]
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,13 @@ def test_crypto_never_rests_and_forex_does_at_the_week_end() -> None:
     symbols: dict[str, int | None] = {"BINANCE:BTCUSDT": 11, "OANDA:EUR_USD": 11}
     assert stale(symbols, "2026-11-28T11:00") == ["crypto"]
     assert stale(symbols, "2026-11-25T11:00") == ["crypto", "forex"]
+
+
+def test_cfds_rest_in_their_break_and_an_index_with_its_home_exchange() -> None:
+    symbols: dict[str, int | None] = {"OANDA:EUR_USD": 1, "OANDA:XAU_USD": 11, "OANDA:UK100_GBP": 11}
+    assert stale(symbols, "2026-11-24T17:12") == []
+    assert stale(symbols, "2026-11-24T14:00") == ["cfd"]
+    assert stale(symbols, "2026-11-24T10:00") == ["cfd", "cfd XLON"]
 
 
 def test_a_quiet_symbol_beside_a_lively_one_is_no_fault() -> None:

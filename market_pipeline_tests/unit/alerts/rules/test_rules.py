@@ -79,6 +79,9 @@ def test_zero_trades_where_the_platform_keeps_the_programs() -> None:
         (("BINANCE:BTCUSDT",), "2026-11-28T03:00:00", Verdict.FAULT),
         (("OANDA:EUR_USD",), "2026-11-28T03:00:00", Verdict.FINE),
         (("AAPL", "OANDA:EUR_USD", "BINANCE:BTCUSDT"), "2026-11-28T03:00:00", Verdict.FAULT),
+        (("OANDA:XAU_USD", "OANDA:US30_USD", "OANDA:NATGAS_USD"), "2026-11-24T22:12:00", Verdict.FINE),  # their break
+        (("OANDA:XAU_USD", "OANDA:US30_USD", "OANDA:NATGAS_USD"), "2026-11-24T23:12:00", Verdict.FAULT),
+        (("OANDA:US30_USD",), "2026-11-26T19:00:00", Verdict.FINE),  # closed early on Thanksgiving
     ],
 )
 def test_zero_trades_are_a_fault_in_session_only(symbols: tuple[str, ...], now: str, verdict: Verdict) -> None:
