@@ -50,7 +50,8 @@ def folder() -> Path:
 def archive(java: Path, jars: list[Path]) -> Path:
     """The archive for this Java and these jars besides Spark's own; it need not exist."""
     files = [java / "lib" / "modules", *spark_jars(), *jars]
-    told = [f"{file} {(known := file.stat()).st_size} {known.st_mtime_ns}" for file in files if file.exists()]
+    # whole seconds, as Java compares them: an image's layers keep no more
+    told = [f"{file} {(known := file.stat()).st_size} {int(known.st_mtime)}" for file in files if file.exists()]
     return folder() / f"spark-{hashlib.sha256(chr(10).join(told).encode()).hexdigest()[:16]}.jsa"
 
 

@@ -368,6 +368,12 @@ import market_pipeline.cli, market_pipeline.cli.query, market_pipeline.cli.nodet
     assert done.returncode == 0, done.stderr
 
 
+def test_the_image_has_the_class_archive_where_a_stream_looks_for_it() -> None:
+    stage = stages()["pipeline"]
+    made = stage.index("RUN python -m market_pipeline.stream.class_archive")
+    assert stage.index("XDG_CACHE_HOME=") < stage.index("USER 10001") < made
+
+
 def test_a_rule_is_ignored_with_a_reason_only() -> None:
     ignored = re.findall(r"# hadolint ignore=(\S+)", DOCKERFILE)
     assert set(ignored) == {"DL3008"}
