@@ -109,6 +109,10 @@ class Settings(BaseSettings):
     cassandra_port: int | None = Field(None, validation_alias=AliasChoices("cassandra_port", "CASSANDRA_PORT"))
     cassandra_local_dc: str = "datacenter1"
     cassandra_replication: int = Field(1, ge=1)
+    cassandra_data_dir: Path | None = Field(
+        None,
+        description="Where the data directory of a Cassandra elsewhere is mounted here, for the disk alert",
+    )
     cassandra_heap_mb: int = Field(768, ge=256)
     keyspace: str = "market_data"
 
@@ -173,7 +177,7 @@ class Settings(BaseSettings):
     def _speed(cls, value: object) -> object:
         return 0.0 if value == "max" else value
 
-    @field_validator("data_dir", "second_source", mode="after")
+    @field_validator("data_dir", "second_source", "cassandra_data_dir", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value and value.expanduser().resolve()
@@ -217,6 +221,11 @@ class Settings(BaseSettings):
     @property
     def embedded_cassandra(self) -> bool:
         return not self.cassandra_contact_points
+
+    @property
+    def cassandra_home(self) -> Path | None:
+        """The directory that holds Cassandra's ``data``, where it can be read here."""
+        return self.paths.cassandra if self.embedded_cassandra else self.cassandra_data_dir
 
     @property
     def master(self) -> str:

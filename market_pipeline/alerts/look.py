@@ -7,6 +7,7 @@ from typing import NamedTuple
 from market_pipeline.alerts.canary import Flight
 from market_pipeline.feed.quote import Quote
 from market_pipeline.local.snapshot import Snapshot
+from market_pipeline.store.disk_usage import DiskUsage
 from market_pipeline.supervision.disk import Disk
 
 
@@ -54,7 +55,9 @@ class Look:
         leaderless: partitions of Kafka without a leader.
         delays_s: received → written of the newest trade of each symbol that had one within a minute, seconds.
         vendor_delays_s: event → received of the same trades, seconds: the vendor's own delay and the way to us.
-        disk: of an embedded Cassandra.
+        disk: under Cassandra's data, where that can be read here.
+        disk_usage: what each Cassandra node gossips of its disk, where ``disk`` is None: None for a node whose
+            guardrail is off.
         dead_letters: on ``trades_dlq``.
         lags: the stream's lag at the looks of the last ten minutes, this one included: (epoch seconds, records).
         disk_used: how much of Cassandra's disk was used in the last two weeks: (epoch seconds, 0 to 1).
@@ -77,6 +80,7 @@ class Look:
     delays_s: Sequence[float] | None = None
     vendor_delays_s: Sequence[float] | None = None
     disk: Disk | None = None
+    disk_usage: Mapping[str, DiskUsage | None] = field(default_factory=dict)
     dead_letters: DeadLetters | None = None
     lags: Sequence[tuple[float, float]] = ()
     disk_used: Sequence[tuple[float, float]] = ()

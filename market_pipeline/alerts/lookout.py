@@ -19,6 +19,7 @@ from market_pipeline.local.snapshot import FeedStatus, gather, programs_alone, w
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
 from market_pipeline.store.delays import Delay, newest_delays
+from market_pipeline.store.disk_usage import DiskUsage, disk_usage_by_node
 from market_pipeline.supervision.disk import disk
 
 ANSWER_WITHIN_S = 4.0
@@ -55,11 +56,13 @@ def look(settings: Settings, now: float | None = None, canaries: Canaries | None
             "delays": lambda: delays(settings, symbols, now) if snapshot.cassandra.live else None,
             "dead_letters": lambda: dead_letters(settings, now) if snapshot.kafka.live else None,
             "canaries": lambda: recovered(settings, canaries) if canaries is not None else None,
-            "disk": lambda: disk(settings.paths.cassandra) if settings.embedded_cassandra else None,
+            "disk_usage": lambda: disk_usage(settings) if snapshot.cassandra.live else {},
+            "disk": lambda: disk(settings.cassandra_home),
         },
     )
     found: list[Delay] | None = answers.pop("delays")
     del answers["canaries"]
+    answers["disk_usage"] = answers["disk_usage"] or {}
     flights: Sequence[Flight] = canaries.since(window_ms(now)) if canaries is not None else ()
     tests = SmokeTests(settings.paths.incidents)
     if answers["arrivals"] is not None:
@@ -152,6 +155,17 @@ def dead_letters(settings: Settings, now: float) -> DeadLetters | None:
 def reason_of(headers: Iterable[tuple[str, bytes]]) -> str:
     """Why a record is a dead letter, by its own header."""
     return next((value.decode("utf-8", "replace") for name, value in headers if name == "reason"), "no reason told")
+
+
+def disk_usage(settings: Settings) -> dict[str, DiskUsage | None]:
+    """What each node gossips of its disk; asked for only where the disk itself can't be read here."""
+    if settings.cassandra_home is not None:
+        return {}
+    try:
+        with connect(settings, timeout_s=ANSWER_WITHIN_S) as session:
+            return disk_usage_by_node(session)
+    except STORE_ERRORS:
+        return {}
 
 
 def delays(settings: Settings, symbols: Sequence[str], now: float) -> list[Delay] | None:

@@ -118,7 +118,7 @@ def of_keyspace(found: Disk, keyspace: str) -> dict[str, int]:
 
 
 def _look(settings: Settings) -> Disk | None:
-    return disk(settings.paths.cassandra) if settings.embedded_cassandra else None
+    return disk(settings.cassandra_home)
 
 
 def _mb(size: int) -> str:

@@ -10,7 +10,7 @@ from market_pipeline.alerts.history import DISK, LAG, History
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.lookout import reason_of
 from market_pipeline.alerts.message import lasted, moment
-from market_pipeline.alerts.rules.cassandra_disk import FULL, full_by
+from market_pipeline.alerts.rules.cassandra_disk import FULL, UNREADABLE, full_by
 from market_pipeline.batch.day_checks import newest_prices
 from market_pipeline.broker.records import read_topic
 from market_pipeline.charts import line_chart
@@ -150,9 +150,9 @@ def dead_letters(settings: Settings, day: date, now: datetime) -> Finding:
 
 def disk_forecast(settings: Settings, day: date, now: datetime) -> Finding:
     """How full the disk is, what fills it, and when it is full at the pace of the last two weeks."""
-    found = disk(settings.paths.cassandra) if settings.embedded_cassandra else None
+    found = disk(settings.cassandra_home)
     if found is None:
-        return Finding(None, "the disk of a Cassandra elsewhere can't be seen from here")
+        return Finding(None, UNREADABLE)
     used = []
     if settings.paths.incidents.exists():
         used = History(settings.paths.incidents).since(DISK, (now - timedelta(days=14)).timestamp())

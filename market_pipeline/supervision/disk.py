@@ -1,4 +1,4 @@
-"""What takes room on this machine: the disk under an embedded Cassandra, its tables and snapshots, any folder."""
+"""What takes room on this machine: the disk under Cassandra's data, its tables and snapshots, any folder."""
 
 import contextlib
 import os
@@ -31,8 +31,14 @@ class Disk:
         return 1.0 - self.free / self.total if self.total else 0.0
 
 
-def disk(home: Path) -> Disk | None:
-    """The disk under an embedded Cassandra's data, and what its tables and snapshots take of it."""
+def disk(home: Path | None) -> Disk | None:
+    """The disk under Cassandra's data, and what its tables and snapshots take of it; None where it can't be read here.
+
+    Args:
+        home: the directory that holds Cassandra's ``data``: ``settings.cassandra_home``.
+    """
+    if home is None:
+        return None
     try:
         usage = shutil.disk_usage(home)
     except OSError:

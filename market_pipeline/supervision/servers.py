@@ -43,7 +43,7 @@ class CassandraStatus:
     """Whether it answers a query, and what it says.
 
     Attributes:
-        disk_mb: the disk that it uses (embedded only).
+        disk_mb: the disk that it uses, where its data directory can be read here.
         newest_trade_age_s: how long ago the newest trade that could be queried had been received, at that moment.
     """
 
@@ -71,7 +71,7 @@ def kafka_status(settings: Settings) -> KafkaStatus:
 
 def cassandra_status(settings: Settings) -> CassandraStatus:
     """Whether it answers, how new its newest trade is, and how much disk it has."""
-    disk = round(bytes_below(settings.paths.cassandra) / 1e6, 1) if settings.embedded_cassandra else None
+    disk = round(bytes_below(home) / 1e6, 1) if (home := settings.cassandra_home) is not None else None
     try:
         with connect(settings, timeout_s=REQUEST_WITHIN_S) as session:
             row = session.execute("SELECT release_version FROM system.local").one()

@@ -155,6 +155,17 @@ def test_the_order_of_starting_waits_for_health() -> None:
     assert set(found["init"]["depends_on"]) == {"kafka", "cassandra"}
 
 
+def test_the_code_location_reads_the_disk_of_cassandras_volume() -> None:
+    found = services()
+    (volume,) = found["cassandra"]["volumes"]
+    name, mounted_at = volume.split(":")
+    (mount,) = [each for each in found["code-location"]["volumes"] if each.startswith(f"{name}:")]
+    _, target, mode = mount.split(":")
+    home = found["code-location"]["environment"]["MARKET_PIPELINE_CASSANDRA_DATA_DIR"]
+    assert Path(home).relative_to(target) == Paths(Path(mounted_at)).cassandra.relative_to(mounted_at)
+    assert mode == "ro"
+
+
 def test_the_producer_is_told_of_a_replay_what_the_feed_server_is() -> None:
     found = services(MARKET_PIPELINE_REPLAY_FILE="/var/lib/market-pipeline/t.jsonl", MARKET_PIPELINE_REPLAY_SPEED="max")
     server, producer = (found[name]["environment"] for name in ("feed-server", "producer"))

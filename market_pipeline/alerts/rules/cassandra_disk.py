@@ -1,6 +1,6 @@
 """Runbook 4, "Cassandra Out of Disk": more than 80 % are used. 90 % is an emergency: compaction needs room to write."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from statistics import linear_regression
@@ -9,9 +9,16 @@ from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.store.disk_usage import DiskUsage
+from market_pipeline.supervision.disk import Disk
 
 FULL, EMERGENCY = 0.80, 0.90
 DAY_S = 86_400.0
+GUARDRAIL = "data_disk_usage_percentage_warn_threshold: 80"
+UNREADABLE = (
+    "no data on Cassandra's disk: mount its data directory here and name it in MARKET_PIPELINE_CASSANDRA_DATA_DIR, "
+    f"or set {GUARDRAIL} in each node's cassandra.yaml"
+)
 RULE = Rule(
     "cassandra-disk",
     "The disk under Cassandra is more than 80 % full",
@@ -22,11 +29,34 @@ RULE = Rule(
 _signal = partial(Signal, RULE.id, "cassandra")
 
 
-def judge(look: Look) -> Signal:
-    """How full the disk is, whoever fills it; what Cassandra has of it is the evidence."""
-    disk = look.disk
-    if disk is None:
-        return _signal(Verdict.UNKNOWN, "the disk of a Cassandra elsewhere can't be seen from here")
+def judge(look: Look) -> Iterator[Signal]:
+    """The disk where it can be read here, else each node's own word for its disk."""
+    if look.disk is not None:
+        yield _of_disk(look, look.disk)
+    elif look.disk_usage:
+        yield from _of_nodes(look.disk_usage)
+    else:
+        yield _signal(Verdict.UNKNOWN, UNREADABLE)
+
+
+def _of_nodes(usage: Mapping[str, DiskUsage | None]) -> Iterator[Signal]:
+    """Each node by its guardrail: a node that is over its threshold of failure refuses writes."""
+    for node, state in sorted(usage.items()):
+        signal = partial(Signal, RULE.id, f"cassandra {node}")
+        match state:
+            case None:
+                yield signal(Verdict.UNKNOWN, f"{node} does not gossip its disk usage: set {GUARDRAIL} on it")
+            case DiskUsage.SPACIOUS:
+                yield signal(Verdict.FINE, f"{node} is below its guardrail's warning threshold")
+            case DiskUsage.STUFFED:
+                yield signal(Verdict.FAULT, f"{node} is above its guardrail's warning threshold")
+            case DiskUsage.FULL:
+                text = f"{node} is above its guardrail's failure threshold and refuses writes"
+                yield signal(Verdict.FAULT, text, severity=Severity.P1)
+
+
+def _of_disk(look: Look, disk: Disk) -> Signal:
+    """How full it is, whoever fills it; what Cassandra has of it is the evidence."""
     text = f"{disk.used:.0%} used, {disk.free / 1e9:,.1f} GB free"
     largest = sorted(disk.tables.items(), key=lambda each: each[1], reverse=True)[:5]
     evidence: dict[str, object] = {

@@ -13,6 +13,7 @@ from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Verdict
 from market_pipeline.local.processes import ProcessStatus
 from market_pipeline.local.snapshot import FeedStatus, StreamStatus
+from market_pipeline.store.disk_usage import DiskUsage
 from market_pipeline.supervision.disk import Disk
 from market_pipeline.supervision.servers import KafkaStatus
 from market_pipeline_tests.unit.alerts.looks import RUNNING, WELL
@@ -170,11 +171,32 @@ def test_zero_trades_come_with_what_tells_the_cause() -> None:
 )
 def test_a_disk_that_fills_up(free: int, verdict: Verdict, severity: Severity | None) -> None:
     tables = {f"market_data.t{n}": n * 10**6 for n in range(9)}
-    signal = cassandra_disk.judge(replace(WELL, disk=Disk(100, free, tables, 3_000_000)))
+    (signal,) = cassandra_disk.judge(replace(WELL, disk=Disk(100, free, tables, 3_000_000)))
     assert (signal.verdict, signal.severity) == (verdict, severity)
     assert list(signal.evidence["tables_mb"]) == [f"market_data.t{n}" for n in (8, 7, 6, 5, 4)]
     assert signal.evidence["snapshots_mb"] == 3.0
 
 
 def test_a_disk_elsewhere_can_not_be_judged() -> None:
-    assert cassandra_disk.judge(replace(WELL, disk=None)).verdict is Verdict.UNKNOWN
+    (signal,) = cassandra_disk.judge(replace(WELL, disk=None))
+    assert signal.verdict is Verdict.UNKNOWN
+    assert "MARKET_PIPELINE_CASSANDRA_DATA_DIR" in signal.text
+
+
+def test_each_node_of_a_cluster_speaks_for_its_own_disk() -> None:
+    usage = {
+        "10.0.0.1": DiskUsage.SPACIOUS,
+        "10.0.0.2": DiskUsage.STUFFED,
+        "10.0.0.3": DiskUsage.FULL,
+        "10.0.0.4": None,
+    }
+    found = {s.subject: s for s in cassandra_disk.judge(replace(WELL, disk=None, disk_usage=usage))}
+    assert {subject: s.verdict for subject, s in found.items()} == {
+        "cassandra 10.0.0.1": Verdict.FINE,
+        "cassandra 10.0.0.2": Verdict.FAULT,
+        "cassandra 10.0.0.3": Verdict.FAULT,
+        "cassandra 10.0.0.4": Verdict.UNKNOWN,
+    }
+    assert found["cassandra 10.0.0.2"].severity is None
+    assert found["cassandra 10.0.0.3"].severity is Severity.P1
+    assert cassandra_disk.GUARDRAIL in found["cassandra 10.0.0.4"].text
