@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 QUICK  := market_pipeline_tests/unit market_pipeline_tests/defs
+REAL   := $(addprefix market_pipeline_tests/,spark integration browser)
+report  = --durations 25 --junit-xml build/reports/$(1).xml
 STAMP  := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
@@ -16,9 +18,11 @@ run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARG
 stop: install ## what `make run` started; the same ARGS="--data-dir D"
 	@$(BIN)/market-pipeline down $(ARGS)
 
-test: check chromium ## every test, against real servers
-	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)
-	$(BIN)/pytest -m "not nightly" --durations 40 $(addprefix market_pipeline_tests/,spark integration browser) $(ARGS)
+test: check chromium ## every test, against real servers; reports in build/reports
+	@failed=; \
+	$(BIN)/pytest --numprocesses 2 $(call report,quick) $(QUICK) $(ARGS) || failed="quick tests"; \
+	$(BIN)/pytest -m "not nightly" $(call report,real-servers) $(REAL) $(ARGS) || failed="$${failed:+$$failed and }real servers"; \
+	test -z "$$failed" || { echo "failed: $$failed"; exit 1; }
 
 check: install ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
@@ -27,10 +31,10 @@ check: install ## format, lint, types, and who may import whom
 	$(BIN)/lint-imports --no-logo --no-cache
 
 test-compose: install ## builds the images and runs docker-compose.yml, on a running engine or one that it starts (root)
-	$(BIN)/pytest market_pipeline_tests/compose $(ARGS)
+	$(BIN)/pytest $(call report,compose) market_pipeline_tests/compose $(ARGS)
 
 test-nightly: install ## what is too slow for every change
-	$(BIN)/pytest -m "nightly or compose" $(addprefix market_pipeline_tests/,integration nightly compose) $(ARGS)
+	$(BIN)/pytest -m "nightly or compose" $(call report,nightly) $(addprefix market_pipeline_tests/,integration nightly compose) $(ARGS)
 
 unit: install ## the quick tests alone, two at a time
 	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)
@@ -64,4 +68,4 @@ lock: install ## after a change of dependencies in pyproject.toml
 	$(COMPILE) --group servers --constraint requirements.lock --output-file $(DEPLOY)/servers.lock
 
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis

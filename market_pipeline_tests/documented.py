@@ -103,6 +103,7 @@ HOW: dict[str, How] = {
     "make run": How.PARSE,
     'make run ARGS="--symbols AAPL,MSFT,BINANCE:BTCUSDT,OANDA:EUR_USD"': How.PARSE,
     "make test": How.PARSE,
+    "make test-nightly": How.PARSE,
     "make unit": How.PARSE,
     ".venv/bin/pytest market_pipeline_tests/spark -k bars": How.PARSE,
     "echo FINNHUB_API_KEY=… > .env": How.PARSE,

@@ -31,6 +31,7 @@ def test_a_probe_tells_the_wrong_server(servers: Settings) -> None:
         health.cassandra(servers.bootstrap_servers)
 
 
+@pytest.mark.nightly  # a JVM a command
 def test_kafkas_own_tools_run_from_our_jars(servers: Settings) -> None:
     assert servers.topic in run_tool(servers, "kafka-topics", "--list").split()
     run_tool(servers, "kafka-topics", "--create", "--topic", "tools", "--partitions", "1", "--replication-factor", "1")
@@ -41,6 +42,7 @@ def test_kafkas_own_tools_run_from_our_jars(servers: Settings) -> None:
     run_tool(servers, "kafka-topics", "--delete", "--topic", "tools")
 
 
+@pytest.mark.nightly
 def test_kafkas_quorum_and_groups_can_be_asked(servers: Settings) -> None:
     assert "LeaderId:               1" in run_tool(servers, "kafka-metadata-quorum", "describe", "--status")
     run_tool(servers, "kafka-consumer-groups", "--list")

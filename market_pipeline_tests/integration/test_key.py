@@ -39,7 +39,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("key")
 
 
-@pytest.mark.parametrize("where", [EXPORTED, IN_FILE])
+@pytest.mark.parametrize("where", [EXPORTED, pytest.param(IN_FILE, marks=pytest.mark.nightly)])
 def test_the_key_is_seen_by_no_process_and_in_no_file(
     where: str, folder: Path, free_port_base: Callable[[], int], free_port: int
 ) -> None:
