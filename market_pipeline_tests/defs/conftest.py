@@ -1,0 +1,3 @@
+"""The partitions of these tests begin on the day that the root conftest sets while tests are collected."""
+
+import market_pipeline.defs.partitions  # noqa: F401 - made when it is first imported
