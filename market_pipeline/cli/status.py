@@ -91,8 +91,14 @@ def _processes(snapshot: Snapshot) -> Table:
 
 
 def _state(snapshot: Snapshot, name: str, state: str) -> Text:
-    servers = {"kafka": snapshot.kafka.live, "cassandra": snapshot.cassandra.live}
-    if state == "RUNNING" and not servers.get(name, True):
+    stream = snapshot.stream
+    responds = {
+        "kafka": snapshot.kafka.live,
+        "cassandra": snapshot.cassandra.live,
+        "stream": stream.silent_s is None and stream.jvm_silent_s is None,
+        "producer": snapshot.feed.silent_s is None,
+    }
+    if state == "RUNNING" and not responds.get(name, True):
         return cell("running, silent", "red")
     colour = {"RUNNING": "green", "STARTING": "yellow", "STOPPED": "dim", "EXITED": "dim"}.get(state, "red")
     return cell(state.lower(), colour)
@@ -142,7 +148,7 @@ def feed_faults(snapshot: Snapshot) -> list[str]:
     feed = snapshot.feed
     told = []
     if feed.silent_s is not None:
-        told.append(f"no answer since {duration(feed.silent_s)}")
+        told.append(f"no answer for {duration(feed.silent_s)}")
     if feed.journal_error:
         told.append(f"nothing is received: the journal can't be written ({feed.journal_error})")
     if feed.gap_since is not None:
@@ -176,11 +182,14 @@ def kafka_line(snapshot: Snapshot) -> str:
 def stream_line(snapshot: Snapshot) -> str:
     stream = snapshot.stream
     if stream.silent_s is not None:
-        return f"no answer since {duration(stream.silent_s)} · {newest_trade(stream.newest_event_age_s)}"
+        return f"no answer for {duration(stream.silent_s)} · {newest_trade(stream.newest_event_age_s)}"
     if stream.phase is None:
         return "has not said anything yet"
+    phase = f"{stream.phase} ({stream.mode})"
+    if stream.jvm_silent_s is not None:
+        phase = f"JVM does not respond for {duration(stream.jvm_silent_s)} ({stream.jvm_doing})"
     parts = [
-        f"{stream.phase} ({stream.mode})",
+        phase,
         f"lag {number(stream.lag)}",
         f"{stream.input_rate:,.1f}/s" if stream.input_rate is not None else f"{NONE}/s",
         newest_trade(stream.newest_event_age_s),

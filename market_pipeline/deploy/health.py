@@ -104,6 +104,9 @@ def heartbeat(path: str, now: Callable[[], float] = time.time) -> str:
     at = now()
     if beat.is_stale(at):
         raise Unhealthy(f"the last heartbeat is {beat.age_s(at):.0f} s old")
+    jvm = beat.detail.get("jvm")
+    if isinstance(jvm, Mapping):
+        raise Unhealthy(f"its JVM does not respond for {jvm.get('silent_s')} s: {jvm.get('doing')}")
     return f"{beat.service} beat {beat.age_s(at):.1f} s ago"
 
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from market_pipeline.drill.rig import Rig
 from market_pipeline.drill.surroundings import DrillError
 
-KILLED_S, HUNG_S = 10.0, 60.0
-"""How soon it should be well again: what was killed, and what hangs."""
+KILLED_S, HUNG_S, JVM_HUNG_S = 10.0, 60.0, 45.0
+"""How soon it should be well again: what was killed, what hangs, and what notices by itself that its JVM hangs."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,10 @@ def _hung(program: str, *more: str) -> Fault:
     return Fault(f"{program}-hung", title, stop, program, ("program-hung", *more), told=True, within_s=HUNG_S)
 
 
+def _hung_jvm(rig: Rig) -> None:
+    rig.jvm("stream").send_signal(signal.SIGSTOP)
+
+
 def _cut(rig: Rig) -> None:
     rig.vendor.cut()
 
@@ -87,6 +91,10 @@ FAULTS = (
     _killed("cassandra"),
     _hung("producer"),
     _hung("stream"),
+    Fault(
+        "stream-jvm-hung", "the stream's JVM hangs (SIGSTOP)", _hung_jvm, "stream", ("program-hung",), told=True,
+        within_s=JVM_HUNG_S,
+    ),
     _hung("kafka", "kafka-down"),
     _hung("cassandra", "cassandra-down"),
     Fault("feed-mute", "the vendor sends pings and no trades", _mute, rules=("zero-trades",), within_s=HUNG_S),

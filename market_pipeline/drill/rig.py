@@ -145,6 +145,17 @@ class Rig:
         leader = psutil.Process(state.pid)
         return [*leader.children(recursive=True), leader]
 
+    def jvm(self, program: str) -> psutil.Process:
+        """The JVM of a program: a child of the stream's process, and a server's process itself.
+
+        Raises:
+            DrillError: it has none.
+        """
+        found = next((each for each in self.family(program) if each.name() == "java"), None)
+        if found is None:
+            raise DrillError(f"{program} has no JVM that could hang: see {self.logs}")
+        return found
+
     def signal(self, program: str, number: int) -> None:
         """Send every process of a program a signal."""
         for process in self.family(program):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import psutil
 
 from market_pipeline.local import secrets
+from market_pipeline.local.processes import family_of
 from market_pipeline.local.programs import Program, every_program
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
@@ -127,7 +128,7 @@ def _stop_leftovers(settings: Settings, stage: list[Program], tell: Told) -> Non
 def _stop_leftover(settings: Settings, program: Program, pid: int) -> Stopped:
     began = time.monotonic()
     lock = settings.paths.lock(program.name)
-    family = _family(pid)
+    family = family_of(pid)
     for process in family[:1]:
         _quietly(process.terminate)
     ended = _wait_for(lambda: holder(lock) is None, program.stop_within_s)
@@ -160,14 +161,6 @@ def _variables(process: psutil.Process) -> dict[str, str]:
         return {}
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    try:
-        leader = psutil.Process(pid)
-        return [leader, *leader.children(recursive=True)]
-    except psutil.Error:
-        return []
-
-
 def _dead(process: psutil.Process) -> bool:
     """Gone, or a zombie that its new parent hasn't collected yet."""
     try:
@@ -177,7 +170,7 @@ def _dead(process: psutil.Process) -> bool:
 
 
 def _kill(pid: int) -> None:
-    for process in _family(pid)[:1]:
+    for process in family_of(pid)[:1]:
         _quietly(process.kill)
 
 

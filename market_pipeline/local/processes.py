@@ -101,6 +101,15 @@ def _process(pid: int | None) -> psutil.Process | None:
         return None
 
 
+def family_of(pid: int) -> list[psutil.Process]:
+    """The process and all below it; empty when it is gone."""
+    try:
+        leader = psutil.Process(pid)
+        return [leader, *leader.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
 def asleep(pid: int) -> bool:
     """Whether the system has put the process to sleep (SIGSTOP), so that it hears nothing."""
     try:

@@ -7,9 +7,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import psutil
+
 from market_pipeline.local.logs import log_files, tail
 from market_pipeline.local.preflight import StartError
-from market_pipeline.local.processes import asleep
+from market_pipeline.local.processes import asleep, family_of
 from market_pipeline.local.programs import BEATING, FINAL_EXITS, every_program
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
@@ -59,11 +61,15 @@ def restart(
     before = client.processes()[name].pid
     beat = read_heartbeat(settings.paths.heartbeat(name))
     stuck = before is not None and (hangs(name, before, beat, time.time()) or asleep(before))
+    children = family_of(before)[1:] if before is not None else []
     killed = meanwhile is None and stuck
     if killed and before is not None:
         # it would not hear a polite signal, and all the time that it has to end in would pass; the supervisor starts it
         with contextlib.suppress(ProcessLookupError):
             os.kill(before, signal.SIGKILL)
+        for child in children:  # the stream's JVM would write on
+            with contextlib.suppress(psutil.Error):
+                child.kill()
         began = clock()
     else:
         limits = {program.name: program.stop_within_s for program in every_program(settings)}
@@ -92,8 +98,10 @@ def restart(
 
 
 def hangs(name: str, pid: int, beat: Beat | None, now: float) -> bool:
-    """Whether this very process beat once, and does so no more."""
-    return name in BEATING and beat is not None and beat.pid == pid and beat.is_stale(now)
+    """Whether this very process beat once and does so no more, or says that its JVM does not respond."""
+    if name not in BEATING or beat is None or beat.pid != pid:
+        return False
+    return beat.is_stale(now) or bool(beat.detail.get("jvm"))
 
 
 def ready(state: ProcessState, beat: Beat | None, now: float) -> bool:

@@ -71,6 +71,8 @@ class StreamStatus:
             last saw it, whichever is newer. The stream looks once a second, so by itself it is late by as much.
         silent_s: since when one that hangs or is gone says nothing, in seconds; None of one that answers. What it said
             of its work is None then.
+        jvm_silent_s: how long Spark's JVM has not responded while the stream's own process goes on, in seconds; None
+            of one that responds. ``jvm_doing`` says what the operating system shows of it.
     """
 
     mode: str | None = None
@@ -82,6 +84,9 @@ class StreamStatus:
     late_dropped: int | None = None
     rejected: int | None = None
     silent_s: float | None = None
+    jvm_pid: int | None = None
+    jvm_silent_s: float | None = None
+    jvm_doing: str | None = None
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,8 @@ def programs_alone(settings: Settings) -> Snapshot:
     """What the supervisor and the heartbeats say; no server is asked anything."""
     supervisor, states = supervisor_states(settings) or (None, None)
     now = time.time()
-    processes = process_statuses(settings, states, heartbeats(settings), now, memory=False)
+    beats = heartbeats(settings)
+    processes = process_statuses(settings, states, beats, now, memory=False)
     return Snapshot(
         at=now,
         data_dir=str(settings.data_dir),
@@ -148,7 +154,7 @@ def programs_alone(settings: Settings) -> Snapshot:
         processes=processes,
         feed=FeedStatus(),
         kafka=KafkaStatus(),
-        stream=StreamStatus(),
+        stream=stream_status(beats["stream"], processes["stream"].pid, now),
         cassandra=CassandraStatus(),
     )
 
@@ -212,6 +218,7 @@ def stream_status(beat: Beat | None, pid: int | None, now: float, stored_age_s: 
     detail = beat.detail
     # what it was doing and how far behind it was: nobody knows of one that does not answer
     work = detail if silent_s is None else {}
+    jvm = work.get("jvm") or {}
     seen_age_s, progress = detail.get("newest_event_age_s"), detail.get("last_progress_at")
     ages = [stored_age_s] if stored_age_s is not None else []
     ages += [round(seen_age_s + beat.age_s(now), 3)] if seen_age_s is not None else []
@@ -225,4 +232,7 @@ def stream_status(beat: Beat | None, pid: int | None, now: float, stored_age_s: 
         late_dropped=detail.get("late_dropped"),
         rejected=detail.get("rejected"),
         silent_s=silent_s,
+        jvm_pid=jvm.get("pid"),
+        jvm_silent_s=round(jvm["silent_s"] + beat.age_s(now), 1) if "silent_s" in jvm else None,
+        jvm_doing=jvm.get("doing"),
     )

@@ -33,8 +33,10 @@ from market_pipeline.stream.failure import StreamError, one_line
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.parsing import valid
 from market_pipeline.stream.progress import Progress, ProgressListener
+from market_pipeline.stream.responsiveness import Responsiveness, Unresponsive
 from market_pipeline.stream.session import Session, open_session
 from market_pipeline.stream.source import in_one_task, read_trades
+from market_pipeline.stream.stall import end_with_stacks
 from market_pipeline.stream.visibility import Visibility
 from market_pipeline.stream.watch import Watch, Wish
 from market_pipeline.supervision.heartbeat import Heartbeat
@@ -42,6 +44,8 @@ from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunnin
 from market_pipeline.supervision.log_lines import start_logging
 
 NAME = "stream"
+UNRESPONSIVE = "unresponsive"
+"""The phase of a stream whose JVM does not respond."""
 SERVERS_TIMEOUT_S = 120.0
 OTHERS_WAIT_S = PATIENCE_S + 5.0
 """A backlog that real time doesn't work off is seen before."""
@@ -64,6 +68,7 @@ class Application:
         self._progress = Progress()
         self._session: Session | None = None
         self._visibility: Visibility | None = None
+        self._responsiveness: Responsiveness | None = None
 
     def stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
         """End the run; a handler of signals."""
@@ -84,6 +89,7 @@ class Application:
             self._session = open_session(settings, settings.paths.run / "spark-stream")
             servers.result()
         threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
+        self._responsiveness = self._watch_responses(self._session)
         position.forget_half_written(settings)
         position.check(settings)
         slots.check(settings, len(end_offsets(settings, settings.topic)))
@@ -116,9 +122,11 @@ class Application:
         visibility, progress = self._visibility, self._progress
         view = visibility.view if visibility else None
         found = progress.queries()
+        hung = self._responsiveness.unresponsive if self._responsiveness is not None else None
         return {
             "mode": self._settings.stream_mode,
-            "phase": self._phase,
+            "phase": UNRESPONSIVE if hung is not None else self._phase,
+            "jvm": None if hung is None else {"pid": hung.pid, "silent_s": round(hung.for_s, 1), "doing": hung.doing},
             "lag": view.lag if view else None,
             "newest_event_ts": view.newest_ts if view else None,
             "newest_event_age_s": view.newest_age_s(time.time()) if view else None,
@@ -137,12 +145,24 @@ class Application:
     def end_jvm(self) -> None:
         """Kill the JVM: stopping the queries first would cut their batches short all the same, only slower. The next
         start does them again from the checkpoints."""
+        if self._responsiveness is not None:
+            self._responsiveness.stop()
         if self._session is not None:
             self._session.jvm.kill()
 
     def _wait_for_servers(self) -> None:
         wait_for_kafka(self._settings, SERVERS_TIMEOUT_S)
         wait_for_cql(self._settings, SERVERS_TIMEOUT_S)
+
+    def _watch_responses(self, session: Session) -> Responsiveness:
+        """End this process, and with it the JVM, when the JVM responds no more: the supervisor starts both anew."""
+        jvm = session.jvm
+
+        def give_up(hung: Unresponsive) -> None:
+            end_with_stacks(str(hung), jvm.process)
+
+        heap_gib = self._settings.spark_driver_memory_mb / 1024
+        return Responsiveness(jvm.process.pid, jvm.ping(), heap_gib, give_up).start()
 
     def _watch_jvm(self) -> None:
         assert self._session is not None

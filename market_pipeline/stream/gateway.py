@@ -71,6 +71,11 @@ class Jvm:
             return f"Spark's JVM died with status {self.process.wait(patience_s)}"
         return None
 
+    def ping(self) -> Callable[[], object]:
+        """The smallest call into it: one request, one answer, and nothing of Spark."""
+        system = self.gateway.jvm.java.lang.System
+        return lambda: system.nanoTime()
+
     def kill(self) -> None:
         """End it at once; there is nothing in it that a checkpoint doesn't have."""
         self.process.kill()

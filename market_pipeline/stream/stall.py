@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from typing import NoReturn
 
+from market_pipeline.local.processes import asleep
+
 EXIT_STALLED = 70
 """EX_SOFTWARE of sysexits.h: nothing moved, the stacks are in the log."""
 DEADLINE_S = 90.0
@@ -61,6 +63,8 @@ def end_with_stacks(why: str, jvm: "subprocess.Popen[bytes]") -> NoReturn:
     """End this process at once, with the stacks of all threads, Python's and Java's, in the log."""
     logger.critical("stalled: %s; the stacks of all threads follow", why)
     faulthandler.dump_traceback(sys.stderr, all_threads=True)
-    jvm.send_signal(signal.SIGQUIT)
-    time.sleep(STACKS_TAKE_S)
+    if not asleep(jvm.pid):  # one that is stopped prints nothing
+        jvm.send_signal(signal.SIGQUIT)
+        time.sleep(STACKS_TAKE_S)
+    jvm.kill()
     os._exit(EXIT_STALLED)

@@ -12,6 +12,7 @@ from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.local.processes import ProcessStatus
+from market_pipeline.local.snapshot import StreamStatus
 
 YOUNG_S = 60.0
 """Whoever ended three times and lives for less than this ends again and again."""
@@ -35,7 +36,7 @@ DOWN = Rule(
 )
 HUNG = Rule(
     "program-hung",
-    "A program runs and says nothing",
+    "A program runs and does not respond",
     Severity.P1,
     runbook="beside Common Alerts: alive but useless",
     clear_s=30,
@@ -44,6 +45,8 @@ HUNG = Rule(
 )
 READ_ITS_LOG_S = 300.0
 """A server that was killed answers when it has read its log again: one that is stopped meanwhile begins anew."""
+ENDS_ITSELF_S = 30.0
+"""A stream whose JVM does not respond has ended itself by then: a remedy that comes between would restart it twice."""
 SUPERVISOR = "supervisord"
 _BESIDE_THE_PATH = ("dagster-", "slack")
 
@@ -105,11 +108,15 @@ def process_of(look: Look, program: str) -> dict[str, str]:
 
 
 def judge_hung(look: Look) -> Iterator[Signal]:
-    """Each program that runs: one of ours by its heartbeat, a server by whether the system has put it to sleep. (One
-    that is awake and does not answer has a rule of its own.)"""
-    ours = look.snapshot.supervisor is not None
+    """Each program that runs: one of ours by its heartbeat, which the stream's JVM is part of, a server by whether the
+    system has put it to sleep. (One that is awake and does not answer has a rule of its own.)"""
+    ours, stream = look.snapshot.supervisor is not None, look.snapshot.stream
     for name, process in look.snapshot.processes.items():
         if process.pid is None:
+            continue
+        if name == "stream" and stream.jvm_silent_s is not None:
+            remedy = ours and stream.jvm_silent_s > ENDS_ITSELF_S
+            yield Signal(HUNG.id, name, Verdict.FAULT, hung_jvm(stream), stream.jvm_silent_s, mendable=remedy)
             continue
         who, silent_s = f"{name} (pid {process.pid})", process.beat_age_s or 0.0
         old_enough = (process.uptime_s or 0.0) > SILENT_S  # before, the beat may be of the process before
@@ -119,3 +126,10 @@ def judge_hung(look: Look) -> Iterator[Signal]:
             hangs, text = old_enough and silent_s > SILENT_S, f"{who} last said something {silent_s:.0f} s ago"
         verdict = Verdict.FAULT if hangs else Verdict.FINE
         yield Signal(HUNG.id, name, verdict, text, process.beat_age_s, _severity(name), mendable=ours)
+
+
+def hung_jvm(stream: StreamStatus) -> str:
+    """The cause and the impact of a JVM that does not respond."""
+    text = f"the stream's JVM (pid {stream.jvm_pid}) has not responded for {stream.jvm_silent_s or 0.0:.0f} s: "
+    text += stream.jvm_doing or "what it does is not known"
+    return text if stream.lag is None else f"{text}; {stream.lag:,} trades wait"

@@ -37,7 +37,7 @@ def _wrong(look: Look, bad: bool, text: str, value: float, fine: Verdict) -> Sig
 def judge(look: Look) -> Signal:
     """Whether it tells progress, and whether it has come up."""
     stream, process = look.snapshot.stream, look.snapshot.processes.get("stream")
-    if process is None or process.pid is None or stream.silent_s is not None:
+    if process is None or process.pid is None or stream.silent_s is not None or stream.jvm_silent_s is not None:
         return _signal(Verdict.UNKNOWN, "the stream does not run, or hangs: rules of their own")
     if not look.snapshot.kafka.live or not look.snapshot.cassandra.live:
         return _signal(Verdict.UNKNOWN, "the stream can't get on without Kafka and Cassandra")

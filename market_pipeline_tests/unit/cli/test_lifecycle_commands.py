@@ -252,7 +252,7 @@ def test_the_screen_tells_what_is_wrong() -> None:
         stream=StreamStatus("real-time", silent_s=30.0, newest_event_age_s=30.5),
     )
     assert feed_faults(sick) == [
-        "no answer since 12 s",
+        "no answer for 12 s",
         "nothing is received: the journal can't be written (No space left on device)",
         "gap since 60 s (disk)",
         "gaps that wait for Cassandra: 2",
@@ -260,7 +260,9 @@ def test_the_screen_tells_what_is_wrong() -> None:
     ]
     assert all(fault in feed_line(sick) for fault in feed_faults(sick))
     assert kafka_line(sick) == "answers, but there is no topic trades_raw"
-    assert stream_line(sick) == "no answer since 30 s · newest queryable trade 30 s old"
+    assert stream_line(sick) == "no answer for 30 s · newest queryable trade 30 s old"
+    hung = StreamStatus("real-time", "unresponsive", 9, 7.0, jvm_pid=43, jvm_silent_s=6.2, jvm_doing="stopped")
+    assert stream_line(replace(sick, stream=hung)).startswith("JVM does not respond for 6 s (stopped) · lag 9 · ")
     assert "newest queryable trade not known yet" in stream_line(replace(sick, stream=StreamStatus(phase="running")))
 
 

@@ -90,8 +90,8 @@ def test_a_page_with_an_error_is_not() -> None:
         health.web(f"{address}/")
 
 
-def beat(path: Path, at: float) -> Path:
-    path.write_text(json.dumps({"service": "producer", "pid": 7, "started_at": at, "beat_at": at, "detail": {}}))
+def beat(path: Path, at: float, **detail: object) -> Path:
+    path.write_text(json.dumps({"service": "producer", "pid": 7, "started_at": at, "beat_at": at, "detail": detail}))
     return path
 
 
@@ -104,6 +104,13 @@ def test_an_old_heartbeat_is_not(tmp_path: Path) -> None:
     path = beat(tmp_path / "producer.heartbeat.json", at=1000.0)
     with pytest.raises(health.Unhealthy, match="60 s old"):
         health.heartbeat(str(path), now=lambda: 1060.0)
+
+
+def test_a_stream_whose_jvm_does_not_respond_is_not(tmp_path: Path) -> None:
+    jvm = {"pid": 43, "silent_s": 6.0, "doing": "stopped by a signal"}
+    path = beat(tmp_path / "stream.heartbeat.json", at=1000.0, jvm=jvm)
+    with pytest.raises(health.Unhealthy, match=r"its JVM does not respond for 6\.0 s: stopped by a signal"):
+        health.heartbeat(str(path), now=lambda: 1001.0)
 
 
 def test_no_heartbeat_is_not(tmp_path: Path) -> None:

@@ -3,21 +3,26 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from market_pipeline.cli.restart import away
 from market_pipeline.local import restart
 from market_pipeline.local.preflight import StartError
+from market_pipeline.local.processes import asleep
 from market_pipeline.local.restart import ended, ready
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat, Heartbeat
 from market_pipeline.supervision.lock import ProcessLock
+from market_pipeline_tests.waiting import wait_for
 
 NOW = 1_000.0
 
@@ -110,6 +115,24 @@ def test_who_beats_or_never_did_does_not_hang() -> None:
     assert not restart.hangs("producer", 43, beat(age_s=60), NOW)  # a younger process
     assert not restart.hangs("producer", 42, None, NOW)
     assert not restart.hangs("kafka", 42, beat(age_s=60), NOW)
+    unresponsive = replace(beat(), detail={"jvm": {"pid": 43, "silent_s": 5.0, "doing": "stopped"}})
+    assert restart.hangs("producer", 42, unresponsive, NOW)
+
+
+def test_what_a_hung_program_started_is_killed_with_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that is stopped leaves a JVM that goes on writing."""
+    starts_one = "import subprocess, sys; print(subprocess.Popen(['sleep', '600']).pid, flush=True); sys.stdin.read()"
+    hung = subprocess.Popen([sys.executable, "-c", starts_one], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+    assert hung.stdout is not None
+    child = psutil.Process(int(hung.stdout.readline()))
+    os.kill(hung.pid, signal.SIGSTOP)
+    wait_for(lambda: asleep(hung.pid), "the stop")
+    Heartbeat(settings.paths.heartbeat("producer"), "producer", dict).beat()
+    supervisor = Supervisor(state(pid=hung.pid), state("STARTING", pid=None), state(pid=os.getpid()))
+    monkeypatch.setattr(restart, "SupervisorClient", supervisor)
+    assert restart.restart(settings, "producer").killed
+    assert hung.wait(10) == -signal.SIGKILL
+    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child's end")
 
 
 def test_a_restart_that_fails_tells_the_end_of_the_log(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

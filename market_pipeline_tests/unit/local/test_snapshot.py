@@ -15,12 +15,12 @@ from cassandra.connection import ConnectionException
 
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.local.processes import process_status
-from market_pipeline.local.snapshot import feed_status, gather, stream_status, within
+from market_pipeline.local.snapshot import feed_status, gather, programs_alone, stream_status, within
 from market_pipeline.local.supervisor_client import ProcessState, state_of
 from market_pipeline.local.supervisor_log import History
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.supervision import servers
-from market_pipeline.supervision.heartbeat import Beat
+from market_pipeline.supervision.heartbeat import Beat, Heartbeat
 from market_pipeline.supervision.lock import ProcessLock
 from market_pipeline.supervision.servers import KafkaStatus
 
@@ -174,3 +174,19 @@ def test_a_program_without_a_supervisor_is_seen_by_its_lock(settings: Settings) 
         snapshot = gather(settings)
     assert snapshot.anything_runs
     assert snapshot.processes["producer"].pid == os.getpid()
+
+
+def test_a_stream_whose_jvm_does_not_respond_says_since_when_and_what_it_does() -> None:
+    jvm = {"pid": 43, "silent_s": 5.0, "doing": "stopped"}
+    stream = stream_status(beat(1.0, phase="unresponsive", lag=4, jvm=jvm), PID, NOW)
+    assert (stream.phase, stream.lag) == ("unresponsive", 4)
+    assert (stream.jvm_pid, stream.jvm_silent_s, stream.jvm_doing) == (43, 6.0, "stopped")
+    assert stream_status(beat(1.0, phase="running", jvm=None), PID, NOW).jvm_silent_s is None
+
+
+def test_the_look_at_programs_has_what_the_stream_says(settings: Settings) -> None:
+    with ProcessLock(settings.paths.lock("stream")):
+        jvm = {"pid": 43, "silent_s": 5.0, "doing": "stopped"}
+        Heartbeat(settings.paths.heartbeat("stream"), "stream", lambda: {"lag": 4, "jvm": jvm}).beat()
+        stream = programs_alone(settings).stream
+    assert (stream.lag, stream.jvm_doing) == (4, "stopped")

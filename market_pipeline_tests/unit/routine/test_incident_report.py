@@ -80,7 +80,7 @@ def test_of_what_there_is_not_there_is_no_report(settings: Settings) -> None:
 def test_a_digest_is_a_line_for_each_box(settings: Settings) -> None:
     report = incident_report(settings, over(settings), NOW)
     told = digest(report)
-    assert told.splitlines()[0].startswith("❌ P1 A program runs and says nothing")
+    assert told.splitlines()[0].startswith("❌ P1 A program runs and does not respond")
     assert len(told.splitlines()) == 1 + len(report.findings)
     assert digest(Report("Daily checks", NOW)) == "✅ Daily checks: all is well"
     assert not tell_digest(settings, "daily/2026-11-25", report)  # no Slack

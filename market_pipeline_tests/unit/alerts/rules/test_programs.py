@@ -96,3 +96,17 @@ def test_a_server_that_is_not_ours_or_is_not_up_is_not_restarted_by_itself(rule:
 def test_who_does_not_run_does_not_hang() -> None:
     look = replace(WELL, snapshot=replace(WELL.snapshot, processes={"kafka": replace(RUNNING, pid=None)}))
     assert list(programs.judge_hung(look)) == []
+
+
+@pytest.mark.parametrize(("silent_s", "remedy"), [(6.0, False), (31.0, True)])
+def test_a_stream_whose_jvm_does_not_respond_hangs_with_cause_and_impact(silent_s: float, remedy: bool) -> None:
+    stream = replace(
+        WELL.snapshot.stream, phase="unresponsive", lag=312, jvm_pid=43, jvm_silent_s=silent_s, jvm_doing="stopped"
+    )  # fmt: skip
+    look = replace(WELL, snapshot=replace(WELL.snapshot, stream=stream))
+    (signal,) = [each for each in programs.judge_hung(look) if each.subject == "stream"]
+    says = f"the stream's JVM (pid 43) has not responded for {silent_s:.0f} s: stopped; 312 trades wait"
+    assert (signal.verdict, signal.text) == (Verdict.FAULT, says)
+    assert signal.mendable is remedy  # it ends itself first: a remedy that comes between would restart it twice
+    (stalled,) = [each for each in judge(look) if each.rule == "stream-stalled"]
+    assert stalled.verdict is Verdict.UNKNOWN
