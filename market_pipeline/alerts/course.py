@@ -48,6 +48,8 @@ def sentence(entry: Entry) -> str:
     """One line of the history."""
     if entry.change == Change.RESOLVED:
         return f"resolved; last seen: {entry.text}"
+    if entry.change == Change.INHERITED:
+        return f"inherited by a new start of the pipeline: {entry.text}"
     if entry.withheld:
         return f"{entry.change}, nobody is told ({entry.withheld}): {entry.text}"
     return f"{entry.change} {'by' if entry.change == Change.ACKED else 'for'} {entry.contact}: {entry.text}"

@@ -15,6 +15,8 @@ from market_pipeline.alerts.silence import Silence, silence_over
 STALE_ACK = 2.0
 """An ack is forgotten after so many times the time to respond: whoever gave it would have ended it by then."""
 BY_ITSELF = "itself"
+BY_THE_STOP = "the stop of the pipeline (only a running one can evaluate this rule)"
+BY_UP = "reported by `up`"
 HELPS_WITHIN_S = 300.0
 """What a run did so long before the last bad look may be why there was no other."""
 KEPT_LATE_S = 15.0
@@ -77,14 +79,14 @@ def step(
     keeping = list(silences)
     told: list[Transition] = []
     for change, key in changes:
-        reason = _kept_back(key, _cause(incidents, key, rules), keeping, now)
+        reason = _kept_back(key, _cause(incidents, key, rules, now), keeping, now)
         by = _healer(incidents[key], (healers or {}).get(incidents[key].id, ()))
         transition = _told(change, incidents[key], reason, now, by)
         incidents[key] = transition.incident
         told.append(transition)
     for key, incident in list(incidents.items()):
         if incident.is_active:
-            cause = _cause(incidents, key, rules)
+            cause = _cause(incidents, key, rules, now)
             reason = _kept_back(key, cause, keeping, now)
             if cause is not None:
                 incident = replace(incident, followed_at=now)
@@ -105,6 +107,27 @@ def ack(incident: Incident, by: str, now: float) -> Transition | None:
 def resolve(incident: Incident, by: str, now: float) -> Transition | None:
     """Somebody ends it by hand; a fault that goes on is a new incident. None when it is over, or was none yet."""
     return _resolved(incident, by, now) if incident.is_active else None
+
+
+def stop(board: Board, rules: Mapping[str, Rule], now: float) -> Step:
+    """The pipeline was stopped: what only a running one can evaluate is over, and what was only suspected is forgotten.
+
+    What is still wrong then is found by the next start, as an incident of its own.
+    """
+    kept, transitions = dict[Key, Incident](), list[Transition]()
+    for key, incident in board.incidents.items():
+        rule = rules.get(incident.rule)
+        if rule is None or rule.while_stopped:
+            kept[key] = incident
+        elif incident.is_active:
+            transitions.append(_resolved(incident, BY_THE_STOP, now))
+    return Step(Board(now, kept), tuple(transitions))
+
+
+def inherit(board: Board, now: float) -> Iterator[Transition]:
+    """A new start found these open: its history says so, and nobody is notified once more."""
+    for incident in active(board):
+        yield Transition(Change.INHERITED, incident, now, incident.severity.contact(incident.level), BY_UP)
 
 
 def check(rules: Iterable[Rule]) -> dict[str, Rule]:
@@ -143,9 +166,14 @@ def _with_the_clock(board: Board, now: float) -> Board:
     return Board(now, {key: _moved(incident, back) for key, incident in board.incidents.items()})
 
 
+_TIMES = (
+    *("opened_at", "escalated_at", "acked_at", "clear_since", "bad_at", "evaluated_at", "no_data_since"),
+    "followed_at",
+)
+
+
 def _moved(incident: Incident, by: float) -> Incident:
-    times = ("opened_at", "escalated_at", "acked_at", "clear_since", "bad_at", "followed_at")
-    moved = {name: at + by for name in times if (at := getattr(incident, name)) is not None}
+    moved = {name: at + by for name in _TIMES if (at := getattr(incident, name)) is not None}
     return replace(incident, since=incident.since + by, **moved)
 
 
@@ -153,8 +181,11 @@ def _judged(incident: Incident | None, signal: Signal, rule: Rule, now: float) -
     """What the signal makes of the incident of its rule and subject; no incident when there is none any more."""
     match signal.verdict:
         case Verdict.UNKNOWN:
-            # neither bad nor good: a run of good looks is broken, nothing else changes
-            return None, incident and replace(incident, clear_since=None)
+            # neither bad nor good: a run of good looks is broken, and nothing else follows from it meanwhile
+            if incident is None:
+                return None, None
+            since = now if incident.no_data_since is None else incident.no_data_since
+            return None, replace(incident, clear_since=None, no_data_since=since)
         case Verdict.FINE:
             return _fine(incident, rule, now)
         case Verdict.FAULT:
@@ -165,6 +196,7 @@ def _fine(incident: Incident | None, rule: Rule, now: float) -> tuple[Change | N
     if incident is None or incident.state is State.PENDING:
         return None, None
     since = now if incident.clear_since is None else incident.clear_since
+    incident = replace(incident, evaluated_at=now, no_data_since=None)
     if now - since >= rule.clear_s:
         return Change.RESOLVED, replace(incident, clear_since=since)
     return None, replace(incident, clear_since=since)
@@ -184,6 +216,8 @@ def _faulty(incident: Incident | None, signal: Signal, rule: Rule, now: float) -
         mendable=signal.mendable,
         evidence=signal.evidence,
         bad_at=now,
+        evaluated_at=now,
+        no_data_since=None,
         clear_since=None,
         flaps=incident.flaps + (incident.clear_since is not None),
     )
@@ -206,10 +240,10 @@ def _kept_back(key: Key, cause: Rule | None, silences: list[Silence], now: float
     return None if cause is None else f"follows from {cause.id}"
 
 
-def _cause(incidents: Mapping[Key, Incident], key: Key, rules: Mapping[str, Rule]) -> Rule | None:
-    """The rule of an incident from which this one follows, if there is one."""
+def _cause(incidents: Mapping[Key, Incident], key: Key, rules: Mapping[str, Rule], now: float) -> Rule | None:
+    """The rule of an incident from which this one follows, if there is one that is known to be there now."""
     rule, _ = key
-    causes = (rules[each.rule] for each in incidents.values() if each.rule in rules)
+    causes = (rules[each.rule] for each in incidents.values() if each.rule in rules and each.is_current(now))
     return next((cause for cause in causes if rule in cause.inhibits), None)
 
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from market_pipeline.alerts.severity import Severity
 
+STALE_AFTER_S = 120.0
+"""Everything is looked at each half minute, and a look at servers that do not answer takes some seconds more."""
+
 
 class State(StrEnum):
     PENDING = "pending"
@@ -29,6 +32,8 @@ class Change(StrEnum):
     RESOLVED = "resolved"
     TOLD_LATE = "told late"
     """It was kept back while a silence or another incident held, and is told now that it outlasted that."""
+    INHERITED = "inherited"
+    """A new start of the pipeline found it open."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Incident:
         acked_at: when, by ``acked_by``; both None unless acked.
         bad_at: the last bad look.
         clear_since: the first good look of the present run of good ones.
+        evaluated_at: when its rule last had data to evaluate, good or bad.
+        no_data_since: since when its rule has had none; None where the last evaluation had.
         resolved_at: the end.
         resolved_by: who ended it: a person, a run of its remedy, or ``"itself"`` when it was fine for long enough
             and no run is known to have mended it.
@@ -77,6 +84,8 @@ class Incident:
     resolved_by: str | None = None
     withheld: str | None = None
     followed_at: float | None = None
+    evaluated_at: float | None = None
+    no_data_since: float | None = None
     flaps: int = 0
     text: str = ""
     value: float | None = None
@@ -92,6 +101,12 @@ class Incident:
     def is_active(self) -> bool:
         """Open or acked: it is a fact, and not over."""
         return self.state in (State.OPEN, State.ACKED)
+
+    def is_current(self, now: float) -> bool:
+        """Whether its rule's last evaluation had data and was a moment ago: nothing else says that the fault is there
+        now, so that nothing else may suppress what follows from it."""
+        at = self.bad_at if self.evaluated_at is None else self.evaluated_at
+        return self.no_data_since is None and at is not None and now - at <= STALE_AFTER_S
 
     def lasted_s(self, now: float) -> float:
         """How long it was bad: until the good looks began, else until somebody ended it, else until now."""

@@ -104,6 +104,25 @@ class Ledger:
         """
         return self._by_hand(incident, lambda found: engine.resolve(found, by, now))
 
+    def stopped(self, rules: Mapping[str, Rule], now: float) -> list[Incident]:
+        """End what only a running pipeline can evaluate; returns what was open of it."""
+        with self._database.changing() as connection:
+            step = engine.stop(_board(connection), rules, now)
+            _forget_suspicions(connection, step.board)
+            connection.execute("DELETE FROM unknown")
+            for transition in step.transitions:
+                _keep(connection, transition.incident)
+                _note(connection, transition)
+            return [each.incident for each in step.transitions]
+
+    def inherited(self, now: float) -> list[Incident]:
+        """Note of each open incident that a new start found it; returns them, the worst first."""
+        with self._database.changing() as connection:
+            transitions = list(engine.inherit(_board(connection), now))
+            for transition in transitions:
+                _note(connection, transition)
+            return [each.incident for each in transitions]
+
     def attempts(self, rules: Mapping[str, Rule], now: float) -> list[Attempt]:
         """The remedies whose time has come; each is given once."""
         with self._database.changing() as connection:

@@ -18,6 +18,8 @@ class Rule:
         clear_s: how long it must be fine before the incident is over: what flaps is one incident.
         inhibits: ids of rules whose incidents follow from this one: they are kept, and nobody is told.
         remedy: the job that mends it; None where only a person can.
+        while_stopped: its incidents stay open when the pipeline is stopped: they are about what is stored, not about
+            what runs.
         heals: the remedy is run by itself, which loses nothing that was received (see ``healing``).
     """
 
@@ -30,3 +32,4 @@ class Rule:
     inhibits: frozenset[str] = frozenset()
     remedy: str | None = None
     heals: bool = False
+    while_stopped: bool = False

@@ -1,11 +1,16 @@
 """``up``, ``down`` and ``init``: the life of a pipeline on this machine."""
 
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NoReturn
 
 import click
 from rich.text import Text
 
+from market_pipeline.alerts.handover import end_of_stop, inherited
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError, ensure_topics
 from market_pipeline.cli import PipelineError, load_settings, unusable
@@ -85,6 +90,7 @@ def up(
         try:
             start.check()
             console.print(_headline(settings), soft_wrap=True)
+            _report_inherited(settings, console)
             with display:
                 start.run()
                 without_dagster = _dagster(start, wait=not detach) if settings.dagster else None
@@ -157,7 +163,29 @@ def _stop(settings: Settings, console: SafeConsole) -> list[Stopped]:
     if any(holder(settings.paths.lock(name)) is not None for name in (SUPERVISOR, *EVERY_NAME)):
         console.print("stopping")
     with deaf():
-        return bring_down(settings, told)
+        stopped = bring_down(settings, told)
+        with _incidents_or_warning():
+            if over := end_of_stop(settings, time.time()):
+                names = ", ".join(f"{each.rule}/{each.subject}" for each in over)
+                console.print(f"incidents that only a running pipeline can evaluate are over: {names}", soft_wrap=True)
+        return stopped
+
+
+def _report_inherited(settings: Settings, console: SafeConsole) -> None:
+    with _incidents_or_warning():
+        if lines := inherited(settings, time.time()):
+            console.print("incidents that are open from before this start (see `market-pipeline incidents`):")
+            for line in lines:
+                console.print(f"  {line}", soft_wrap=True)
+
+
+@contextmanager
+def _incidents_or_warning() -> Iterator[None]:
+    """A file of incidents that can't be used keeps nobody from starting or stopping a pipeline."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        echo(f"warning: the incidents' file can't be used ({error})", fg="yellow", err=True)
 
 
 @click.command(short_help="stop everything, losing nothing")

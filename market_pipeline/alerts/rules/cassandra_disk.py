@@ -25,6 +25,7 @@ RULE = Rule(
     Severity.P2,
     runbook="Common Alerts 4: Cassandra Out of Disk",
     clear_s=300,
+    while_stopped=True,
 )
 _signal = partial(Signal, RULE.id, "cassandra")
 

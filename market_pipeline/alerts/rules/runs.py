@@ -12,18 +12,21 @@ FAILED_RUN = Rule(
     "A job's last run failed",
     Severity.P3,
     runbook="beside Common Alerts: a remedy or a routine task with an unhappy end",
+    while_stopped=True,
 )
 FAILED_CHECK = Rule(
     "failed-check",
     "A check of the data fails",
     Severity.P3,
     runbook="Daily Health Checks: what the checks prove",
+    while_stopped=True,
 )
 MISSED_SCHEDULE = Rule(
     "missed-schedule",
     "A schedule missed its time",
     Severity.P3,
     runbook="beside Common Alerts: missed schedule",
+    while_stopped=True,
     hold_s=300,  # what was missed while nobody was there is made up by then
 )
 

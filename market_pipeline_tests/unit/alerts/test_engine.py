@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from market_pipeline.alerts import engine
 from market_pipeline.alerts.engine import Board
-from market_pipeline.alerts.incident import Change, Incident, State, Transition
+from market_pipeline.alerts.incident import STALE_AFTER_S, Change, Incident, State, Transition
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import ON_CALL, TEAM_LEAD, Severity
 from market_pipeline.alerts.signal import Signal, Verdict
@@ -19,7 +19,8 @@ KAFKA = Rule("kafka-down", "Kafka is down", Severity.P1, "3", clear_s=60, inhibi
 LAG = Rule("lag-grows", "Lag grows", Severity.P2, "2", hold_s=120, clear_s=60)
 DISK = Rule("disk-full", "The disk fills up", Severity.P2, "4", clear_s=60)
 KEY = Rule("key-old", "The key is old", Severity.P4, "monthly")
-RULES = engine.check([KAFKA, LAG, DISK, KEY])
+STORED = Rule("failed-run", "A run failed", Severity.P3, "daily", while_stopped=True)
+RULES = engine.check([KAFKA, LAG, DISK, KEY, STORED])
 T0 = 1_800_000_000.0
 MINUTE = 60.0
 
@@ -361,3 +362,63 @@ def test_whatever_happens_each_incident_is_told_once_and_its_end_once_and_only_w
             elif each.change is Change.RESOLVED:
                 assert open_and_heard_of or each.incident.acked_by  # whoever acks has heard of it
                 open_and_heard_of = False
+
+
+def test_an_incident_without_current_data_suppresses_nothing(world: World) -> None:
+    """It may have been left open by a pipeline that was stopped hours ago."""
+    world.see(KAFKA, Verdict.FAULT)
+    world.see(LAG, Verdict.FAULT)
+    world.now += LAG.hold_s
+    assert world.look([Signal(KAFKA.id, "x", Verdict.FAULT), Signal(LAG.id, "x", Verdict.FAULT)]) == [Change.OPENED]
+    assert world.heard[-1].withheld == "follows from kafka-down"
+    world.now += 3_600
+    world.look([Signal(KAFKA.id, "x", Verdict.UNKNOWN), Signal(LAG.id, "x", Verdict.FAULT)])
+    assert Change.TOLD_LATE in world.told
+
+
+def test_an_incident_that_nobody_evaluates_any_more_suppresses_nothing(world: World) -> None:
+    world.see(KAFKA, Verdict.FAULT)
+    world.now += STALE_AFTER_S + 1
+    world.see(LAG, Verdict.FAULT)
+    world.now += LAG.hold_s
+    assert world.see(LAG, Verdict.FAULT) == [Change.OPENED]
+    assert world.heard[-1].withheld is None
+
+
+NAMES = sorted(RULES)
+SEEN = st.lists(
+    st.tuples(
+        st.floats(min_value=0.0, max_value=2 * STALE_AFTER_S),
+        st.dictionaries(st.sampled_from(NAMES), st.sampled_from(list(Verdict)), max_size=len(NAMES)),
+    ),
+    max_size=40,
+)
+
+
+@given(SEEN)
+def test_nothing_is_suppressed_by_what_had_no_data_or_was_not_evaluated_lately(
+    seen: list[tuple[float, dict[str, Verdict]]],
+) -> None:
+    world = World()
+    last: dict[str, tuple[float, Verdict]] = {}
+    for after_s, verdicts in seen:
+        world.now += after_s
+        last |= {rule: (world.now, verdict) for rule, verdict in verdicts.items()}
+        before = len(world.heard)
+        world.look([Signal(rule, "x", verdict) for rule, verdict in verdicts.items()])
+        kept_back = [each.withheld for each in world.heard[before:] if each.change is not Change.RESOLVED]
+        kept_back += [each.withheld for each in world.board.incidents.values() if each.followed_at == world.now]
+        for reason in filter(None, kept_back):
+            at, verdict = last[reason.removeprefix("follows from ")]
+            assert verdict is not Verdict.UNKNOWN
+            assert world.now - at <= STALE_AFTER_S
+
+
+def test_a_stop_ends_what_only_a_running_pipeline_can_evaluate(world: World) -> None:
+    world.see(KAFKA, Verdict.FAULT)
+    world.see(STORED, Verdict.FAULT)
+    world.see(LAG, Verdict.FAULT)  # a suspicion
+    step = engine.stop(world.board, RULES, world.now)
+    assert [(each.change, each.incident.rule) for each in step.transitions] == [(Change.RESOLVED, KAFKA.id)]
+    assert step.transitions[0].incident.resolved_by == engine.BY_THE_STOP
+    assert [each.rule for each in step.board.incidents.values()] == [STORED.id]

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,6 +12,9 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner, Result
 
+from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.cli import COMMANDS, lifecycle, main
 from market_pipeline.cli.foreground import line, news
 from market_pipeline.cli.start_display import trades_table, what_next
@@ -150,6 +154,38 @@ def test_down_of_nothing_says_so(run: object) -> None:
     result = run("down")  # type: ignore[operator]
     assert result.exit_code == 0
     assert result.output.startswith("nothing runs on")
+
+
+def test_down_ends_incidents_and_up_reports_what_is_left(
+    run: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths, now = Settings.load(data_dir=tmp_path / "data").paths, time.time()
+    for back_s in (3_660, 3_600):
+        lag = Signal("consumer-lag", "stream", Verdict.FAULT, "lag 13,273 records")
+        failed = Signal("failed-run", "archive", Verdict.FAULT, "run 123 failed")
+        Ledger(paths.incidents).judge([lag, failed], RULES, now - back_s)
+    stopped = run("down")  # type: ignore[operator]
+    assert "only a running pipeline can evaluate are over: consumer-lag/stream\n" in stopped.output
+
+    class Fails(lifecycle.Start):
+        def check(self) -> None: ...
+
+        def run(self) -> None:
+            raise NoJava("there is none")
+
+    monkeypatch.setattr(lifecycle, "Start", Fails)
+    started = run("up")  # type: ignore[operator]
+    assert "P3 failed-run/archive, open for 61 min, last evaluated 60 min ago: run 123 failed\n" in started.output
+    assert "consumer-lag" not in started.output
+
+
+def test_a_file_of_incidents_that_is_none_keeps_nobody_from_stopping(run: object, tmp_path: Path) -> None:
+    incidents = Settings.load(data_dir=tmp_path / "data").paths.incidents
+    incidents.parent.mkdir(parents=True, exist_ok=True)
+    incidents.write_text("no database, but long enough to be taken for one" * 40)
+    result = run("down")  # type: ignore[operator]
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: the incidents' file can't be used")
 
 
 def test_logs_of_one_service_and_of_all(run: object, tmp_path: Path) -> None:
