@@ -70,7 +70,9 @@ def line(producer: Beat | None, stream: Beat | None, now: float) -> str:
         parts.append(f"{rate:,.0f}/s")
     if (lag := spark.get("lag")) is not None:
         parts.append(f"lag {lag:,}")
-    if stream is not None and (age := spark.get("newest_event_age_s")) is not None:
+    if stream is not None and lag and (age := spark.get("oldest_waiting_age_s")) is not None:
+        parts.append(f"oldest waiting {max(0.0, now - stream.beat_at + age):.1f} s old")
+    elif stream is not None and (age := spark.get("newest_event_age_s")) is not None:
         # the stream looks and tells once a second: a newer one may be there already
         parts.append(f"newest queryable at most {max(0.0, now - stream.beat_at + age):.1f} s old")
     if producer is not None and not feed.get("connected"):

@@ -14,7 +14,7 @@ from rich.text import Text
 from market_pipeline.cli import load_settings
 from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import cell, console
-from market_pipeline.local.snapshot import Snapshot, gather
+from market_pipeline.local.snapshot import Snapshot, StreamStatus, gather
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.which import where_flags
 
@@ -33,7 +33,7 @@ def status(as_json: bool, watch: bool) -> None:
     Examples:
       market-pipeline status
       market-pipeline status --watch
-      market-pipeline status --json | jq .stream.newest_event_age_s
+      market-pipeline status --json | jq .stream.oldest_waiting_age_s
     """
     settings = load_settings()
     if watch and not as_json:
@@ -192,7 +192,7 @@ def stream_line(snapshot: Snapshot) -> str:
         phase,
         f"lag {number(stream.lag)}",
         f"{stream.input_rate:,.1f}/s" if stream.input_rate is not None else f"{NONE}/s",
-        newest_trade(stream.newest_event_age_s),
+        oldest_waiting(stream) if stream.lag else newest_trade(stream.newest_event_age_s),
     ]
     if stream.last_progress_age_s is not None:
         parts.append(f"last progress {age(stream.last_progress_age_s)} ago")
@@ -201,6 +201,14 @@ def stream_line(snapshot: Snapshot) -> str:
     if stream.rejected:
         parts.append(f"rejected {stream.rejected:,}")
     return " · ".join(parts)
+
+
+def oldest_waiting(stream: StreamStatus) -> str:
+    """How far behind the slowest partition is: beside a lag, the age of another partition's newest trade misleads."""
+    if stream.oldest_waiting_age_s is None:
+        return "oldest waiting trade not known yet"
+    where = f" (partition {stream.slowest_partition})" if stream.slowest_partition is not None else ""
+    return f"oldest waiting trade {age(stream.oldest_waiting_age_s)} old{where}"
 
 
 def newest_trade(age_s: float | None) -> str:

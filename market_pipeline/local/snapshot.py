@@ -69,6 +69,8 @@ class StreamStatus:
     Attributes:
         newest_event_age_s: how long ago the newest queryable trade was received: as Cassandra has it, or as the stream
             last saw it, whichever is newer. The stream looks once a second, so by itself it is late by as much.
+        oldest_waiting_age_s: since when the oldest trade that is not known to be queryable was received, in seconds,
+            which is that of the partition ``slowest_partition``; 0 while none waits.
         silent_s: since when one that hangs or is gone says nothing, in seconds; None of one that answers. What it said
             of its work is None then.
         jvm_silent_s: how long Spark's JVM has not responded while the stream's own process goes on, in seconds; None
@@ -84,6 +86,8 @@ class StreamStatus:
     late_dropped: int | None = None
     rejected: int | None = None
     silent_s: float | None = None
+    oldest_waiting_age_s: float | None = None
+    slowest_partition: int | None = None
     jvm_pid: int | None = None
     jvm_silent_s: float | None = None
     jvm_doing: str | None = None
@@ -219,6 +223,7 @@ def stream_status(beat: Beat | None, pid: int | None, now: float, stored_age_s: 
     # what it was doing and how far behind it was: nobody knows of one that does not answer
     work = detail if silent_s is None else {}
     jvm = work.get("jvm") or {}
+    waiting_s = work.get("oldest_waiting_age_s")
     seen_age_s, progress = detail.get("newest_event_age_s"), detail.get("last_progress_at")
     ages = [stored_age_s] if stored_age_s is not None else []
     ages += [round(seen_age_s + beat.age_s(now), 3)] if seen_age_s is not None else []
@@ -232,6 +237,8 @@ def stream_status(beat: Beat | None, pid: int | None, now: float, stored_age_s: 
         late_dropped=detail.get("late_dropped"),
         rejected=detail.get("rejected"),
         silent_s=silent_s,
+        oldest_waiting_age_s=round(waiting_s + beat.age_s(now), 3) if waiting_s else waiting_s,
+        slowest_partition=work.get("slowest_partition"),
         jvm_pid=jvm.get("pid"),
         jvm_silent_s=round(jvm["silent_s"] + beat.age_s(now), 1) if "silent_s" in jvm else None,
         jvm_doing=jvm.get("doing"),

@@ -130,6 +130,8 @@ class Application:
             "lag": view.lag if view else None,
             "newest_event_ts": view.newest_ts if view else None,
             "newest_event_age_s": view.newest_age_s(time.time()) if view else None,
+            "oldest_waiting_age_s": view.waiting_age_s(time.time()) if view else None,
+            "slowest_partition": view.slowest.partition if view and view.slowest else None,
             "input_rate": view.input_rate if view else 0.0,
             "last_progress_at": max((query["at"] for query in found.values()), default=None),
             "late_dropped": progress.late_dropped,

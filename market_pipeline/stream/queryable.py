@@ -38,6 +38,24 @@ def newest_of(end: int, records: Sequence[tuple[int, bytes]]) -> Awaited | None:
     return Awaited(end, None)
 
 
+def first_of(records: Sequence[tuple[int, bytes]]) -> Trade | None:
+    """The first trade among values in their order; None where all are dead letters. Pure."""
+    for _, value in records:
+        try:
+            return decode(value)
+        except RejectedTrade:
+            continue
+    return None
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The oldest trade of a partition that is not known to be queryable; ``received_at`` in epoch microseconds."""
+
+    partition: int
+    received_at: int
+
+
 @dataclass(frozen=True)
 class View:
     """What is queryable.
@@ -48,6 +66,7 @@ class View:
         newest_ts: event time of the queryable trade that was received last, epoch milliseconds.
         newest_received_at: when it was received, epoch microseconds.
         input_rate: records a second that became queryable over the last minute.
+        slowest: of the partitions, the one whose oldest waiting trade was received first; None while none waits.
         beyond_end: partitions that now end before what was queryable: the topic was made anew. Lag is unknown then.
     """
 
@@ -57,6 +76,14 @@ class View:
     newest_received_at: int | None = None
     input_rate: float = 0.0
     beyond_end: tuple[OutOfReach, ...] = ()
+    slowest: Waiting | None = None
+
+    def waiting_age_s(self, now: float) -> float | None:
+        """How long the oldest waiting trade of the slowest partition has waited since it was received, seconds; 0 while
+        none waits, None while it is not known. The one figure of how far behind the tables are."""
+        if self.slowest is not None:
+            return max(0.0, now - self.slowest.received_at / 1e6)
+        return 0.0 if self.lag == 0 else None
 
     def newest_age_s(self, now: float) -> float | None:
         """Seconds since the newest queryable trade was *received*: it grows in a quiet market as in a broken stream,
@@ -79,6 +106,8 @@ class Queryable:
         self._ends: dict[int, int] = {}
         self._awaited: dict[int, Awaited] = {}
         self._newest: Trade | None = None
+        self._oldest: dict[int, tuple[int, int]] = {}
+        """Of each partition the offset of the oldest waiting trade, and when it was received."""
         self._beyond_end: tuple[OutOfReach, ...] = ()
         self.visible: dict[int, int] = {}
         self.advanced_at = clock()
@@ -120,6 +149,16 @@ class Queryable:
             if awaited is not None and awaited.end <= offset:
                 del self._awaited[partition]  # Spark is past it: it will not be found any more if it wasn't by now
 
+    def unread(self) -> dict[int, int]:
+        """The partitions that wait, and where the oldest waiting record is, of those whose age is not known yet."""
+        waiting = {p: self.visible[p] for p, end in self._ends.items() if self.visible.get(p, end) < end}
+        self._oldest = {p: known for p, known in self._oldest.items() if waiting.get(p) == known[0]}
+        return {p: offset for p, offset in waiting.items() if p not in self._oldest}
+
+    def oldest_is(self, partition: int, offset: int, received_at: int) -> None:
+        """The oldest waiting trade of a partition, from ``offset`` on, was received then (epoch microseconds)."""
+        self._oldest[partition] = (offset, received_at)
+
     def view(self) -> View:
         known = bool(self._ends) and self._ends.keys() <= self.visible.keys()
         if known:
@@ -137,4 +176,9 @@ class Queryable:
             newest.received_at if newest else None,
             round(self._rate.per_second, 1),
             self._beyond_end,
+            self._slowest() if lag else None,
         )
+
+    def _slowest(self) -> Waiting | None:
+        waiting = [Waiting(p, at) for p, (offset, at) in self._oldest.items() if self.visible.get(p) == offset]
+        return min(waiting, key=lambda each: each.received_at, default=None)

@@ -25,7 +25,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.store.failure import one_line
 from market_pipeline.store.trades import BY_KEY, silver_key
-from market_pipeline.stream.queryable import Awaited, Queryable, View, newest_of
+from market_pipeline.stream.queryable import Awaited, Queryable, View, first_of, newest_of
 
 LOOK_EVERY_S = 1.0
 LOOK_BACK = 100
@@ -102,6 +102,10 @@ class Visibility:
             if awaited.trade is None or self._is_queryable(awaited.trade):
                 self._queryable.found(partition)
         self._queryable.reached(committed)
+        for partition, offset in self._queryable.unread().items():
+            oldest = self._oldest_trade(partition, offset, self._queryable.end(partition))
+            if oldest is not None:
+                self._queryable.oldest_is(partition, offset, oldest.received_at)
         self.view = self._queryable.view()
 
     def _run(self) -> None:
@@ -142,6 +146,14 @@ class Visibility:
         if awaited is None and begin_offsets(self._settings, self._settings.topic).get(partition, 0) >= end:
             return Awaited(end, None)  # retention took all that there was
         return awaited
+
+    def _oldest_trade(self, partition: int, offset: int, end: int) -> Trade | None:
+        """The first trade at ``offset`` or behind it; None when Kafka did not give it in time."""
+        for count in (1, LOOK_BACK):
+            upto = min(end, offset + count)
+            if (trade := first_of(self._last_records(partition, upto, upto - offset))) is not None:
+                return trade
+        return None
 
     def _last_records(self, partition: int, end: int, count: int) -> list[tuple[int, bytes]]:
         """The offsets and values of up to ``count`` records below ``end``, or what came of them in time."""

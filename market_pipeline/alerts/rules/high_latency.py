@@ -8,6 +8,7 @@ from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.local.snapshot import StreamStatus
 
 LIMIT_S = 10.0
 LAST_S = 60.0
@@ -26,11 +27,14 @@ _signal = partial(Signal, RULE.id, "stream")
 def judge(look: Look) -> Signal:
     """The 95th percentile of what was written within the last minute; and of what waits, how long it has waited."""
     stream = look.snapshot.stream
-    waiting_s = stream.newest_event_age_s if stream.lag else None
+    waiting_s = None
+    if stream.lag:  # of a stream that does not say how old what waits is, the newest trade's age is the least
+        known = stream.oldest_waiting_age_s is not None
+        waiting_s = stream.oldest_waiting_age_s if known else stream.newest_event_age_s
     if waiting_s is not None and waiting_s > LIMIT_S:
         return _signal(
             Verdict.FAULT,
-            f"{stream.lag:,} trades wait, the newest queryable is {waiting_s:.0f} s old",
+            waiting(stream, waiting_s),
             waiting_s,
             evidence=stages(look),
         )
@@ -50,6 +54,12 @@ def judge(look: Look) -> Signal:
     what = "the newest trades" if look.delays_s else "the canaries"
     text = f"95 % of {what} were queryable within {p95_s:.2f} s"
     return _signal(verdict, text, p95_s, evidence=stages(look))
+
+
+def waiting(stream: StreamStatus, for_s: float) -> str:
+    """How many trades wait, and for how long the oldest does."""
+    where = f" of partition {stream.slowest_partition}" if stream.slowest_partition is not None else ""
+    return f"{stream.lag:,} trades wait, the oldest{where} for {for_s:.0f} s"
 
 
 def canary_delays_s(look: Look) -> list[float]:

@@ -227,7 +227,11 @@ def a_snapshot() -> Snapshot:
         processes={"producer": process, "stream": ProcessStatus(None, "FATAL", None, 8, "gave up", None, None)},
         feed=FeedStatus("simulator", True, 8, 7, ["X"], 1234, 0.02),
         kafka=KafkaStatus(True, {0: 0, 1: 5}, {0: 600, 1: 700}, 49.9),
-        stream=StreamStatus("real-time", "running", 3, 0.02, 50.0, 12.0),
+        stream=StreamStatus(
+            *("real-time", "running", 3, 0.02, 50.0, 12.0),
+            oldest_waiting_age_s=0.4,
+            slowest_partition=1,
+        ),
         cassandra=CassandraStatus(True, "5.0.9", 88.0),
     )
 
@@ -240,7 +244,7 @@ def test_the_screen_tells_it_all() -> None:
         *("producer", "42", "running", "61 min", "812 MB", "terminated by SIGKILL", "fatal", "gave up"),
         *("simulator connected", "7 of 8 symbols seen", "1,234 trades received", "last 0.02 s ago"),
         *("1,300 records", "0:0–600 1:5–700", "49.9/s in the last minute"),
-        *("lag 3", "newest queryable trade 0.02 s old"),
+        *("lag 3", "oldest waiting trade 0.40 s old (partition 1)"),
         *("answers, version 5.0.9", "88 MB on disk"),
     ):
         assert part in text
@@ -299,6 +303,10 @@ def test_the_screen_tells_what_is_wrong() -> None:
     assert stream_line(sick) == "no answer for 30 s · newest queryable trade 30 s old"
     hung = StreamStatus("real-time", "unresponsive", 9, 7.0, jvm_pid=43, jvm_silent_s=6.2, jvm_doing="stopped")
     assert stream_line(replace(sick, stream=hung)).startswith("JVM does not respond for 6 s (stopped) · lag 9 · ")
+    behind = StreamStatus("real-time", "running", 13_273, 0.28, oldest_waiting_age_s=41.0, slowest_partition=1)
+    shown = stream_line(replace(sick, stream=behind))
+    assert "lag 13,273 · –/s · oldest waiting trade 41 s old (partition 1)" in shown
+    assert "0.28" not in shown
     assert "newest queryable trade not known yet" in stream_line(replace(sick, stream=StreamStatus(phase="running")))
 
 

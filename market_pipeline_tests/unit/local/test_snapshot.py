@@ -71,6 +71,13 @@ def test_the_newest_trade_is_as_old_as_cassandra_says_when_that_is_newer(stored:
     assert stream_status(beat(1.0, newest_event_age_s=0.5), PID, NOW, stored).newest_event_age_s == newest
 
 
+def test_what_waits_grows_older_with_the_heartbeat() -> None:
+    stream = stream_status(beat(1.0, lag=9, oldest_waiting_age_s=41.0, slowest_partition=1), PID, NOW)
+    assert (stream.oldest_waiting_age_s, stream.slowest_partition) == (42.0, 1)
+    assert stream_status(beat(1.0, lag=0, oldest_waiting_age_s=0.0), PID, NOW).oldest_waiting_age_s == 0.0
+    assert stream_status(beat(30.0, lag=9, oldest_waiting_age_s=41.0), PID, NOW).oldest_waiting_age_s is None
+
+
 def test_trades_of_a_stream_that_never_ran_have_an_age_all_the_same() -> None:
     assert stream_status(None, None, NOW, 7.5).newest_event_age_s == 7.5
 

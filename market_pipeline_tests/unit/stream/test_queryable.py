@@ -3,7 +3,7 @@ from decimal import Decimal
 import pytest
 
 from market_pipeline.model import Trade, canary, encode, trade_id
-from market_pipeline.stream.queryable import Awaited, Queryable, View, newest_of
+from market_pipeline.stream.queryable import Awaited, Queryable, View, Waiting, first_of, newest_of
 
 TOPIC = "trades_raw"
 
@@ -177,3 +177,41 @@ def test_waiting_does_not_advance_and_no_lag_does() -> None:
     clock.now = 80
     reckoning.view()
     assert reckoning.advanced_at == 50
+
+
+def test_the_slowest_partition_gives_the_age_whatever_another_ones_newest_trade_is() -> None:
+    """13,273 records waited in one partition while the newest trade of the other was 0.28 s old."""
+    reckoning = Queryable(TOPIC)
+    reckoning.ends({0: 13_300, 1: 50})
+    reckoning.reached({0: 27, 1: 40})
+    reckoning.wait_for(1, Awaited(50, trade(1_000_000_000)))
+    reckoning.found(1)
+    assert reckoning.unread() == {0: 27}
+    reckoning.oldest_is(0, 27, received_at=959_000_000)
+    view = reckoning.view()
+    assert (view.lag, view.slowest) == (13_273, Waiting(0, 959_000_000))
+    assert view.waiting_age_s(1_000.28) == pytest.approx(41.28)
+    assert view.newest_age_s(1_000.28) == pytest.approx(0.28)
+
+
+def test_the_age_is_not_known_until_the_record_was_read_and_is_read_again_when_the_stream_gets_on() -> None:
+    reckoning = Queryable(TOPIC)
+    reckoning.ends({0: 10})
+    reckoning.reached({0: 4})
+    assert reckoning.view().waiting_age_s(5.0) is None
+    assert reckoning.unread() == {0: 4}
+    reckoning.oldest_is(0, 4, received_at=2_000_000)
+    assert reckoning.unread() == {}
+    assert reckoning.view().waiting_age_s(5.0) == 3.0
+    reckoning.reached({0: 7})
+    assert reckoning.unread() == {0: 7}
+    assert reckoning.view().slowest is None
+    reckoning.reached({0: 10})
+    assert reckoning.unread() == {}
+    assert reckoning.view().waiting_age_s(5.0) == 0.0
+
+
+def test_a_dead_letter_is_no_trade_that_waits() -> None:
+    real = trade(1_764_000_000_000_000)
+    assert first_of([(7, b"no trade"), (8, encode(real))]) == real
+    assert first_of([(7, b"no trade")]) is None

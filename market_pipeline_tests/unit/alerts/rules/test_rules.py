@@ -120,6 +120,8 @@ def test_kafka_is_down_when_nobody_can_work(
         (with_stream(StreamStatus(lag=0), (0.1,) * 18 + (11.0, 12.0)), Verdict.FAULT),
         (with_stream(StreamStatus(lag=0), (10.0,)), Verdict.FINE),
         (with_stream(StreamStatus(lag=4, newest_event_age_s=10.5)), Verdict.FAULT),
+        (with_stream(StreamStatus(lag=9_000, newest_event_age_s=0.3, oldest_waiting_age_s=41.0)), Verdict.FAULT),
+        (with_stream(StreamStatus(lag=4, newest_event_age_s=12.0, oldest_waiting_age_s=0.5), (0.1,)), Verdict.FINE),
         (with_stream(StreamStatus(lag=4, newest_event_age_s=9.0), (0.1,)), Verdict.FINE),
         (with_stream(StreamStatus(lag=0, newest_event_age_s=9_000.0)), Verdict.FINE),  # a quiet market
         (with_stream(StreamStatus()), Verdict.UNKNOWN),
