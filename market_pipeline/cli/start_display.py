@@ -63,7 +63,8 @@ class StartDisplay:
             self._console.print(_marked("•", "yellow", "connected; no trade yet, the market may be closed"))
             return
         self._console.print(_marked("✓", "green", f"{'first trades':<20} queryable after {seconds:5.1f} s"))
-        self._console.print(trades_table(seen))
+        if seen.rows:
+            self._console.print(trades_table(seen))
 
     def _show(self) -> None:
         if not self._console.is_terminal:

@@ -115,6 +115,7 @@ def _figures(snapshot: Snapshot, settings: Settings) -> Table:
         ("feed", feed_line(snapshot)),
         ("kafka", kafka_line(snapshot)),
         ("stream", stream_line(snapshot)),
+        *([("tables", tables_line(snapshot.stream))] if snapshot.stream.tables else []),
         ("cassandra", cassandra_line(snapshot)),
         *([("dagster", dagster_line(snapshot, settings))] if "dagster-webserver" in snapshot.processes else []),
     ):
@@ -200,6 +201,18 @@ def stream_line(snapshot: Snapshot) -> str:
         parts.append(f"{stream.late_dropped:,} too late for their bar")
     if stream.rejected:
         parts.append(f"rejected {stream.rejected:,}")
+    return " · ".join(parts)
+
+
+def tables_line(stream: StreamStatus) -> str:
+    """How far behind each table is."""
+    silver = "up to date" if stream.lag == 0 else oldest_waiting(stream)
+    parts = [f"trades_silver {silver}"]
+    for name, behind in stream.tables.items():
+        late = stream.late_after_s is not None and behind["still_s"] > stream.late_after_s
+        frozen = f"FROZEN: {number(int(behind['lag']))} records behind, no progress for {duration(behind['still_s'])}"
+        on_time = f"{age(behind['still_s'])} behind at most" if behind["lag"] else "up to date"
+        parts.append(f"{name} {frozen if late else on_time}")
     return " · ".join(parts)
 
 

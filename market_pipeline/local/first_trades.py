@@ -4,11 +4,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-from market_pipeline.model import trade_id
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS, connect
+from market_pipeline.store.newest import Price, queryable_prices
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 
 QUIET_AFTER_S = 15.0
@@ -17,9 +18,10 @@ QUIET_AFTER_S = 15.0
 
 @dataclass(frozen=True)
 class Seen:
-    """What could be queried: the latest prices, newest first; none when the market is quiet."""
+    """What could be queried: the latest prices that were received since the start, newest first; none when the market
+    is quiet, or when a replay's trades are older than those of an earlier one."""
 
-    rows: list[Any] = field(default_factory=list)
+    rows: list[Price] = field(default_factory=list)
     quiet: bool = False
 
 
@@ -72,13 +74,12 @@ class Watch:
 
     def look(self) -> Seen | None:
         """The trades, or None when there are none yet."""
-        rows = self._latest_prices()
-        first = trade_id(self._since_us, 0)
-        new = [row for row in rows if row.trade_id >= first]
+        since = datetime.fromtimestamp(self._since_us / 1e6, UTC)
+        new = [row for row in self._prices() if row.received_at >= since]
         if new:
-            return Seen(sorted(new, key=lambda row: row.trade_id, reverse=True))
+            return Seen(sorted(new, key=lambda row: (row.received_at, row.trade_id), reverse=True))
         if self._told_by_stream():  # of a replayed file, the latest prices may be those of an earlier replay
-            return Seen(rows)
+            return Seen()
         return Seen(quiet=True) if self._market_is_quiet() else None
 
     def _told_by_stream(self) -> bool:
@@ -100,11 +101,10 @@ class Watch:
         fresh = beat is not None and beat.started_at * 1e6 >= self._since_us and not beat.is_stale(self._now())
         return beat if fresh else None
 
-    def _latest_prices(self) -> list[Any]:
+    def _prices(self) -> list[Price]:
         try:
             if self._session is None:
                 self._session = self._stack.enter_context(connect(self._settings, timeout_s=2.0))
-            query = f"SELECT symbol, price, volume, ts, trade_id FROM {self._settings.keyspace}.latest_prices"
-            return list(self._session.execute(query))
+            return queryable_prices(self._session, self._settings)
         except STORE_ERRORS:
             return []

@@ -73,6 +73,8 @@ class StreamStatus:
             which is that of the partition ``slowest_partition``; 0 while none waits.
         silent_s: since when one that hangs or is gone says nothing, in seconds; None of one that answers. What it said
             of its work is None then.
+        tables: of each table that is not looked at row by row, ``lag`` (records) and ``still_s``: for how long it has
+            made no progress although there was something to do. ``late_after_s`` is how long that may be.
         jvm_silent_s: how long Spark's JVM has not responded while the stream's own process goes on, in seconds; None
             of one that responds. ``jvm_doing`` says what the operating system shows of it.
     """
@@ -88,6 +90,8 @@ class StreamStatus:
     silent_s: float | None = None
     oldest_waiting_age_s: float | None = None
     slowest_partition: int | None = None
+    tables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    late_after_s: float | None = None
     jvm_pid: int | None = None
     jvm_silent_s: float | None = None
     jvm_doing: str | None = None
@@ -239,6 +243,8 @@ def stream_status(beat: Beat | None, pid: int | None, now: float, stored_age_s: 
         silent_s=silent_s,
         oldest_waiting_age_s=round(waiting_s + beat.age_s(now), 3) if waiting_s else waiting_s,
         slowest_partition=work.get("slowest_partition"),
+        tables=work.get("tables") or {},
+        late_after_s=work.get("late_after_s"),
         jvm_pid=jvm.get("pid"),
         jvm_silent_s=round(jvm["silent_s"] + beat.age_s(now), 1) if "silent_s" in jvm else None,
         jvm_doing=jvm.get("doing"),

@@ -1,6 +1,8 @@
 """The newest trade that can be queried, as a reader finds it."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
+from typing import NamedTuple
 
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
@@ -12,6 +14,26 @@ from market_pipeline.store.cluster import CONCURRENT_STATEMENTS
 def newest_received_at(session: Session, settings: Settings) -> datetime | None:
     """When the newest queryable trade was received; None when there is none.
 
+    Raises:
+        any of ``STORE_ERRORS``: Cassandra fails, or the tables are not there yet.
+    """
+    return max((each.received_at for each in queryable_prices(session, settings)), default=None)
+
+
+class Price(NamedTuple):
+    """A row of ``latest_prices``, and when its trade was received, by ``trades_silver``."""
+
+    symbol: str
+    price: Decimal
+    volume: Decimal
+    ts: datetime
+    trade_id: str
+    received_at: datetime
+
+
+def queryable_prices(session: Session, settings: Settings) -> list[Price]:
+    """The rows of ``latest_prices`` whose trade ``trades_silver`` has too.
+
     Each symbol's trade of ``latest_prices`` is looked up in ``trades_silver``, which alone has the time of receipt:
     ``trade_id`` can't tell, for a trade that is replayed keeps that of its recording. One that ``trades_silver`` does
     not have, because it comes some milliseconds later or its time to live is over, is passed over.
@@ -19,7 +41,7 @@ def newest_received_at(session: Session, settings: Settings) -> datetime | None:
     Raises:
         any of ``STORE_ERRORS``: Cassandra fails, or the tables are not there yet.
     """
-    prices = session.execute(f"SELECT symbol, ts, trade_id FROM {settings.keyspace}.latest_prices")
+    prices = list(session.execute(f"SELECT symbol, price, volume, ts, trade_id FROM {settings.keyspace}.latest_prices"))
     query = session.prepare(
         f"SELECT received_at FROM {settings.keyspace}.trades_silver "
         "WHERE symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
@@ -29,5 +51,9 @@ def newest_received_at(session: Session, settings: Settings) -> datetime | None:
         for price in prices
     ]
     answers = execute_concurrent_with_args(session, query, places, concurrency=CONCURRENT_STATEMENTS)
-    found = (trade for _, rows in answers if (trade := rows.one()) is not None)
-    return max((trade.received_at.replace(tzinfo=UTC) for trade in found), default=None)
+    found = zip(prices, (rows.one() for _, rows in answers), strict=True)
+    return [
+        Price(row.symbol, row.price, row.volume, row.ts, row.trade_id, trade.received_at.replace(tzinfo=UTC))
+        for row, trade in found
+        if trade is not None
+    ]

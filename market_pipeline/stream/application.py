@@ -30,6 +30,7 @@ from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_f
 from market_pipeline.stream import bars, class_archive, dead_letters, position, queries, slots
 from market_pipeline.stream.backlog import PATIENCE_S
 from market_pipeline.stream.failure import StreamError, one_line
+from market_pipeline.stream.freshness import Freshness, as_detail, late_after_s
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.parsing import valid
 from market_pipeline.stream.progress import Progress, ProgressListener
@@ -46,6 +47,8 @@ from market_pipeline.supervision.log_lines import start_logging
 NAME = "stream"
 UNRESPONSIVE = "unresponsive"
 """The phase of a stream whose JVM does not respond."""
+OTHER_TABLES = (queries.LATEST, bars.QUERY)
+"""Of ``trades_silver`` Visibility knows more than Spark reports."""
 SERVERS_TIMEOUT_S = 120.0
 OTHERS_WAIT_S = PATIENCE_S + 5.0
 """A backlog that real time doesn't work off is seen before."""
@@ -69,6 +72,7 @@ class Application:
         self._session: Session | None = None
         self._visibility: Visibility | None = None
         self._responsiveness: Responsiveness | None = None
+        self._freshness: Freshness | None = None
 
     def stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
         """End the run; a handler of signals."""
@@ -92,8 +96,9 @@ class Application:
         self._responsiveness = self._watch_responses(self._session)
         position.forget_half_written(settings)
         position.check(settings)
-        slots.check(settings, len(end_offsets(settings, settings.topic)))
+        self._freshness = Freshness({query: position.next_offsets(settings, query) for query in OTHER_TABLES})
         spark = self._session.spark
+        slots.check(settings, len(end_offsets(settings, settings.topic)), lambda: slots.granted_by(spark))
         ProgressListener(self._progress, self._wish.look).listen(spark)
         with connect(settings) as cassandra:
             committed = lambda: self._progress.offsets(queries.SILVER)  # noqa: E731
@@ -126,6 +131,8 @@ class Application:
         return {
             "mode": self._settings.stream_mode,
             "phase": UNRESPONSIVE if hung is not None else self._phase,
+            "tables": self._tables(),
+            "late_after_s": late_after_s(self._settings.commit_interval_s),
             "jvm": None if hung is None else {"pid": hung.pid, "silent_s": round(hung.for_s, 1), "doing": hung.doing},
             "lag": view.lag if view else None,
             "newest_event_ts": view.newest_ts if view else None,
@@ -139,6 +146,12 @@ class Application:
             "offsets": dict(view.offsets or {}) if view else {},
             "queries": found,
         }
+
+    def _tables(self) -> dict[str, Any]:
+        if self._freshness is None or self._visibility is None:
+            return {}
+        running = self._phase == "running"
+        return as_detail(self._freshness.of(self._visibility.ends, self._progress.offsets, running=running))
 
     def dead_jvm(self, patience_s: float = 0.0) -> str | None:
         """How the JVM died, or None while it lives or was not started."""

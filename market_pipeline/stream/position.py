@@ -75,6 +75,11 @@ def behind(settings: Settings) -> int:
     return sum(end - done.get(partition, 0) for partition, end in end_offsets(settings, settings.topic).items())
 
 
+def next_offsets(settings: Settings, query: str) -> dict[int, int]:
+    """What a query wants next of each partition, by its checkpoint; empty of one that has none."""
+    return checkpoints.next_offsets(_checkpoint(settings, query), settings.topic) or {}
+
+
 def bars_complete_from(settings: Settings) -> datetime | None:
     """Since when the stream's bars are complete; None: always.
 

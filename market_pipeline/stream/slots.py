@@ -1,4 +1,4 @@
-"""Task slots: how many the stream's queries hold, and how many a local Spark has. (A cluster's come and go.)
+"""Task slots: how many the stream's queries hold, and how many its Spark has, on this machine or on a cluster.
 
 In real-time mode a task waits for records for as long as its query runs: one a partition in each of the two queries
 behind ``trades_silver`` and ``latest_prices``. Bars and dead letters need one more between them, or never get a turn.
@@ -6,10 +6,17 @@ behind ``trades_silver`` and ``latest_prices``. Bars and dead letters need one m
 
 import os
 import re
+import time
+from collections.abc import Callable
+
+from pyspark.sql import SparkSession
 
 from market_pipeline.settings import Settings, local_master
 from market_pipeline.stream.failure import StreamError
 
+EXECUTORS_WITHIN_S = 60.0
+"""A cluster gives a driver its executors one after the other, seconds after it asked for them."""
+POLL_S = 0.2
 _LOCAL = re.compile(r"local(?:\[\s*(\d+|\*)\s*(?:,\s*\d+\s*)?\])?")
 
 
@@ -27,20 +34,42 @@ def local_slots(master: str) -> int | None:
     return os.cpu_count() or 1 if count == "*" else int(count)
 
 
-def check(settings: Settings, partitions: int) -> None:
+def check(
+    settings: Settings,
+    partitions: int,
+    granted: Callable[[], int],
+    clock: Callable[[], float] = time.monotonic,
+) -> None:
     """See that every query gets a slot.
 
     Args:
         settings: with the master and the mode.
         partitions: that the topic has, whatever the settings say.
+        granted: how many slots the executors of a cluster have that it has given so far.
+        clock: monotonic seconds.
 
     Raises:
         StreamError: one would wait for ever.
     """
-    slots = local_slots(settings.master)
-    if settings.stream_mode == "real-time" and slots is not None and slots < needed(partitions):
+    if settings.stream_mode != "real-time":
+        return
+    wanted, slots = needed(partitions), local_slots(settings.master)
+    if slots is not None:
+        cure = f"set SPARK_MASTER={local_master(partitions)}"
+    else:
+        cure = "raise SPARK_WORKER_CORES or add workers"
+        slots, deadline = granted(), clock() + EXECUTORS_WITHIN_S
+        while slots < wanted and clock() < deadline:
+            time.sleep(POLL_S)
+            slots = granted()
+    if slots < wanted:
         raise StreamError(
-            f"{settings.topic} has {partitions} partitions, for which real-time mode needs {needed(partitions)} task "
-            f"slots, and {settings.master} has {slots}: set SPARK_MASTER={local_master(partitions)}, or "
-            "MARKET_PIPELINE_STREAM_MODE=micro-batch"
+            f"{settings.topic} has {partitions} partitions, for which real-time mode needs {wanted} task slots, and "
+            f"{settings.master} has {slots}: {cure}, or set MARKET_PIPELINE_STREAM_MODE=micro-batch"
         )
+
+
+def granted_by(spark: SparkSession) -> int:
+    """The cores of the executors that a cluster has given to this session so far, each of which is a slot; at least 2,
+    for which Spark takes a cluster that has given none yet."""
+    return spark.sparkContext.defaultParallelism

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
 
@@ -63,8 +64,10 @@ class Visibility:
             },
             logger=logging.getLogger("market_pipeline.stream.librdkafka"),
         )
-        self._query = session.prepare(f"SELECT trade_id FROM {settings.keyspace}.trades_silver WHERE {BY_KEY}")
+        self._query = session.prepare(f"SELECT received_at FROM {settings.keyspace}.trades_silver WHERE {BY_KEY}")
         self.view = View()
+        self.ends: dict[int, int] | None = None
+        """Where Kafka's partitions ended at the last look; None while it does not answer."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -107,6 +110,7 @@ class Visibility:
             if oldest is not None:
                 self._queryable.oldest_is(partition, offset, oldest.received_at)
         self.view = self._queryable.view()
+        self.ends = self._queryable.known_ends()
 
     def _run(self) -> None:
         self._start_from_group()
@@ -115,7 +119,7 @@ class Visibility:
                 self.look()
                 self._mirror.show(self._queryable.visible)
             except (BrokerUnreachableError, TopicError, KafkaException, *STORE_ERRORS) as error:
-                self.view = View()
+                self.view, self.ends = View(), None
                 self._blind += 1
                 if self._blind == TOLD_AT_LOOK:
                     logger.warning("trades may wait, lag is unknown: %s", _told(error))
@@ -176,7 +180,16 @@ class Visibility:
         return records
 
     def _is_queryable(self, trade: Trade) -> bool:
-        return self._session.execute(self._query, silver_key(trade)).one() is not None
+        row = self._session.execute(self._query, silver_key(trade)).one()
+        return row is not None and is_row_of(trade, row.received_at)
+
+
+def is_row_of(trade: Trade, stored_at: datetime | None) -> bool:
+    """Whether a row was written for this receipt of the trade, or a later one: of a trade that is replayed the table
+    has a row before the stream has written anything. Cassandra keeps milliseconds, in UTC and without a zone."""
+    if stored_at is None:  # by a version that did not keep it
+        return True
+    return round(stored_at.replace(tzinfo=UTC).timestamp() * 1000) >= trade.received_at // 1000
 
 
 def _told(error: Exception) -> str:

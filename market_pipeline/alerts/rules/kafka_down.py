@@ -17,7 +17,10 @@ RULE = Rule(
     hold_s=55,  # three looks, half a minute apart
     clear_s=60,
     inhibits=frozenset(
-        {"zero-trades", "trade-rate", "high-latency", "consumer-lag", "journal-filling", "stream-stalled"}
+        {
+            *("zero-trades", "trade-rate", "high-latency", "consumer-lag", "journal-filling", "stream-stalled"),
+            "table-frozen",
+        }
     ),
     remedy=RESTART_PROGRAM,
     heals=True,

@@ -22,7 +22,7 @@ RULE = Rule(
     runbook="beside Common Alerts: stalled, alive but useless",
     hold_s=30,
     clear_s=60,
-    inhibits=frozenset({"high-latency", "consumer-lag"}),
+    inhibits=frozenset({"high-latency", "consumer-lag", "table-frozen"}),
     remedy=RESTART_PROGRAM,
     heals=True,
 )

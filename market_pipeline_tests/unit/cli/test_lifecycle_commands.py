@@ -18,7 +18,16 @@ from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.cli import COMMANDS, lifecycle, main
 from market_pipeline.cli.foreground import line, news
 from market_pipeline.cli.start_display import trades_table, what_next
-from market_pipeline.cli.status import age, duration, feed_faults, feed_line, kafka_line, screen, stream_line
+from market_pipeline.cli.status import (
+    age,
+    duration,
+    feed_faults,
+    feed_line,
+    kafka_line,
+    screen,
+    stream_line,
+    tables_line,
+)
 from market_pipeline.cli.terminal import SafeConsole
 from market_pipeline.local.first_trades import Seen
 from market_pipeline.local.java import NoJava
@@ -308,6 +317,15 @@ def test_the_screen_tells_what_is_wrong() -> None:
     assert "lag 13,273 · –/s · oldest waiting trade 41 s old (partition 1)" in shown
     assert "0.28" not in shown
     assert "newest queryable trade not known yet" in stream_line(replace(sick, stream=StreamStatus(phase="running")))
+
+
+def test_the_screen_has_how_far_behind_each_table_is() -> None:
+    tables = {"latest_prices": {"lag": 3, "still_s": 12.0}, "ohlcv_1m": {"lag": 512, "still_s": 240.0}}
+    stream = StreamStatus("real-time", "running", 0, tables=tables, late_after_s=150.0)
+    assert tables_line(stream) == (
+        "trades_silver up to date · latest_prices 12 s behind at most"
+        " · ohlcv_1m FROZEN: 512 records behind, no progress for 4 min"
+    )
 
 
 @pytest.mark.parametrize(

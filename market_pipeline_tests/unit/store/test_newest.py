@@ -9,7 +9,7 @@ import pytest
 
 from market_pipeline.settings import Settings
 from market_pipeline.store import newest
-from market_pipeline.store.newest import newest_received_at
+from market_pipeline.store.newest import newest_received_at, queryable_prices
 
 TS = datetime(2021, 1, 8, 10, 17, 3)  # noqa: DTZ001 - the driver gives UTC without a zone
 
@@ -30,7 +30,7 @@ class Tables:
         return query
 
     def execute(self, query: str) -> Any:
-        return [SimpleNamespace(symbol=f"S{trade_id}", ts=TS, trade_id=trade_id) for trade_id in self._latest]
+        return [SimpleNamespace(symbol=f"S{each}", price=1, volume=2, ts=TS, trade_id=each) for each in self._latest]
 
     def look_up(self, key: tuple[Any, ...]) -> Any:
         trade_id = key[3]
@@ -65,3 +65,10 @@ def test_a_price_that_comes_before_its_trade_is_passed_over() -> None:
 def test_there_is_none_before_the_first() -> None:
     assert newest_of([], {}) is None
     assert newest_of(["0001"], {}) is None
+
+
+def test_a_price_whose_trade_silver_lacks_is_not_queryable_yet() -> None:
+    """silver may starve while latest_prices is written."""
+    session: Any = Tables(["1", "2"], {"2": 5})
+    (price,) = queryable_prices(session, Settings.load())
+    assert (price.symbol, price.received_at) == ("S2", received(5).replace(tzinfo=UTC))

@@ -1,9 +1,11 @@
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
 
 from market_pipeline.model import Trade, canary, encode, trade_id
 from market_pipeline.stream.queryable import Awaited, Queryable, View, Waiting, first_of, newest_of
+from market_pipeline.stream.visibility import is_row_of
 
 TOPIC = "trades_raw"
 
@@ -215,3 +217,9 @@ def test_a_dead_letter_is_no_trade_that_waits() -> None:
     real = trade(1_764_000_000_000_000)
     assert first_of([(7, b"no trade"), (8, encode(real))]) == real
     assert first_of([(7, b"no trade")]) is None
+
+
+@pytest.mark.parametrize(("stored_ms", "found"), [(1_764_000_000_122, False), (1_764_000_000_123, True), (None, True)])
+def test_a_row_of_an_earlier_replay_is_not_this_receipt_of_the_trade(stored_ms: int | None, found: bool) -> None:
+    stored = None if stored_ms is None else datetime.fromtimestamp(stored_ms / 1000, UTC).replace(tzinfo=None)
+    assert is_row_of(trade(1_764_000_000_123_456), stored) is found
