@@ -36,7 +36,7 @@ COMMANDS = {
     "topics": ("broker", "List, create or delete Kafka topics."),
     "groups": ("broker", "List or describe Kafka consumer groups."),
     "tune": ("tune", "Performance parameters, as the servers really have them."),
-    "cqlsh": ("query", "A CQL prompt, or one statement with -e."),
+    "cqlsh": ("cqlsh", "Cassandra's own CQL shell: DESCRIBE, COPY, TRACING, SOURCE, …"),
     "nodetool": ("nodetool", "Cassandra's nodetool: status, info, tablestats, compact, cleanup, …"),
     "archive": ("archive", "Archive new records of trades_raw to Parquet (bronze)."),
     "record": ("recording", "Write what was received to a file that can be replayed."),

@@ -65,6 +65,9 @@ def cassandra_yaml(settings: Settings) -> str:
             "parameters": {"scaling_parameters": "T4", "target_sstable_size": "64MiB"},
         },
         "dynamic_snitch": False,
+        # a count of a whole table, and one of a symbol's busiest hour, are each one request
+        "range_request_timeout": "300s",
+        "read_request_timeout": "60s",
         "file_cache_size": "32MiB",
         "networking_cache_size": "32MiB",
     }

@@ -237,7 +237,8 @@ SECTIONS = (
             ),
             _line(
                 "cqlsh", "docker-compose exec cassandra cqlsh",
-                does="A prompt.", command="market-pipeline cqlsh",
+                does="Cassandra's own shell, in the pipeline's keyspace; what follows is cqlsh's own.",
+                command="market-pipeline cqlsh",
             ),
             _line(
                 "queries",

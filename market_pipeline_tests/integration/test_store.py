@@ -1,9 +1,17 @@
 """The schema, reads of a day and the CQL commands on a real Cassandra."""
 
 import json
+import os
+import pty
+import re
+import select
+import subprocess
+import sys
+import time
 import uuid
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -87,17 +95,86 @@ def test_query_prints_exact_json(servers: Settings, symbol: str) -> None:
 
 
 def test_query_prints_a_table_and_says_when_there_is_more(servers: Settings, symbol: str) -> None:
-    answer = run(servers, "query", "SELECT symbol FROM market_data.latest_prices", "--limit", "1")
+    answer = run(servers, "query", "SELECT symbol FROM latest_prices", "--limit", "1")
     assert answer.exit_code == 0
     assert "symbol" in answer.stdout
-    one = run(
-        servers,
-        "cqlsh",
-        "-e",
-        f"SELECT day, trades FROM market_data.ohlcv_1m WHERE symbol = '{symbol}' AND day = '{DAY}';",
-    )
-    assert "2020-02-29" in one.stdout
-    assert "(1 row)" in one.stdout
+
+
+def test_every_query_of_the_tables_page_runs_as_it_stands(servers: Settings) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "tables.md").read_text(encoding="utf-8")
+    queries = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
+    assert len(queries) >= 10
+    for cql in queries:
+        answer = run(servers, "query", cql)
+        assert answer.exit_code == 0, f"{cql}\n{answer.output}"
+
+
+CQLSH = f"""\
+CONSISTENCY LOCAL_ONE;
+TRACING ON;
+SELECT day, trades FROM ohlcv_1m WHERE symbol = '{{symbol}}' AND day = '{DAY}';
+TRACING OFF;
+EXPAND ON;
+SELECT ts, volume FROM ohlcv_1m WHERE symbol = '{{symbol}}' AND day = '{DAY}';
+SOURCE '{{more}}';
+"""
+
+
+def test_cqlsh_is_the_real_one(
+    servers: Settings, symbol: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    script, more, rows = tmp_path / "script.cql", tmp_path / "more.cql", tmp_path / "rows.csv"
+    more.write_text(f"COPY latest_prices (symbol, price) TO '{rows}' WITH HEADER = TRUE;\nDESCRIBE TABLE ohlcv_1m;\n")
+    script.write_text(CQLSH.format(symbol=symbol, more=more))
+    answer = run(servers, "cqlsh", "-f", str(script))
+    shown = capfd.readouterr()
+    assert answer.exit_code == 0, shown
+    for expected in (
+        "Consistency level set to LOCAL_ONE.",
+        "Tracing session:",
+        str(DAY),
+        "@ Row 1",
+        "CREATE TABLE market_data.ohlcv_1m",
+    ):
+        assert expected in shown.out
+    assert f"{symbol},1.0" in rows.read_text().splitlines()
+
+
+def test_cqlsh_starts_in_the_keyspace_and_hands_on_its_exit_code(
+    servers: Settings, symbol: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(servers, "cqlsh", "-e", f"SELECT price FROM latest_prices WHERE symbol = '{symbol}'").exit_code == 0
+    assert "(1 rows)" in capfd.readouterr().out
+    assert run(servers, "cqlsh", "-e", "SELECT * FROM nothing_here").exit_code == 2
+
+
+def test_cqlsh_has_a_prompt_with_completion(servers: Settings) -> None:
+    leader, follower = pty.openpty()
+    variables = os.environ | dict(servers.environment()) | {"TERM": "xterm"}
+    command = [sys.executable, "-m", "market_pipeline.cli", "cqlsh"]
+    shell = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower, env=variables)
+    os.close(follower)
+    try:
+        read_until(leader, b"cqlsh:market_data>")
+        os.write(leader, b"SELECT * FROM latest_p\t")
+        read_until(leader, b"latest_prices")
+        os.write(leader, b" LIMIT 1;\n")
+        read_until(leader, b"rows)")
+        os.write(leader, b"exit\n")
+        assert shell.wait(30) == 0
+    finally:
+        shell.kill()
+        os.close(leader)
+
+
+def read_until(descriptor: int, text: bytes, *, within_s: float = 60) -> bytes:
+    """What a program writes up to ``text``."""
+    found, deadline = b"", time.monotonic() + within_s
+    while text not in found:
+        ready, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"{text!r} did not come; what came is {found!r}"
+        found += os.read(descriptor, 65536)
+    return found
 
 
 @pytest.mark.parametrize(
@@ -105,7 +182,9 @@ def test_query_prints_a_table_and_says_when_there_is_more(servers: Settings, sym
     [
         ("SELECT * FROM market_data.nothing_here", "table nothing_here does not exist"),
         ("SELEC 1", "no viable alternative"),
-        ("SELECT * FROM market_data.trades_silver WHERE price = 1", "ALLOW FILTERING"),
+        ("SELECT * FROM market_data.trades_silver WHERE price = 1", "partition key (symbol and bucket) before"),
+        ("SELECT * FROM trades_silver WHERE symbol = 'AAPL'", "WHERE symbol = 'AAPL' AND bucket = '"),
+        ("SELECT * FROM ohlcv_1m WHERE day = '2026-11-24'", "partition key (symbol and day)"),
     ],
 )
 def test_a_wrong_statement_is_one_line(servers: Settings, cql: str, said: str) -> None:
