@@ -6,6 +6,7 @@ from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
+from market_pipeline.model.characters import has_lone_surrogate
 from market_pipeline.model.schema import TRADE_RECORD
 from market_pipeline.model.trade import (
     MAX_WHOLE,
@@ -30,9 +31,18 @@ def encode(trade: Trade) -> bytes:
     ).encode()
 
 
-@lru_cache(maxsize=4096)
+_CACHED_CHARACTERS = 64
+"""Of a value whose JSON is remembered; so all that are have less than 4 MiB."""
+
+
 def _json_text(value: str | tuple[str, ...]) -> str:
     """Symbols and condition codes come again and again, and turning them into JSON is half the cost of a record."""
+    length = len(value) if isinstance(value, str) else sum(map(len, value)) + len(value)
+    return _cached_json(value) if length <= _CACHED_CHARACTERS else _cached_json.__wrapped__(value)
+
+
+@lru_cache(maxsize=4096)
+def _cached_json(value: str | tuple[str, ...]) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
@@ -65,7 +75,13 @@ def decode(value: bytes) -> Trade:
     Raises:
         RejectedTrade: the bytes are not a trade.
     """
-    record = parse_json(value)
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        raise RejectedTrade(Rejection.MALFORMED_JSON, "not UTF-8") from None
+    record = parse_json(text)
+    if has_lone_surrogate(text):
+        raise RejectedTrade(Rejection.MALFORMED_JSON, "half of a surrogate pair")
     if not isinstance(record, dict):
         raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"a {type(record).__name__}")
     missing = [column.name for column in TRADE_RECORD if column.name not in record and column.name != "conditions"]

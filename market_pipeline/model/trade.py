@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from decimal import Context, Decimal
 from enum import StrEnum
 
+from market_pipeline.model.characters import forbidden_in
+
 EXACT = Context(prec=76)
 """Python rounds to 28 digits unless told; a notional has up to 60."""
 
@@ -40,6 +42,7 @@ class Rejection(StrEnum):
     BEFORE_2000 = "before_2000"
     IN_THE_FUTURE = "in_the_future"
     TOO_LARGE = "too_large"
+    FORBIDDEN_CHARACTER = "forbidden_character"
 
 
 class RejectedTrade(ValueError):
@@ -185,7 +188,7 @@ def check_ts(value: object, received_at: int) -> int:
 
 
 def check_symbol(value: object) -> str:
-    """``value`` as a symbol: text that is not empty, and not without end.
+    """``value`` as a symbol: text that is not empty, not without end, and of characters that can be seen.
 
     Raises:
         RejectedTrade: it isn't.
@@ -194,7 +197,7 @@ def check_symbol(value: object) -> str:
         raise RejectedTrade(Rejection.MISSING_FIELD, "no symbol")
     if not isinstance(value, str):
         raise RejectedTrade(Rejection.WRONG_TYPE, f"symbol is {value!r:.40}, not text")
-    return check_key("symbol", value)
+    return _check_characters("symbol", check_key("symbol", value))
 
 
 def check_key(name: str, text: str) -> str:
@@ -212,10 +215,17 @@ def check_conditions(value: object) -> tuple[str, ...]:
     """``value`` as condition codes; absent and null mean none.
 
     Raises:
-        RejectedTrade: it is not a list of text or numbers.
+        RejectedTrade: it is not a list of text or whole numbers, or a code has a character that can't be seen.
     """
     if value is None:
         return ()
-    if not isinstance(value, list) or not all(isinstance(code, str | int) for code in value):
+    if not isinstance(value, list) or not all(type(code) in (str, int) for code in value):  # True is an int as well
         raise RejectedTrade(Rejection.WRONG_TYPE, f"conditions are {value!r:.40}, not a list of codes")
-    return tuple(str(code) for code in value)
+    return tuple(_check_characters("a condition", str(code)) for code in value)
+
+
+def _check_characters(name: str, text: str) -> str:
+    found = forbidden_in(text)
+    if found is not None:
+        raise RejectedTrade(Rejection.FORBIDDEN_CHARACTER, f"{name} has the character U+{ord(found):04X}")
+    return text

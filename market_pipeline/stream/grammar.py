@@ -9,9 +9,10 @@ a record of a megabyte would overflow the stack.
 """
 
 from market_pipeline.model import MAX_DECIMALS
+from market_pipeline.model.characters import UNICODE_ESCAPE
 
 _GAP = r"[ \t\r\n]*+"
-_ESCAPE = r"\\(?:[\"\\/bfnrt]|u[0-9a-fA-F]{4})"
+_ESCAPE = rf"(?:\\[\"\\/bfnrt]|{UNICODE_ESCAPE})"
 _PLAIN = r"[^\"\\\x00-\x1f]"
 _TEXT = rf'"{_PLAIN}*+(?:{_ESCAPE}{_PLAIN}*+)*+"'
 _WHOLE = "(?:0|[1-9][0-9]*+)"

@@ -4,6 +4,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from market_pipeline.model import EARLIEST_TS_MS, MAX_AHEAD_MS, MAX_KEY_CHARACTERS, MAX_WHOLE, TRADE_RECORD, spark_ddl
+from market_pipeline.model.characters import FORBIDDEN
 from market_pipeline.stream.grammar import RECORD
 from market_pipeline.stream.rejection import rejection
 
@@ -19,9 +20,11 @@ def parse(records: DataFrame) -> DataFrame:
     # only what has the right form meets the parser: it would write out a number such as 1e999999999 digit by digit
     formed = F.when(F.is_valid_utf8(text) & text.rlike(RECORD), text)
     trade = F.col("trade")
+    seen = F.concat(trade.symbol, F.coalesce(F.array_join(trade.conditions, ""), F.lit("")))
     sound = (
         (F.length(trade.symbol) <= MAX_KEY_CHARACTERS)
         & (F.length(trade.trade_id) <= MAX_KEY_CHARACTERS)
+        & ~seen.rlike(FORBIDDEN)
         & (trade.price > 0)
         & (trade.volume >= 0)
         & (trade.seq.isNotNull())

@@ -22,6 +22,7 @@ from market_pipeline.model import (
     TRADE_RECORD,
     Rejection,
 )
+from market_pipeline.model.characters import ESCAPES_ARE_CHARACTERS, FORBIDDEN
 
 SHOWN = 40
 """Characters of the offending value that a detail shows."""
@@ -62,6 +63,8 @@ def _facts(text: Column, document: Column) -> Column:
         return F.length(F.try_variant_get(document, f"$[0].{name}", "string"))
 
     codes = F.try_variant_get(document, "$[0].conditions", "array<variant>")
+    symbol = F.try_variant_get(document, "$[0].symbol", "string")
+    joined = F.array_join(F.try_variant_get(document, "$[0].conditions", "array<string>"), "")
     return F.struct(
         document.isNull().alias("unreadable"),
         (kind("$[1]").isNotNull() & kind("$[2]").isNull()).alias("alone"),
@@ -73,6 +76,8 @@ def _facts(text: Column, document: Column) -> Column:
         F.try_variant_get(document, "$[0].received_at", "bigint").alias("received_at"),
         F.struct(*(_number(text, name).alias(name) for name in _NUMBERS)).alias("numbers"),
         F.forall(codes, lambda code: F.schema_of_variant(code).isin("STRING", "BIGINT")).alias("are_codes"),
+        symbol.rlike(FORBIDDEN).alias("hidden_in_symbol"),
+        F.coalesce(joined.rlike(FORBIDDEN), F.lit(False)).alias("hidden_in_codes"),
     )
 
 
@@ -129,6 +134,8 @@ class _Checks:
         self._is_of_kind("symbol", "STRING", "text")
         self._reject(facts.shown.symbol == "", Rejection.MISSING_FIELD, F.lit("no symbol"))
         self._key_fits("symbol")
+        hidden = F.lit("symbol has a character that can't be seen")
+        self._reject(facts.hidden_in_symbol, Rejection.FORBIDDEN_CHARACTER, hidden)
         self._number_fits("price", str(MAX_PRICE))
         self._reject(self._value("price") <= 0, Rejection.PRICE_NOT_POSITIVE, self._told("price"))
         self._number_fits("volume", str(MAX_VOLUME))
@@ -138,6 +145,8 @@ class _Checks:
         no_codes = facts.kinds.conditions.isNull() | (facts.kinds.conditions == "VOID")
         codes = facts.kinds.conditions.startswith("ARRAY") & F.coalesce(facts.are_codes, F.lit(False))
         self._reject(~no_codes & ~codes, Rejection.WRONG_TYPE, self._told("conditions", "a list of codes"))
+        hidden = F.lit("a condition has a character that can't be seen")
+        self._reject(facts.hidden_in_codes, Rejection.FORBIDDEN_CHARACTER, hidden)
         assert self._chain is not None
         other = F.lit("not a flat record as the producer writes it")
         return self._chain.otherwise(F.struct(F.lit(Rejection.WRONG_TYPE.value).alias("reason"), other.alias("detail")))
@@ -146,7 +155,8 @@ class _Checks:
         facts, start = self._facts, F.concat(F.lit("starts "), F.substring(self._text, 1, SHOWN))
         undecodable = self._text.isNull() | ~F.is_valid_utf8(self._text)
         self._reject(undecodable, Rejection.MALFORMED_JSON, F.lit("empty or not UTF-8"))
-        self._reject(facts.unreadable | ~facts.alone, Rejection.MALFORMED_JSON, start)
+        lone_surrogate = ~self._text.rlike(ESCAPES_ARE_CHARACTERS)
+        self._reject(facts.unreadable | ~facts.alone | lone_surrogate, Rejection.MALFORMED_JSON, start)
         self._reject(~facts.outermost.startswith("OBJECT"), Rejection.NOT_AN_OBJECT, start)
 
     def _key_fits(self, name: str) -> None:

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from market_pipeline import model
 from market_pipeline.model import RejectedTrade, Rejection, Trade
+from market_pipeline.model.characters import _RANGES
 from market_pipeline.stream.parsing import parse, rejected, valid
 
 RECEIVED = 1_610_064_000_200_000
@@ -65,7 +66,9 @@ ACCEPTED = {
     "a symbol that isn't ASCII": changed("symbol", '"Zürich"'),
     "a symbol as long as a key may be": changed("symbol", json.dumps("😀" * 1_000)),
     "a trade_id as long as a key may be": changed("trade_id", json.dumps("1" * 1_000)),
-    "escapes": changed("symbol", '"\\u0041\\/\\n"'),
+    "escapes": changed("symbol", '"\\u0041\\/\\ud83d\\uDE80"'),
+    "an escaped backslash before what looks like an escape": changed("symbol", '"\\\\ud800"'),
+    "codes that aren't ASCII": changed("conditions", '["Zürich", "日"]'),
     "just before the limit": changed("ts", str(RECEIVED // 1000 + 60_000)),
     "the first moment of 2000": changed("ts", "946684800000"),
     "largest seq": changed("seq", str(2**31 - 1)),
@@ -147,6 +150,21 @@ REJECTED = {
     "ts far below zero": changed("ts", "-" + "9" * 45),
     "ts far above": changed("ts", "9" * 45),
     "ts beyond a long": changed("ts", "9" * 20),
+    **{
+        f"{name} with {character!a}": changed(
+            name, json.dumps([f"a{character}"] if name == "conditions" else character)
+        )
+        for name in ("symbol", "conditions")
+        for character in ("\0", "\x1b", "\x7f", "\x9b", "\u200b", "\u2028", "\u2029", "\u202e", "\ufeff", "\U000e0041")
+    },
+    "symbol with a control character as it is": changed("symbol", '"A\x9bB"'),
+    "half a surrogate pair in the symbol": changed("symbol", '"A\\ud800"'),
+    "half a surrogate pair in a condition": changed("conditions", '["\\uDC00\\ud800"]'),
+    "half a surrogate pair in the source": changed("source", '"\\ud83dx\\ude80"'),
+    "half a surrogate pair where nobody looks": TEXT.replace("{", '{"venue":"\\udfff",', 1).encode(),
+    "half a surrogate pair in bytes": TEXT.encode().replace(b"BTC", b"\xed\xa0\x80"),
+    "a byte-order mark": b"\xef\xbb\xbf" + TEXT.encode(),
+    "conditions of truth": changed("conditions", "[true]"),
     "conditions text": changed("conditions", '"1"'),
     "conditions an object": changed("conditions", "{}"),
     "conditions of fractions": changed("conditions", "[1.5]"),
@@ -230,11 +248,38 @@ VALUES = st.one_of(NUMBERS, st.text(max_size=8).map(json.dumps), st.sampled_from
 FIELDS = st.sampled_from([column.name for column in model.TRADE_RECORD])
 
 
+EDGES = sorted({point + step for pair in _RANGES for point in pair for step in (-1, 0, 1)} - {-1})
+HIDDEN = st.sampled_from([*map(chr, EDGES)])
+PIECES = st.lists(st.one_of(st.characters(exclude_categories=("Cs",)), HIDDEN), min_size=1, max_size=6).map("".join)
+ESCAPED = st.lists(st.sampled_from(["A", "\\\\", "\\ud83d", "\\ude80", "\\u202e", "\\n", "é"]), min_size=1, max_size=5)
+TEXTS = st.one_of(
+    PIECES.map(json.dumps),
+    PIECES.map(lambda text: json.dumps(text, ensure_ascii=False)),
+    ESCAPED.map(lambda parts: f'"{"".join(parts)}"'),
+)
+
+
+@settings(max_examples=4, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+@given(st.lists(st.tuples(st.booleans(), TEXTS), min_size=100, max_size=100))
+def test_agrees_with_the_model_on_any_character(frames, texts: list[tuple[bool, str]]) -> None:
+    records = [
+        changed("symbol", text) if is_symbol else changed("conditions", f'["1",{text}]') for is_symbol, text in texts
+    ]
+    check_agreement(frames, records)
+
+
+def test_agrees_with_the_model_at_the_edges_of_every_forbidden_range(frames) -> None:
+    check_agreement(frames, [changed("symbol", json.dumps(chr(point))) for point in EDGES])
+
+
 # each example is a Spark job: many records in each, and no shrinking
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
 @given(st.lists(st.tuples(FIELDS, VALUES), min_size=60, max_size=60))
 def test_agrees_with_the_model_on_anything(frames, changes: list[tuple[str, str]]) -> None:
-    records = [changed(name, literal) for name, literal in changes]
+    check_agreement(frames, [changed(name, literal) for name, literal in changes])
+
+
+def check_agreement(frames, records: list[bytes]) -> None:
     outcome = Outcome(frames, records)
     for place, record in enumerate(records):
         answer = expected(record)

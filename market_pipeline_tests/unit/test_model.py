@@ -27,9 +27,10 @@ def without(name: str) -> bytes:
 
 
 digits = st.decimals(min_value=Decimal("1e-18"), max_value=Decimal("9999999999"), places=18)
+visible = st.characters(exclude_categories=("Cc", "Cf", "Cs", "Zl", "Zp", "Cn"))
 trades = st.builds(
     Trade,
-    symbol=st.text(min_size=1, max_size=30),
+    symbol=st.text(visible, min_size=1, max_size=30),
     price=digits,
     volume=st.decimals(min_value=0, max_value=Decimal("99999999999999"), places=18),
     ts=st.integers(model.EARLIEST_TS_MS, RECEIVED_AT // 1000 + model.MAX_AHEAD_MS),
@@ -37,7 +38,7 @@ trades = st.builds(
     seq=st.integers(0, 5_000),
     source=st.sampled_from(["finnhub", "simulator", "replay"]),
     received_at=st.just(RECEIVED_AT),
-    conditions=st.lists(st.text(max_size=5), max_size=4).map(tuple),
+    conditions=st.lists(st.text(visible, max_size=5), max_size=4).map(tuple),
 )
 
 
