@@ -85,7 +85,7 @@ class Settings(BaseSettings):
         None, description="Another listener's recordings, for filling gaps: a folder (a journal's too) or a file"
     )
 
-    journal_segment_mb: int = Field(16, ge=1, description="A journal segment is closed at this size (MiB)")
+    journal_segment_mb: int = Field(16, ge=1, le=1024, description="A journal segment is closed at this size (MiB)")
     journal_max_gb: float = Field(
         4.0, gt=0, allow_inf_nan=False, description="Disk the journal may use (GiB), unconfirmed frames excepted"
     )

@@ -3,7 +3,9 @@
 Facts are the vendor's (its API description) or its users' (issues of finnhubio/Finnhub-API, by number):
 subscriptions are one symbol a message and are not acknowledged, so the first trade is their proof; ``{"type":"ping"}``
 comes about every 60 s (#36); a server may send only pings for hours (#65, #109, #154); errors are
-``{"type":"error","msg":"Invalid symbol X"}``, once without the symbol (#20), and once for valid symbols (#472).
+``{"type":"error","msg":"Invalid symbol X"}``, where X may hold spaces and be in capitals though it was asked for in
+small letters, once without the symbol (#20), and once for valid symbols (#472); and ``Subscribing to too many
+symbols``, which says no more than that the plan allows fewer.
 """
 
 import json
@@ -14,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any
 
+from market_pipeline.feed.limits import cut_of
 from market_pipeline.feed.recorded import Mark, mark_of
 
 DEAD_AFTER_S = 130.0
@@ -26,9 +29,12 @@ RETRY_CAP_S = 300.0
 _MOST_DOUBLINGS = 30
 """Every cap is reached long before, and a float overflows at 1,024."""
 _RECENT_S = 10.0
+_ERROR_CHARACTERS = 1_200
+"""Of an error's text: a symbol's longest name, and what stands before it."""
 _TYPES_TOLD = 20
 _FRAMES_COMPARED = 256
-_INVALID = re.compile(r"invalid symbol:?\s+(\S+)", re.IGNORECASE)
+_INVALID = re.compile(r"invalid symbol\b:?(.*)", re.IGNORECASE | re.DOTALL)
+_BEYOND_THE_PLAN = re.compile(r"too many symbols", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,20 @@ class SymbolRejected:
     symbols: tuple[str, ...]
     message: str
     retry_in_s: float
+
+
+@dataclass(frozen=True)
+class PlanLimitReached:
+    """The vendor's plan allows fewer symbols than were asked for; which of them it serves, the vendor does not say."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class MessageTooLarge:
+    """A message of ``size`` bytes, of which only the beginning was kept."""
+
+    size: int
 
 
 @dataclass(frozen=True)
@@ -72,9 +92,11 @@ class _Subscription:
     proven: bool = False
     refused: int = 0
     retry_at: float | None = None
+    rejected: str | None = None
+    """What the vendor said, while its last word on the symbol is that it is invalid."""
 
 
-Event = TradesSeen | SymbolRejected | ErrorSeen
+Event = TradesSeen | SymbolRejected | PlanLimitReached | MessageTooLarge | ErrorSeen
 
 
 class Protocol:
@@ -93,6 +115,7 @@ class Protocol:
         repeated: trade messages equal, byte for byte, to one shortly before (the vendor once sent all three times).
         received: elements of trade messages.
         mark: where the last replayed message stood.
+        plan_limit: what the vendor said when the plan allowed no more symbols on this connection; else None.
     """
 
     def __init__(
@@ -103,6 +126,7 @@ class Protocol:
         self.repeated = 0
         self.received = 0
         self.mark: Mark | None = None
+        self.plan_limit: str | None = None
         self._mute_after_s = mute_after_s
         self._market_busy = market_busy
         self._subscriptions: dict[str, _Subscription] = {}
@@ -124,9 +148,16 @@ class Protocol:
         """Subscribed since the last connect, but no trade came yet."""
         return [symbol for symbol in self.symbols if symbol not in self.seen]
 
+    @property
+    def rejected_symbols(self) -> dict[str, str]:
+        """The symbols that the vendor calls invalid, each with what it said."""
+        return {symbol: each.rejected for symbol, each in self._subscriptions.items() if each.rejected is not None}
+
     def connected(self, now: float) -> None:
         """A new connection is open: nothing is subscribed on it, nothing proven."""
-        self._subscriptions = {symbol: _Subscription() for symbol in self.symbols}
+        rejected = self.rejected_symbols  # the last word on them until they are asked for again
+        self._subscriptions = {symbol: _Subscription(rejected=rejected.get(symbol)) for symbol in self.symbols}
+        self.plan_limit = None
         self._due = deque(self.symbols)
         self._next_send_at = self._last_message_at = self._quiet_since = now
         self._resubscribed = False
@@ -135,8 +166,11 @@ class Protocol:
         """The messages to send now: subscriptions, paced, and another try for refused symbols whose time has come."""
         for symbol, subscription in self._subscriptions.items():
             if subscription.retry_at is not None and now >= subscription.retry_at:
-                subscription.retry_at = None
+                subscription.retry_at = subscription.sent_at = None
                 self._due.append(symbol)
+            waited = subscription.retry_at is None and subscription.sent_at is not None
+            if waited and now - (subscription.sent_at or 0.0) > _RECENT_S:
+                subscription.rejected = None  # asked for again, and not rejected again
         messages = []
         while self._due and now >= self._next_send_at:
             symbol = self._due.popleft()
@@ -148,6 +182,9 @@ class Protocol:
     def message(self, payload: bytes, now: float) -> list[Event]:
         """Take in a message, whatever its bytes are."""
         self._last_message_at = now
+        if (cut := cut_of(payload)) is not None:
+            self._count("too_large")
+            return [MessageTooLarge(cut.size)]
         try:
             message = json.loads(payload)
         except (ValueError, RecursionError):
@@ -198,6 +235,7 @@ class Protocol:
             subscription = self._subscriptions.get(symbol)
             if subscription is not None and not subscription.proven:
                 subscription.proven, subscription.refused, subscription.retry_at = True, 0, None
+                subscription.rejected = None
                 first_of.append(symbol)
         self._quiet_since = now
         self._resubscribed = False
@@ -205,7 +243,10 @@ class Protocol:
         return [TradesSeen(len(data), tuple(sorted(first_of)))]
 
     def _error(self, message: dict[str, Any], now: float) -> Event:
-        text = str(message.get("msg", ""))[:200]
+        text = str(message.get("msg", ""))[:_ERROR_CHARACTERS]
+        if _BEYOND_THE_PLAN.search(text):
+            self.plan_limit = text
+            return PlanLimitReached(text)
         symbols = self._rejected_symbols(text, now)
         if not symbols:
             return ErrorSeen(text)
@@ -214,15 +255,17 @@ class Protocol:
             wait = min(RETRY_CAP_S, RETRY_FIRST_S * 2.0 ** min(subscription.refused, _MOST_DOUBLINGS))
             subscription.refused += 1
             subscription.retry_at = now + wait
+            subscription.rejected = text
         return SymbolRejected(symbols, text, wait)
 
     def _rejected_symbols(self, text: str, now: float) -> tuple[str, ...]:
         """The symbols an error is about: the one it names, else the unproven ones that were asked for just before."""
-        named = _INVALID.search(text)
-        if named and named[1].strip("\"'.,") in self._subscriptions:
-            return (named[1].strip("\"'.,"),)
-        if "symbol" not in text.lower():
+        error = _INVALID.search(text)
+        if error is None:
             return ()
+        name = error[1].strip()
+        if name:
+            return self._named(name) or self._named(name.strip("\"'.,"))
         return tuple(
             symbol
             for symbol, subscription in self._subscriptions.items()
@@ -231,6 +274,12 @@ class Protocol:
             and not subscription.proven
             and subscription.retry_at is None
         )
+
+    def _named(self, name: str) -> tuple[str, ...]:
+        """Our symbols of that name: the one that is written like it, else those that differ in capitals only."""
+        if name in self._subscriptions:
+            return (name,)
+        return tuple(symbol for symbol in self._subscriptions if symbol.casefold() == name.casefold())
 
     def _count(self, kind: str) -> None:
         name = kind[:40]

@@ -12,6 +12,7 @@ from typing import Any
 
 from market_pipeline.feed.elements import original_elements
 from market_pipeline.feed.journal.frame import Frame
+from market_pipeline.feed.limits import MAX_MESSAGE_BYTES, MAX_NESTING, cut_of, is_nested_too_deep
 from market_pipeline.feed.recorded import identity_time
 from market_pipeline.model import (
     MAX_SEQ,
@@ -104,18 +105,22 @@ class Normaliser:
 
     def items(self, frame: Frame) -> list[Trade | DeadLetter]:
         """What a frame holds, in order; never raises, whatever the bytes are."""
+        if (cut := cut_of(frame.payload)) is not None:
+            detail = f"a message of {cut.size} bytes, more than {MAX_MESSAGE_BYTES}: this is its beginning"
+            return [self._whole(RejectedTrade(Rejection.TOO_LARGE, detail), cut.beginning, frame)]
         try:
             message = parse_json(frame.payload)
             if not isinstance(message, dict):
                 raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"the frame is a {type(message).__name__}")
+            if is_nested_too_deep(message):  # here, and not where the stack happens to end
+                raise RejectedTrade(Rejection.MALFORMED_JSON, f"more than {MAX_NESTING} levels of lists and objects")
             if message.get("type") != "trade":
                 return []
             data = message.get("data")
             if data is not None and not isinstance(data, list):
                 raise RejectedTrade(Rejection.WRONG_TYPE, f"data is a {type(data).__name__}, not a list")
         except RejectedTrade as rejected:
-            self.rejected[rejected.reason] += 1
-            return [DeadLetter(rejected.reason, rejected.detail, frame.payload, frame.received_at, WHOLE_FRAME)]
+            return [self._whole(rejected, frame.payload, frame)]
         return self._elements(frame, message, data or [])
 
     def remember(self, frames: Iterable[Frame]) -> None:
@@ -130,15 +135,17 @@ class Normaliser:
         """Whether trades come from the future, and hardly any from the present: more than one vendor's slip."""
         return self.rejected[Rejection.IN_THE_FUTURE] >= max(10, self.trades)
 
+    def _whole(self, rejected: RejectedTrade, value: bytes, frame: Frame) -> DeadLetter:
+        self.rejected[rejected.reason] += 1
+        return DeadLetter(rejected.reason, rejected.detail, value, frame.received_at, WHOLE_FRAME)
+
     def _elements(self, frame: Frame, message: dict[str, Any], data: list[Any]) -> list[Trade | DeadLetter]:
         source = frame.source or self._source
         identity = identity_time(message, source, frame.received_at)
         items: list[Trade | DeadLetter] = []
         originals: list[bytes] | None = None
-        for index, element in enumerate(data):
+        for index, element in enumerate(data[:MAX_ELEMENTS]):
             try:
-                if index >= MAX_ELEMENTS:
-                    raise RejectedTrade(Rejection.TOO_LARGE, f"more than {MAX_ELEMENTS} elements in a frame")
                 items.append(self._trade(element, frame.received_at, source, trade_id(identity, index)))
             except RejectedTrade as rejected:
                 self.rejected[rejected.reason] += 1
@@ -146,13 +153,18 @@ class Normaliser:
                 items.append(
                     DeadLetter(rejected.reason, rejected.detail, originals[index], frame.received_at, index)
                 )  # fmt: skip
+        if len(data) > MAX_ELEMENTS:
+            self.rejected[Rejection.TOO_LARGE] += 1
+            rest = b",".join((original_elements(frame.payload) if originals is None else originals)[MAX_ELEMENTS:])
+            detail = f"{len(data)} elements in a frame: these are beyond the first {MAX_ELEMENTS}"
+            items.append(DeadLetter(Rejection.TOO_LARGE, detail, rest, frame.received_at, MAX_ELEMENTS))
         return items
 
     def _trade(self, element: Any, received_at: int, source: str, identity: str) -> Trade:
         if not isinstance(element, dict):
             raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"the element is a {type(element).__name__}")
         get = element.get
-        symbol, ts = _check_unicode(check_symbol(get("s"))), check_ts(get("t"), received_at)
+        symbol, ts = check_symbol(get("s")), check_ts(get("t"), received_at)
         price, volume = check_price(get("p")), check_volume(get("v"))
         conditions = check_conditions(get("c"))
         self.trades += 1
@@ -163,20 +175,6 @@ class Normaliser:
             self.newest_ts = ts
         seq = self._sequence.next(symbol, ts)
         return Trade(symbol, price, volume, ts, identity, seq, source, received_at, conditions)
-
-
-def _check_unicode(symbol: str) -> str:
-    """A symbol is also a key in Kafka and Cassandra, in UTF-8.
-
-    Raises:
-        RejectedTrade: it can't be a key.
-    """
-    if not symbol.isascii():
-        try:
-            symbol.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair: JSON can write it, UTF-8 can't
-            raise RejectedTrade(Rejection.WRONG_TYPE, f"symbol {symbol!a:.40} is not Unicode text") from None
-    return symbol
 
 
 def trades_of(frames: Iterable[Frame], source: str) -> Iterator[Trade | DeadLetter]:

@@ -157,7 +157,10 @@ def _wanted(due: Due, symbols: frozenset[str]) -> tuple[bytes, int]:
         return due.payload, due.trades
     if not due.symbols & symbols:
         return b"", 0
-    elements = [e for e in original_elements(due.payload) if _symbol_of(e) in symbols]
+    try:
+        elements = [e for e in original_elements(due.payload) if _symbol_of(e) in symbols]
+    except RecursionError:  # nobody wants it, and the producer says why
+        return due.payload, due.trades
     mark = due.payload[due.payload.rindex(b',"replay":') :]
     return b'{"type":"trade","data":[' + b",".join(elements) + b"]" + mark, len(elements)
 

@@ -129,6 +129,8 @@ class Producer:
             "left_out": list(self.protocol.left_out),
             "seen": len(self.protocol.seen),
             "unseen": self.protocol.unseen,
+            "rejected_symbols": self.protocol.rejected_symbols,
+            "plan_limit": self.protocol.plan_limit,
             "received": self.protocol.received,
             "frames": state.frames,
             "repeated_frames": self.protocol.repeated,

@@ -9,11 +9,21 @@ from typing import Protocol as Interface
 
 from market_pipeline.feed.backoff import Backoff
 from market_pipeline.feed.disconnect import Disconnected, Reason
-from market_pipeline.feed.finnhub import ErrorSeen, Event, Liveness, Protocol, SymbolRejected, TradesSeen
+from market_pipeline.feed.finnhub import (
+    ErrorSeen,
+    Event,
+    Liveness,
+    MessageTooLarge,
+    PlanLimitReached,
+    Protocol,
+    SymbolRejected,
+    TradesSeen,
+)
 from market_pipeline.feed.gap_recorder import GapRecorder
 from market_pipeline.feed.gaps import Gap
 from market_pipeline.feed.journal import Journal, JournalFull
 from market_pipeline.feed.journal.retention import free_oldest
+from market_pipeline.feed.limits import MAX_MESSAGE_BYTES
 from market_pipeline.feed.recorded import resume_message
 
 logger = logging.getLogger(__name__)
@@ -206,10 +216,21 @@ class Receiver:
                     logger.info("feed: first trade of %s", ", ".join(symbols))
             case SymbolRejected(symbols=symbols, message=text, retry_in_s=wait):
                 logger.warning("feed: %s rejected (%s); asked for again in %.0f s", ", ".join(symbols[:10]), text, wait)
+            case PlanLimitReached(message=text):
+                count = len(self.protocol.symbols)
+                hint = "subscribe fewer, or set MARKET_PIPELINE_SYMBOL_LIMIT to what the plan allows"
+                self._warn(text, now, f"feed: the plan allows fewer than {count} symbols ({text}): {hint}")
+            case MessageTooLarge(size=size):
+                line = "a message of more than %d bytes (%d): its beginning is a dead letter, the rest is dropped"
+                self._warn("too large", now, "feed: " + line % (MAX_MESSAGE_BYTES, size))
             case ErrorSeen(message=text):
-                if now - self.state.errors.get(text, -60.0) >= 60.0:
-                    self.state.errors = {text: now}
-                    logger.warning("feed: the server says: %s", text)
+                self._warn(text, now, f"feed: the server says: {text}")
+
+    def _warn(self, error: str, now: float, line: str) -> None:
+        """Log an error of the server's, the same one at most once a minute."""
+        if now - self.state.errors.get(error, -60.0) >= 60.0:
+            self.state.errors = {error: now}
+            logger.warning("%s", line)
 
     def _check(self, liveness: Liveness) -> None:
         match liveness:

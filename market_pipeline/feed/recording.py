@@ -11,11 +11,12 @@ import logging
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.reader import Damaged, unheeded
 from market_pipeline.feed.journal.segment import segment_of
+from market_pipeline.feed.limits import KEPT_BYTES, MAX_LINE_BYTES, cut_off
 from market_pipeline.feed.recorded import REPLAY, as_utf8, identity_time
 from market_pipeline.mendable import Mendable
 from market_pipeline.model import EARLIEST_TS_MS
@@ -149,12 +150,25 @@ def _payloads(where: Path, damaged: Damaged = unheeded, since: int = 0) -> Itera
                 yield frame.payload, identity_time(_object(frame.payload), frame.source, frame.received_at)
             return
         with where.open("rb") as lines:
-            for line in lines:
+            for line in _bounded(lines):
                 if payload := line.removeprefix(codecs.BOM_UTF8).strip():
                     recorded_at = _object(payload).get(RECEIVED_AT)
                     yield payload, recorded_at if type(recorded_at) is int and recorded_at > 0 else 0
     except OSError as error:
         raise RecordingError(f"the recording {where} can't be read: {error.strerror}") from None
+
+
+def _bounded(file: BinaryIO) -> Iterator[bytes]:
+    """The lines of a file; of one that is longer than a message may be, what ``cut_off`` keeps."""
+    while line := file.readline(MAX_LINE_BYTES + 1):
+        if len(line) <= MAX_LINE_BYTES or line.endswith(b"\n"):
+            yield line
+            continue
+        beginning, size = line[:KEPT_BYTES], len(line)
+        while not line.endswith(b"\n") and (line := file.readline(MAX_LINE_BYTES)):
+            size += len(line)
+        logger.warning("%s has a line of %d bytes: only its beginning is played", file.name, size)
+        yield cut_off(beginning, size)
 
 
 def _object(payload: bytes) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 import websocket
 
 from market_pipeline.feed.backoff import retry_after_s
+from market_pipeline.feed.bounded_frames import BoundedFrames, BoundedMessages
 from market_pipeline.feed.disconnect import Disconnected, Reason
 from market_pipeline.feed.secrecy import Secrecy
 
@@ -33,7 +34,9 @@ class Connection:
         self._secrecy = secrecy
 
     def receive(self) -> bytes | None:
-        """The next message, text or binary, as its bytes; None when nothing came for ``READ_TIMEOUT_S``.
+        """The next message, text or binary, as its bytes; None when none was whole within ``READ_TIMEOUT_S``.
+
+        Of one that is larger than ``limits.MAX_MESSAGE_BYTES`` what ``limits.cut_off`` keeps.
 
         Raises:
             Disconnected: the connection is over.
@@ -97,6 +100,9 @@ def connect(url: str, key: str | None, secrecy: Secrecy, open_timeout_s: float =
             address, timeout=open_timeout_s, redirect_limit=0, suppress_origin=key is None
         )
         connection.settimeout(READ_TIMEOUT_S)
+        # compression is never offered, so that a frame's length is that of what it holds
+        connection.frame_buffer = BoundedFrames(connection._recv, READ_TIMEOUT_S)  # noqa: SLF001
+        connection.cont_frame = BoundedMessages(connection.frame_buffer)
     except Exception as error:
         failure = _not_opened(error, url, secrecy)
     else:

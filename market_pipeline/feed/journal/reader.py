@@ -9,7 +9,7 @@ from market_pipeline.feed.journal.segment import (
     Segment,
     from_time_on,
     list_segments,
-    read_segment,
+    pieces,
     segment_of,
 )
 
@@ -29,18 +29,20 @@ def read_frames(where: Path, since: int = 0, damaged: Damaged = unheeded) -> Ite
     Args:
         where: a journal's directory, or one segment file.
         since: frames received earlier are left out.
-        damaged: called when a segment was read that is not whole.
+        damaged: called after a segment was read that is not whole.
 
     Raises:
         OSError: a segment can't be read.
     """
     for segment in from_time_on(_segments(where), since):
-        parsed = read_listed(segment)
-        if parsed.torn:
-            damaged(segment.path, parsed.torn)
-        for frame in parsed.frames:
-            if frame.received_at >= since:
-                yield frame
+        torn = 0
+        for piece in listed_pieces(segment):
+            torn += piece.torn
+            for frame in piece.frames:
+                if frame.received_at >= since:
+                    yield frame
+        if torn:
+            damaged(segment.path, torn)
 
 
 def read_backwards(directory: Path) -> Iterator[Frame]:
@@ -50,7 +52,7 @@ def read_backwards(directory: Path) -> Iterator[Frame]:
         OSError: a segment can't be read.
     """
     for segment in reversed(list_segments(directory)):
-        yield from reversed(read_listed(segment).frames)
+        yield from reversed([frame for piece in listed_pieces(segment) for frame in piece.frames])
 
 
 def _segments(where: Path) -> list[Segment]:
@@ -60,17 +62,17 @@ def _segments(where: Path) -> list[Segment]:
     return [segment] if segment else []
 
 
-def read_listed(segment: Segment) -> Parsed:
+def listed_pieces(segment: Segment) -> Iterator[Parsed]:
     """A segment that was there when it was listed: compressed since, it is read all the same; deleted, it is empty.
 
     Raises:
         OSError: it can't be read.
     """
     try:
-        return read_segment(segment.path)
+        return pieces(segment.path)
     except FileNotFoundError:
         compressed = segment.path.with_name(f"{segment.first:016d}{COMPRESSED_SUFFIX}")
     try:  # compressed since it was listed
-        return read_segment(compressed)
+        return pieces(compressed)
     except FileNotFoundError:  # or deleted, being old
-        return Parsed([], 0, 0)
+        return iter(())

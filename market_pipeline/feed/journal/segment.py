@@ -1,16 +1,29 @@
 """The segment files of a journal: how they are named, listed and read."""
 
 import gzip
+import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
-from market_pipeline.feed.journal.frame import SEGMENT_HEADER_BYTES, Parsed, parse_frames, source_of
+from market_pipeline.feed.journal.frame import (
+    MAX_PAYLOAD_BYTES,
+    SEGMENT_HEADER_BYTES,
+    Frame,
+    Parsed,
+    parse_frames,
+    source_of,
+)
 
 OPEN_SUFFIX = ".frames"
 COMPRESSED_SUFFIX = ".frames.gz"
+MAX_SEGMENT_MB = 1024
+"""A segment is closed before it is larger."""
+MAX_SEGMENT_BYTES = (MAX_SEGMENT_MB << 20) + 2 * MAX_PAYLOAD_BYTES
+"""What a gzip of one may unpack to: a few KiB of a gzip can hold gigabytes."""
+_CHUNK = 1 << 18
 
 
 class Segment(NamedTuple):
@@ -62,26 +75,76 @@ def from_time_on(segments: Sequence[Segment], since: int) -> list[Segment]:
     ]
 
 
+def pieces(path: Path) -> Iterator[Parsed]:
+    """A segment, a piece at a time, so that memory stays flat however long it is or a gzip of it becomes.
+
+    An incomplete or damaged end counts as torn. So does a gzip's beyond ``MAX_SEGMENT_BYTES``.
+
+    Raises:
+        OSError: the file can't be read; nothing was given then.
+    """
+    file = path.open("rb")
+    return _pieces(file, path.suffix == ".gz")
+
+
 def read_segment(path: Path) -> Parsed:
     """Every intact frame of a segment; an incomplete or damaged end counts as torn.
 
     Raises:
         OSError: the file can't be read.
     """
-    try:
-        buffer = _contents(path)
-    except (EOFError, gzip.BadGzipFile, zlib.error):  # not ours, or damaged: nothing of it can be trusted
-        return Parsed([], 0, 1)
-    if len(buffer) < SEGMENT_HEADER_BYTES:
-        return Parsed([], 0, 1 if buffer else 0)
-    source = source_of(buffer[:SEGMENT_HEADER_BYTES])
-    parsed = parse_frames(buffer, source, SEGMENT_HEADER_BYTES if source else 0)
-    tail_is_torn = parsed.consumed < len(buffer)
-    return parsed._replace(torn=parsed.torn + tail_is_torn)
+    frames: list[Frame] = []
+    consumed = torn = 0
+    for piece in pieces(path):
+        frames += piece.frames
+        consumed += piece.consumed
+        torn += piece.torn
+    return Parsed(frames, consumed, torn)
 
 
-def _contents(path: Path) -> bytes:
-    if path.suffix != ".gz":
-        return path.read_bytes()
-    with gzip.open(path) as file:
-        return file.read()
+def _pieces(file: BinaryIO, compressed: bool) -> Iterator[Parsed]:
+    source, rest, first, damaged = "", b"", True, False
+    with file:
+        contents = _Contents(file, compressed)
+        while data := contents.read(max(_CHUNK, len(rest))):  # twice as much when one frame is larger than a piece
+            begin = 0
+            if first:
+                first, source = False, source_of(data[:SEGMENT_HEADER_BYTES])
+                begin = SEGMENT_HEADER_BYTES if source else 0
+            rest += data
+            parsed = parse_frames(rest, source, begin, damaged=damaged)
+            damaged = parsed.pending > parsed.consumed or (damaged and not parsed.frames)
+            rest = rest[parsed.pending :]
+            yield parsed
+    if rest or damaged or contents.cut_off:
+        yield Parsed([], 0, 1)
+
+
+class _Contents:
+    """The bytes of a segment's file, unpacked where it is a gzip, as far as they can be had.
+
+    Attributes:
+        cut_off: it is a gzip that is damaged, or unpacks to more than any segment has.
+    """
+
+    def __init__(self, file: BinaryIO, compressed: bool) -> None:
+        self._read1 = gzip.GzipFile(fileobj=file).read1 if compressed else file.read
+        self._left = MAX_SEGMENT_BYTES if compressed else sys.maxsize
+        self.cut_off = False
+
+    def read(self, size: int) -> bytes:
+        """``size`` bytes; fewer at the end."""
+        parts: list[bytes] = []
+        while size > 0 and not self.cut_off:
+            try:
+                part = self._read1(size)
+            except (EOFError, gzip.BadGzipFile, zlib.error):
+                self.cut_off = True
+                break
+            if not part:
+                break
+            self._left -= len(part)
+            self.cut_off = self._left < 0
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)

@@ -114,6 +114,7 @@ class Tail:
             fresh = [frame for frame in parsed.frames if frame.received_at > self._after]
             if fresh:
                 self._after = fresh[-1].received_at
+                self._chunk = _CHUNK
                 return fresh, False
             if whole and parsed.consumed < len(buffer):  # a torn tail: nothing more will come here
                 self._on_damage(self._segment.first)

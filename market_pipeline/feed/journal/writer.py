@@ -12,8 +12,8 @@ from typing import Any
 
 from market_pipeline.feed.journal.frame import SEGMENT_HEADER_BYTES, Frame, encode_frame, segment_header
 from market_pipeline.feed.journal.position import load_position, save_position
-from market_pipeline.feed.journal.reader import read_listed
-from market_pipeline.feed.journal.segment import from_time_on, list_segments, read_segment, segment_path
+from market_pipeline.feed.journal.reader import listed_pieces
+from market_pipeline.feed.journal.segment import from_time_on, list_segments, segment_path
 from market_pipeline.feed.journal.tail import Head, Tail
 
 logger = logging.getLogger(__name__)
@@ -139,7 +139,8 @@ class Journal:
             since <= frame.received_at <= self._last_at_start
             for segment in left
             if segment.first <= self._last_at_start
-            for frame in read_listed(segment).frames
+            for piece in listed_pieces(segment)
+            for frame in piece.frames
         )
 
     def sync(self) -> None:
@@ -246,11 +247,13 @@ class Journal:
 
     def _find_last_frame(self) -> Frame | None:
         for segment in reversed(list_segments(self.directory)):
-            parsed = read_segment(segment.path)
-            if parsed.torn:
-                self._damaged.add(segment.first)
-            if parsed.frames:
-                return parsed.frames[-1]
+            last: Frame | None = None
+            for piece in listed_pieces(segment):
+                last = piece.frames[-1] if piece.frames else last
+                if piece.torn:
+                    self._damaged.add(segment.first)
+            if last is not None:
+                return last
         return None
 
     def _wait(self, seen: Head, timeout_s: float) -> None:

@@ -11,6 +11,7 @@ from market_pipeline.feed.finnhub import (
     DEAD_AFTER_S,
     ErrorSeen,
     Liveness,
+    PlanLimitReached,
     Protocol,
     SymbolRejected,
     TradesSeen,
@@ -192,6 +193,71 @@ def test_an_error_without_the_symbol_is_laid_to_what_was_just_asked_for() -> Non
         SymbolRejected(("MSFT",), "Invalid symbol", 30.0)
     ]
     assert made.message(b'{"type":"error","msg":"Invalid symbol"}', 300.0) == [ErrorSeen("Invalid symbol")]
+
+
+def error(text: str) -> bytes:
+    return json.dumps({"msg": text, "type": "error"}).encode()
+
+
+SYMBOLS = ("AAPL", "IC MARKETS:7", "aapl", "msft", 'A"B', "foo.", "OANDA:EUR_USD")
+
+
+@pytest.mark.parametrize(
+    ("text", "blamed"),
+    [
+        ("Invalid symbol IC MARKETS:7", ("IC MARKETS:7",)),
+        ("Invalid symbol: IC MARKETS:7", ("IC MARKETS:7",)),
+        ("Invalid symbol IC", ()),
+        ("Invalid symbol AAPL", ("AAPL",)),
+        ("Invalid symbol MSFT", ("msft",)),
+        ("Invalid symbol 'OANDA:EUR_USD'.", ("OANDA:EUR_USD",)),
+        ('Invalid symbol A"B', ('A"B',)),
+        ("Invalid symbol foo.", ("foo.",)),
+        ("Invalid symbol TSLA", ()),
+        ("invalid symbols", ()),
+        ("Subscribing to too many symbols", ()),
+        ("You don't have access to this symbol", ()),
+        ("Invalid symbol", SYMBOLS),
+    ],
+)
+def test_an_error_is_laid_to_the_symbol_that_it_names_alone(text: str, blamed: tuple[str, ...]) -> None:
+    made = Protocol(SYMBOLS, 50, 300.0, Market())
+    made.connected(0.0)
+    for tenth in range(10):
+        made.outgoing(tenth / 10)
+    (event,) = made.message(error(text), 1.0)
+    assert (event.symbols if isinstance(event, SymbolRejected) else ()) == blamed
+    assert made.rejected_symbols == dict.fromkeys(blamed, text)
+
+
+def test_too_many_symbols_is_the_plans_limit_and_rejects_none() -> None:
+    made = protocol()
+    made.outgoing(0.0), made.outgoing(1.0)
+    assert made.message(error("Subscribing to too many symbols"), 1.1) == [
+        PlanLimitReached("Subscribing to too many symbols")
+    ]
+    assert (made.rejected_symbols, made.plan_limit) == ({}, "Subscribing to too many symbols")
+    assert made.outgoing(1000.0) == []
+    made.connected(1001.0)
+    assert made.plan_limit is None
+
+
+def test_a_symbol_is_listed_as_rejected_until_it_is_asked_for_again_and_not_rejected() -> None:
+    made = protocol()
+    made.outgoing(0.0), made.outgoing(1.0)
+    made.message(error("Invalid symbol MSFT"), 1.0)
+    made.connected(5.0)
+    assert made.rejected_symbols == {"MSFT": "Invalid symbol MSFT"}
+    made.outgoing(5.0), made.outgoing(5.1)
+    made.message(error("Invalid symbol MSFT"), 5.2)
+    assert subscriptions(made.outgoing(35.2)) == ["MSFT"]
+    made.outgoing(36.0)
+    assert "MSFT" in made.rejected_symbols
+    made.outgoing(46.0)
+    assert made.rejected_symbols == {}
+    made.message(error("Invalid symbol MSFT"), 47.0)
+    made.message(trades("MSFT"), 48.0)
+    assert made.rejected_symbols == {}
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from websockets.sync.server import ServerConnection
 
 from market_pipeline.feed import finnhub as protocol_module
 from market_pipeline.feed.backoff import Backoff
-from market_pipeline.feed.disconnect import Disconnected, Reason
+from market_pipeline.feed.disconnect import Reason
 from market_pipeline.feed.finnhub import Protocol
 from market_pipeline.feed.gap_recorder import GapRecorder
 from market_pipeline.feed.gaps import Gap, GapBook, GapRow
@@ -447,31 +447,19 @@ def test_a_first_start_in_the_middle_of_a_minute_makes_its_bar_incomplete(rig: R
 
 
 def test_500_reconnects_leave_nothing_behind(rig: Rig, finnhub: FakeFinnhub) -> None:
+    ends: list[Callable[[ServerConnection], None]] = [
+        lambda connection: connection.close(),
+        lambda connection: connection.close(1011, "an error"),
+        lambda connection: connection.socket.shutdown(socket.SHUT_RDWR),
+        lambda connection: connection.socket.sendall(b"\xff\x00"),
+    ]
+    finnhub.script = lambda server, connection: ends[len(server.subscribed) % len(ends)](connection)
     rig.start()
-    wait_for(lambda: rig.receiver.state.connected_since, "the first connection")
-    rig.stop()
+    wait_for(lambda: len(finnhub.subscribed) >= 20, "the first connections")
     threads, files = threading.active_count(), open_files()
-
-    class Flaky:
-        def receive(self) -> bytes | None:
-            raise Disconnected(Reason.CLOSED)
-
-        def send(self, text: str) -> None: ...
-        def say_goodbye(self) -> None: ...
-        def close(self) -> None: ...
-
-    stopped, opened = threading.Event(), []
-
-    def connecting() -> Flaky:
-        opened.append(1)
-        if len(opened) == 500:
-            stopped.set()
-        return Flaky()
-
-    gaps = GapRecorder(rig.directory / "other.json", rig.cannot_store)
-    waits = Waits([])
-    waits.next = lambda retry_after_s=None: 0.0  # type: ignore[method-assign]
-    Receiver(connecting, rig.protocol, rig.journal, gaps, waits).run(stopped)
-    assert len(opened) == 500
-    assert threading.active_count() <= threads
-    assert open_files() <= files
+    wait_for(lambda: len(finnhub.subscribed) >= 520, "500 more", within_s=400)
+    assert rig.receiver.state.reconnects >= 500
+    rig.stop()
+    assert rig.failure is None
+    # the server's own side of a few connections is still closing
+    wait_for(lambda: threading.active_count() <= threads and open_files() <= files, "their end")
