@@ -114,6 +114,11 @@ class Paths:
         """The ledger of incidents, a SQLite file."""
         return self.root / "incidents" / "ledger.sqlite"
 
+    @property
+    def dagster_token(self) -> Path:
+        """The token of Dagster's page, unless it is elsewhere."""
+        return self.run / "dagster-webserver.token"
+
     def lock(self, program: str) -> Path:
         return self.run / f"{program}.lock"
 

@@ -6,14 +6,16 @@ dir knows on which ports its pipeline was started last, so that whoever names th
 """
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from difflib import get_close_matches
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from market_pipeline.layout import Paths, Ports, kept_port_base
@@ -29,6 +31,7 @@ LOOPBACK = "127.0.0.1"
 SECRETS = frozenset({"finnhub_api_key", "slack_token", "slack_app_token", "watchdog_url"})
 SLACK_CHANNEL = "^[CDG][A-Z0-9]{8,}$"
 EVERY_ADDRESS = "0.0.0.0"
+HOST = r"(?i:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 
 
 class SettingsError(Mendable):
@@ -141,6 +144,25 @@ class Settings(BaseSettings):
     dagster_url: str | None = Field(
         None, pattern="^https?://", description="Where people open Dagster's page, for the links in messages"
     )
+    dagster_host: str = Field(LOOPBACK, min_length=1, description="Address on which Dagster's page listens")
+    dagster_published_port: int | None = Field(
+        None, ge=1, le=65535, description="Port under which this machine reaches Dagster's page (containers)"
+    )
+    dagster_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="NAME or NAME:PORT, comma-separated: further names under which Dagster's page may be opened"
+    )
+    dagster_token_file: Path | None = Field(
+        None, description="A file with the token of Dagster's page; unset: a new token at each start"
+    )
+    dagster_trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Addresses or networks, comma-separated, of the proxies that sign users in to Dagster's page"
+    )
+    dagster_identity_header: str | None = Field(
+        None,
+        pattern="^[A-Za-z0-9-]+$",
+        description="Header in which MARKET_PIPELINE_DAGSTER_TRUSTED_PROXIES, which must be set, name the user",
+    )
+    dagster_read_only: bool = Field(False, description="Dagster's page shows everything and changes nothing")
     watchdog_url: SecretStr | None = Field(
         None, description="An outside address that hears of each look, and alarms in silence"
     )
@@ -163,7 +185,7 @@ class Settings(BaseSettings):
     )
     slack_api_url: str = Field("https://slack.com/api/", description="Slack: where its web API is")
 
-    @field_validator("symbols", "cassandra_contact_points", mode="before")
+    @field_validator("symbols", "cassandra_contact_points", "dagster_hosts", "dagster_trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -177,7 +199,28 @@ class Settings(BaseSettings):
     def _speed(cls, value: object) -> object:
         return 0.0 if value == "max" else value
 
-    @field_validator("data_dir", "second_source", "cassandra_data_dir", mode="after")
+    @field_validator("dagster_hosts", mode="after")
+    @classmethod
+    def _hosts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(re.fullmatch(HOST, name) for name in names):
+            raise ValueError("not NAME or NAME:PORT")
+        return names
+
+    @field_validator("dagster_trusted_proxies", mode="after")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for each in networks:
+            ip_network(each)
+        return networks
+
+    @field_validator("dagster_identity_header", mode="after")
+    @classmethod
+    def _believed_from_somebody(cls, header: str | None, info: ValidationInfo) -> str | None:
+        if header is not None and not info.data.get("dagster_trusted_proxies"):
+            raise ValueError("no proxy is trusted")
+        return header
+
+    @field_validator("data_dir", "second_source", "cassandra_data_dir", "dagster_token_file", mode="after")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value and value.expanduser().resolve()
@@ -251,7 +294,13 @@ class Settings(BaseSettings):
     @property
     def page_url(self) -> str:
         """Dagster's page, as people open it."""
-        return (self.dagster_url or f"http://{LOOPBACK}:{self.ports.webserver}").rstrip("/")
+        port = self.dagster_published_port or self.ports.webserver
+        return (self.dagster_url or f"http://{LOOPBACK}:{port}").rstrip("/")
+
+    @property
+    def dagster_token_path(self) -> Path:
+        """Where the token of Dagster's page is."""
+        return self.dagster_token_file or self.paths.dagster_token
 
     @property
     def ws_url(self) -> str:

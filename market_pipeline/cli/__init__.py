@@ -23,6 +23,7 @@ COMMANDS = {
     "up": ("lifecycle", "Start everything; returns or shows progress until trades can be queried."),
     "down": ("lifecycle", "Stop everything in order, losing nothing."),
     "status": ("status", "One screen: processes, feed, Kafka, stream, Cassandra."),
+    "dagster-url": ("dagster_url", "Print the URL that signs your browser in to Dagster's page."),
     "query": ("query", "Run one CQL statement; a table or exact JSON."),
     "reconcile": ("reconcile", "Compare received = produced = bronze = silver = bars for a day."),
     "smoke-test": ("smoke_test", "Send a marked trade over the whole path, and see it at every hop."),

@@ -9,7 +9,8 @@ from rich.text import Text
 
 from market_pipeline.cli.terminal import SafeConsole
 from market_pipeline.local.first_trades import Seen
-from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.local.webserver import url_with_token
+from market_pipeline.settings import Settings
 from market_pipeline.which import where_flags
 
 ROWS = 6
@@ -96,11 +97,12 @@ def trades_table(seen: Seen) -> Table:
 
 
 def what_next(settings: Settings, console: SafeConsole, *, detached: bool) -> None:
-    """The addresses, and what to type next."""
+    """The addresses, Dagster's with the token that signs a browser in, and what to type next."""
     flags = where_flags(settings)
     keyspace = settings.keyspace
     starting = "   (starts, which takes a minute or two: `status` tells)" if detached else ""
-    dagster = f"  Dagster    http://{LOOPBACK}:{settings.ports.webserver}{starting}\n" if settings.dagster else ""
+    page = url_with_token(settings) or settings.page_url
+    dagster = f"  Dagster    {page}{starting}\n" if settings.dagster else ""
     console.print(
         f"\n{dagster}"
         f"  Kafka      {settings.bootstrap_servers}\n"

@@ -15,7 +15,7 @@ from market_pipeline.cli import load_settings
 from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import cell, console
 from market_pipeline.local.snapshot import Snapshot, StreamStatus, gather
-from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.settings import Settings
 from market_pipeline.which import where_flags
 
 EXIT_NOTHING_RUNS = 3
@@ -235,8 +235,11 @@ def cassandra_line(snapshot: Snapshot) -> str:
 
 
 def dagster_line(snapshot: Snapshot, settings: Settings) -> str:
-    page = f"http://{LOOPBACK}:{settings.ports.webserver}"
-    return page if snapshot.dagster_page else f"its page does not answer yet: {page}"
+    page = settings.page_url
+    if not snapshot.dagster_page:
+        return f"its page does not answer yet: {page}"
+    # no token here: what `status` shows is pasted into tickets
+    return f"{page} · `market-pipeline dagster-url{where_flags(settings)}` prints it with its token"
 
 
 def number(value: int | None) -> str:

@@ -7,6 +7,7 @@ A probe runs every few seconds for ever, so it loads no client library: the two 
 """
 
 import http.client
+import os
 import socket
 import struct
 import sys
@@ -15,8 +16,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from market_pipeline.escaping import for_terminal
+from market_pipeline.layout import Paths
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline.supervision.log_lines import write_error
+from market_pipeline.webserver import access_token
 
 TIMEOUT_S = 4.0
 
@@ -80,10 +83,30 @@ def web(url: str) -> str:
         Unhealthy: with another status than 200.
         OSError: nobody answers.
     """
+    return _get(url)
+
+
+def dagster(address: str) -> str:
+    """Dagster answers, behind its guard, to whoever has the token.
+
+    Raises:
+        Unhealthy: with another status than 200, or there is no token yet.
+        TokenFileError: the token's file can't be used.
+        OSError: nobody answers.
+    """
+    file = os.environ.get("MARKET_PIPELINE_DAGSTER_TOKEN_FILE")
+    where = Path(file) if file else Paths(Path(os.environ["MARKET_PIPELINE_DATA_DIR"])).dagster_token
+    token = access_token.read(where)
+    if token is None:
+        raise Unhealthy(f"there is no token in {where} yet")
+    return _get(f"{address}/server_info", {"Authorization": f"Bearer {token}"})
+
+
+def _get(url: str, headers: Mapping[str, str] | None = None) -> str:
     address, _, path = url.partition("/")
     connection = http.client.HTTPConnection(address, timeout=TIMEOUT_S)
     try:
-        connection.request("GET", f"/{path}")
+        connection.request("GET", f"/{path}", headers=headers or {})
         status = connection.getresponse().status
     finally:
         connection.close()
@@ -115,6 +138,7 @@ PROBES: Mapping[str, Callable[[str], str]] = {
     "cassandra": cassandra,
     "listens": listens,
     "web": web,
+    "dagster": dagster,
     "heartbeat": heartbeat,
 }
 
@@ -142,7 +166,7 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     try:
         sys.stdout.write(for_terminal(PROBES[arguments[0]](arguments[1])) + "\n")
-    except (Unhealthy, OSError, http.client.HTTPException) as error:
+    except (Unhealthy, access_token.TokenFileError, OSError, http.client.HTTPException) as error:
         write_error(str(error) or type(error).__name__)
         return 1
     return 0

@@ -68,6 +68,7 @@ def bring_down(settings: Settings, told: Told = lambda _: None) -> list[Stopped]
     _stop_beginners(settings, tell)
     socket_path(settings).unlink(missing_ok=True)
     secrets.forget(settings)
+    settings.paths.dagster_token.unlink(missing_ok=True)
     return done
 
 

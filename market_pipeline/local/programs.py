@@ -127,10 +127,7 @@ def dagster_command(name: str, settings: Settings) -> list[str]:
         "-m",
         *{
             "dagster-code-server": ["dagster", *code, "--module-name", DEFINITIONS, "--location-name", CODE_LOCATION],
-            "dagster-webserver": [
-                *("dagster_webserver", "--host", LOOPBACK, "--port", str(settings.ports.webserver)),
-                *("--workspace", workspace),
-            ],
+            "dagster-webserver": ["market_pipeline.webserver", "--workspace", workspace],
             "dagster-daemon": ["dagster._daemon", "run", "--workspace", workspace],
         }[name],
     ]

@@ -25,6 +25,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import StoreUnreachableError
 from market_pipeline.store.migrate import migrate
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock, holder
+from market_pipeline.webserver import access_token
 
 SERVER_WITHIN_S = 300.0
 TRADES_WITHIN_S = 300.0
@@ -95,6 +96,8 @@ class Start:
 
     def _start_supervisor(self) -> None:
         settings = self._settings
+        if settings.dagster:
+            self._make_token()
         write_if_changed(settings.paths.port_base, f"{settings.port_base}\n")
         supervisord.write_configuration(settings, programs(settings), os.environ)
         environment = supervisord.environment_for(settings, os.environ, java_home(settings))
@@ -122,6 +125,13 @@ class Start:
                 time.sleep(POLL_S / 2)
             else:
                 return
+
+    def _make_token(self) -> None:
+        """A new token for Dagster's page, which outlives restarts of the webserver; a user's own is left alone."""
+        if self._settings.dagster_token_file is None:
+            access_token.renew(self._settings.dagster_token_path)
+        else:
+            access_token.ensure(self._settings.dagster_token_path)
 
     def _start(self, *wanted: str) -> None:
         run_here = [name for name in wanted if name in names(self._settings)]
@@ -216,12 +226,12 @@ class Start:
         Raises:
             StartError: one of them does not start. Everything else goes on.
         """
-        ports, since = self._settings.ports, self._dagster_since
+        settings, since = self._settings, self._dagster_since
         deadline = self._clock() + DAGSTER_WITHIN_S
         awaited: dict[str, Callable[[], bool]] = {
-            "dagster-code-server": lambda: accepts(ports.dagster_code),
-            "dagster-webserver": lambda: serves_page(ports.webserver),
-            "dagster-daemon": lambda: daemon_works(ports.webserver, since),
+            "dagster-code-server": lambda: accepts(settings.ports.dagster_code),
+            "dagster-webserver": lambda: serves_page(settings),
+            "dagster-daemon": lambda: daemon_works(settings, since),
         }
         while awaited:
             for name, answers in list(awaited.items()):

@@ -1,10 +1,12 @@
-"""Whether Dagster's servers answer, and its daemon works."""
+"""Whether Dagster's servers answer, and its daemon works; and the URL that signs a browser in."""
 
 import http.client
 import json
 import socket
+from urllib.parse import quote
 
-from market_pipeline.settings import LOOPBACK
+from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
+from market_pipeline.webserver import access_token
 
 ANSWER_WITHIN_S = 2.0
 
@@ -18,15 +20,27 @@ def accepts(port: int) -> bool:
     return True
 
 
-def serves_page(port: int) -> bool:
-    """Whether Dagster's webserver answers a request there."""
-    return _ask(port, "GET", "/server_info") is not None
+def url_with_token(settings: Settings) -> str | None:
+    """The URL that signs a browser in to Dagster's page; None while there is no token.
+
+    For its owner's terminal alone: never for a message, a log or a report.
+
+    Raises:
+        TokenFileError, OSError: the token can't be read.
+    """
+    token = access_token.read(settings.dagster_token_path)
+    return None if token is None else f"{settings.page_url}/?token={quote(token, safe='')}"
 
 
-def daemon_works(port: int, since_s: float) -> bool:
+def serves_page(settings: Settings) -> bool:
+    """Whether Dagster's webserver answers a request."""
+    return _ask(settings, "GET", "/server_info") is not None
+
+
+def daemon_works(settings: Settings, since_s: float) -> bool:
     """Whether every needed part of the daemon is healthy and has said so since ``since_s`` (epoch seconds)."""
     query = "{ instance { daemonHealth { allDaemonStatuses { required healthy lastHeartbeatTime } } } }"
-    answer = _ask(port, "POST", "/graphql", json.dumps({"query": query}))
+    answer = _ask(settings, "POST", "/graphql", json.dumps({"query": query}))
     try:
         statuses = json.loads(answer or "")["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
     except (ValueError, KeyError, TypeError):
@@ -35,14 +49,18 @@ def daemon_works(port: int, since_s: float) -> bool:
     return bool(needed) and all(each["healthy"] and (each["lastHeartbeatTime"] or 0) >= since_s for each in needed)
 
 
-def _ask(port: int, method: str, path: str, body: str | None = None) -> bytes | None:
+def _ask(settings: Settings, method: str, path: str, body: str | None = None) -> bytes | None:
     """The answer's body, or None when there is none or it is an error."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=ANSWER_WITHIN_S)
+    host = LOOPBACK if settings.dagster_host == EVERY_ADDRESS else settings.dagster_host
+    connection = http.client.HTTPConnection(host, settings.ports.webserver, timeout=ANSWER_WITHIN_S)
+    headers = {"Content-Type": "application/json"} if body else {}
     try:
-        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        if token := access_token.read(settings.dagster_token_path):
+            headers["Authorization"] = f"Bearer {token}"
+        connection.request(method, path, body, headers)
         response = connection.getresponse()
         return response.read() if response.status == http.client.OK else None
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, access_token.TokenFileError):
         return None
     finally:
         connection.close()

@@ -166,7 +166,7 @@ class SmokeTest:
 
     def _dagster(self) -> tuple[float | None, str]:
         began = time.monotonic()
-        if not serves_page(self._settings.ports.webserver):
+        if not serves_page(self._settings):
             raise _NotThere("Dagster's page does not answer: `market-pipeline restart dagster-webserver`")
         return time.monotonic() - began, "its page answers"
 

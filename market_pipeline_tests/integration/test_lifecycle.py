@@ -70,9 +70,8 @@ def test_status_tells_of_every_part(pipeline: RunningPipeline) -> None:
 
 
 def test_dagsters_page_and_daemon_come_after_the_trades(pipeline: RunningPipeline) -> None:
-    port = pipeline.settings.ports.webserver
-    wait_for(lambda: serves_page(port), "Dagster's page", within_s=240)
-    wait_for(lambda: daemon_works(port, 0.0), "Dagster's daemon", within_s=240)
+    wait_for(lambda: serves_page(pipeline.settings), "Dagster's page", within_s=240)
+    wait_for(lambda: daemon_works(pipeline.settings, 0.0), "Dagster's daemon", within_s=240)
 
 
 def test_a_hung_producer_is_an_incident_and_is_restarted_by_a_run(pipeline: RunningPipeline) -> None:
@@ -153,7 +152,7 @@ def test_reconcile_beside_the_running_simulator_agrees(pipeline: RunningPipeline
 
 
 def test_a_marked_trade_is_seen_at_every_hop_and_leaves_nothing_behind(pipeline: RunningPipeline) -> None:
-    wait_for(lambda: serves_page(pipeline.settings.ports.webserver), "Dagster's page", within_s=240)
+    wait_for(lambda: serves_page(pipeline.settings), "Dagster's page", within_s=240)
     hops = json.loads(pipeline.run("smoke-test", "--json").stdout)
     assert {hop["name"]: hop["fine"] for hop in hops} == dict.fromkeys(
         ("feed", "kafka", "silver", "latest price", "bar", "bronze", "removed", "dagster"), True

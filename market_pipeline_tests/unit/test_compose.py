@@ -278,7 +278,9 @@ def test_ports_and_heartbeats_are_where_the_settings_have_them() -> None:
     assert (ports.kafka, ports.cassandra) == (9092, 9042)  # as every client and the runbook expect them
     assert found["kafka"]["healthcheck"]["test"][-1] == f"127.0.0.1:{ports.kafka}"
     assert found["cassandra"]["healthcheck"]["test"][-1] == f"127.0.0.1:{ports.cassandra}"
-    assert f"--port={ports.webserver}" in found["dagster-webserver"]["command"]
+    page = found["dagster-webserver"]
+    assert page["healthcheck"]["test"][-2:] == ["dagster", f"127.0.0.1:{ports.webserver}"]
+    assert all(port.endswith(f":{ports.webserver}") for port in page["ports"])
     assert f"--port={ports.dagster_code}" in found["code-location"]["command"]
     (server,) = yaml.safe_load((DEPLOY / "workspace.yaml").read_text(encoding="utf-8"))["load_from"]
     assert server["grpc_server"] == {
@@ -288,6 +290,22 @@ def test_ports_and_heartbeats_are_where_the_settings_have_them() -> None:
     }
     for name in ("feed-server", "producer", "stream"):
         assert found[name]["healthcheck"]["test"][-2:] == ["heartbeat", str(paths.heartbeat(name))]
+
+
+def test_dagsters_page_is_guarded_and_its_url_has_the_published_port() -> None:
+    page = services(WEBSERVER_PORT="3456")["dagster-webserver"]
+    assert page["command"][:3] == ["python", "-m", "market_pipeline.webserver"]
+    assert page["ports"] == ["127.0.0.1:3456:9030"]
+    values = {name.removeprefix("MARKET_PIPELINE_").lower(): value for name, value in page["environment"].items()}
+    given = {name: value for name, value in values.items() if name in Settings.model_fields and value is not None}
+    settings = Settings.load(**given)
+    assert settings.page_url == "http://127.0.0.1:3456"
+    assert settings.dagster_host == "0.0.0.0"
+    # with the container, so that each has a token of its own, through its restarts
+    assert not settings.dagster_token_path.is_relative_to("/var/lib/market-pipeline")
+    assert settings.dagster_token_path.parent == Path("/opt/market-pipeline/dagster")
+    links = services(WEBSERVER_PORT="3456")["code-location"]["environment"]
+    assert links["MARKET_PIPELINE_DAGSTER_PUBLISHED_PORT"] == 3456
 
 
 def test_nothing_is_published_beyond_this_machine() -> None:

@@ -39,9 +39,10 @@ from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat
 from market_pipeline.supervision.lock import ProcessLock
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
+from market_pipeline.webserver import access_token
 from market_pipeline.which import where_flags
 
-OURS = ("up", "down", "init", "restart", "logs", "status", "doctor")
+OURS = ("up", "down", "init", "restart", "logs", "status", "dagster-url", "doctor")
 
 
 @pytest.fixture
@@ -375,7 +376,10 @@ def test_what_to_type_next_names_this_pipeline(tmp_path: Path) -> None:
     assert where_flags(Settings.load()) == ""
     console = SafeConsole(width=60, record=True, file=io.StringIO())
     what_next(settings, console, detached=True)
-    assert "http://127.0.0.1:31030" in console.export_text(clear=False)
+    assert "http://127.0.0.1:31030\n" in console.export_text(clear=False).replace("   (starts", "\n")
+    token = access_token.renew(settings.dagster_token_path)
+    what_next(settings, console, detached=True)
+    assert f"http://127.0.0.1:31030/?token={token}" in console.export_text(clear=False)
     assert "market-pipeline down --data-dir" in console.export_text()
     what_next(settings.model_copy(update={"dagster": False}), console, detached=True)
     assert "Dagster" not in console.export_text()
@@ -387,7 +391,25 @@ def test_the_screen_tells_when_dagsters_page_is_there(there: bool, told: str) ->
     snapshot = replace(a_snapshot(), processes={"dagster-webserver": webserver}, dagster_page=there)
     console = SafeConsole(width=160, record=True, file=io.StringIO())
     console.print(screen(snapshot, Settings.load(port_base=31000)))
-    assert f"dagster    {told}127.0.0.1:31030" in console.export_text()
+    text = console.export_text()
+    assert f"dagster    {told}127.0.0.1:31030" in text
+    assert ("`market-pipeline dagster-url" in text) is there
+    assert "token=" not in text
+
+
+def test_dagster_url_prints_the_url_with_the_token(run: object) -> None:
+    settings = Settings.load()
+    missing = run("dagster-url")  # type: ignore[operator]
+    assert missing.exit_code == 1
+    assert "Dagster's page does not run on" in missing.output
+    file = settings.dagster_token_path
+    token = access_token.renew(file)
+    assert run("dagster-url").output == f"{settings.page_url}/?token={token}\n"  # type: ignore[operator]
+    file.chmod(0o644)
+    exposed = run("dagster-url")  # type: ignore[operator]
+    assert exposed.exit_code == 1
+    assert "chmod 600" in exposed.output
+    assert token not in exposed.output
 
 
 def test_a_server_that_runs_and_does_not_answer_is_no_healthy_one() -> None:

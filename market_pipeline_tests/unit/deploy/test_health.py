@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from market_pipeline.deploy import health
+from market_pipeline.layout import Paths
 from market_pipeline.settings import LOOPBACK
+from market_pipeline.webserver import access_token
 
 
 @contextmanager
@@ -88,6 +90,44 @@ def test_a_page_with_an_error_is_not() -> None:
     failing = b"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n"
     with server(lambda _: failing) as address, pytest.raises(health.Unhealthy, match="503"):
         health.web(f"{address}/")
+
+
+def test_dagster_that_takes_the_token_is_healthy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def reply(request: bytes) -> bytes:
+        asked.append(request.decode())
+        return b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path))
+    monkeypatch.delenv("MARKET_PIPELINE_DAGSTER_TOKEN_FILE", raising=False)
+    with server(reply) as address:
+        with pytest.raises(health.Unhealthy, match="no token"):
+            health.dagster(address)
+        token = access_token.renew(Paths(tmp_path).dagster_token)
+        assert health.dagster(address) == "serves"
+    assert asked[0].startswith("GET /server_info HTTP/1.1\r\n")
+    assert f"\r\nAuthorization: Bearer {token}\r\n" in asked[0]
+    named = tmp_path / "named"
+    monkeypatch.setenv("MARKET_PIPELINE_DAGSTER_TOKEN_FILE", str(named))
+    access_token.renew(named)
+    with server(reply) as address:
+        assert health.dagster(address) == "serves"
+    assert token not in asked[1]
+
+
+def test_dagster_that_refuses_is_not_healthy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "token"
+    monkeypatch.setenv("MARKET_PIPELINE_DAGSTER_TOKEN_FILE", str(file))
+    access_token.renew(file)
+    refusing = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n"
+    with server(lambda _: refusing) as address, pytest.raises(health.Unhealthy, match="401"):
+        health.dagster(address)
+    file.chmod(0o644)
+    assert health.main(["dagster", "127.0.0.1:1"]) == 1
+    assert "chmod 600" in capsys.readouterr().err
 
 
 def beat(path: Path, at: float, **detail: object) -> Path:

@@ -5,17 +5,20 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from market_pipeline.local.webserver import accepts, daemon_works, serves_page
+from market_pipeline.local.webserver import accepts, daemon_works, serves_page, url_with_token
+from market_pipeline.settings import Settings
+from market_pipeline.webserver import access_token
 
 
 class Webserver:
-    """Answers as Dagster's does; ``statuses`` is what it knows of the daemon."""
+    """Answers as Dagster's does behind its guard; ``statuses`` is what it knows of the daemon."""
 
-    def __init__(self) -> None:
+    def __init__(self, data_dir: Path) -> None:
         self.statuses: list[dict[str, Any]] = []
         self.status = 200
         outer = self
@@ -30,7 +33,8 @@ class Webserver:
                 self._answer({"data": {"instance": {"daemonHealth": {"allDaemonStatuses": outer.statuses}}}})
 
             def _answer(self, body: object) -> None:
-                self.send_response(outer.status)
+                known = self.headers["Authorization"] == f"Bearer {outer.token}"
+                self.send_response(outer.status if known else 401)
                 self.end_headers()
                 self.wfile.write(json.dumps(body).encode())
 
@@ -39,11 +43,13 @@ class Webserver:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
+        self.settings = Settings.load(data_dir=data_dir, port_base=self.port - 30)
+        self.token = access_token.renew(self.settings.dagster_token_path)
 
 
 @pytest.fixture
-def webserver() -> Iterator[Webserver]:
-    webserver = Webserver()
+def webserver(tmp_path: Path) -> Iterator[Webserver]:
+    webserver = Webserver(tmp_path)
     thread = threading.Thread(target=webserver.server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     yield webserver
@@ -58,7 +64,7 @@ def status(*, at: float | None, healthy: bool = True, required: bool = True) -> 
 
 def test_the_daemon_works_when_all_that_is_needed_of_it_has_told_so_since(webserver: Webserver) -> None:
     webserver.statuses = [status(at=100.0), status(at=101.0), status(at=None, healthy=False, required=False)]
-    assert daemon_works(webserver.port, 100.0)
+    assert daemon_works(webserver.settings, 100.0)
 
 
 @pytest.mark.parametrize(
@@ -74,22 +80,45 @@ def test_the_daemon_works_when_all_that_is_needed_of_it_has_told_so_since(webser
 )
 def test_the_daemon_does_not_work_yet(webserver: Webserver, statuses: list[dict[str, Any]]) -> None:
     webserver.statuses = statuses
-    assert not daemon_works(webserver.port, 100.0)
+    assert not daemon_works(webserver.settings, 100.0)
 
 
 def test_an_error_is_no_answer(webserver: Webserver) -> None:
     webserver.statuses = [status(at=100.0)]
-    assert serves_page(webserver.port)
+    assert serves_page(webserver.settings)
     webserver.status = 500
-    assert not serves_page(webserver.port)
-    assert not daemon_works(webserver.port, 100.0)
+    assert not serves_page(webserver.settings)
+    assert not daemon_works(webserver.settings, 100.0)
 
 
-def test_nobody_there(webserver: Webserver) -> None:
+def test_a_webserver_that_does_not_take_our_token_is_not_ours(webserver: Webserver) -> None:
+    webserver.statuses = [status(at=100.0)]
+    access_token.renew(webserver.settings.dagster_token_path)
+    assert not serves_page(webserver.settings)
+    assert not daemon_works(webserver.settings, 100.0)
+    webserver.settings.dagster_token_path.chmod(0o644)
+    assert not serves_page(webserver.settings)
+    webserver.settings.dagster_token_path.unlink()
+    assert not serves_page(webserver.settings)
+
+
+def test_the_url_that_signs_in_has_the_token_and_the_name_that_people_use(webserver: Webserver) -> None:
+    settings = webserver.settings
+    assert url_with_token(settings) == f"http://127.0.0.1:{webserver.port}/?token={webserver.token}"
+    behind = settings.model_copy(update={"dagster_url": "https://dagster.example/"})
+    assert url_with_token(behind) == f"https://dagster.example/?token={webserver.token}"
+    published = settings.model_copy(update={"dagster_published_port": 3000})
+    assert url_with_token(published) == f"http://127.0.0.1:3000/?token={webserver.token}"
+    settings.dagster_token_path.unlink()
+    assert url_with_token(settings) is None
+
+
+def test_nobody_there(webserver: Webserver, tmp_path: Path) -> None:
     assert accepts(webserver.port)
     with socket.socket() as bound_but_deaf:
         bound_but_deaf.bind(("127.0.0.1", 0))
         port = bound_but_deaf.getsockname()[1]
         assert not accepts(port)
-        assert not serves_page(port)
-        assert not daemon_works(port, 0.0)
+        settings = Settings.load(data_dir=tmp_path, port_base=port - 30)
+        assert not serves_page(settings)
+        assert not daemon_works(settings, 0.0)

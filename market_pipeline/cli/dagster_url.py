@@ -1,0 +1,28 @@
+"""``dagster-url``: the URL of Dagster's page, with the token that signs a browser in."""
+
+import click
+
+from market_pipeline.cli import PipelineError, load_settings
+from market_pipeline.cli.echo import echo
+from market_pipeline.local.webserver import url_with_token
+from market_pipeline.which import where_flags
+
+
+@click.command(short_help="the URL that signs your browser in to Dagster")
+def dagster_url() -> None:
+    """Print the URL that signs your browser in to Dagster's page.
+
+    Whoever has this URL can launch and terminate runs: don't share it. Each start of the pipeline has a new token.
+
+    \b
+    Examples:
+      market-pipeline dagster-url
+      xdg-open "$(market-pipeline dagster-url)"
+      docker-compose exec dagster-webserver market-pipeline dagster-url
+    """
+    settings = load_settings()
+    url = url_with_token(settings)
+    if url is None:
+        cure = f"start it with `market-pipeline up{where_flags(settings)}`"
+        raise PipelineError(f"Dagster's page does not run on {settings.data_dir}: {cure}")
+    echo(url)

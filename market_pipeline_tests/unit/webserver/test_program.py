@@ -1,0 +1,167 @@
+"""The webserver as it is started: what it listens on, what it logs, how it ends. Over real sockets."""
+
+import http.client
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from market_pipeline.local.programs import dagster_command
+from market_pipeline.local.webserver import serves_page, url_with_token
+from market_pipeline.settings import Settings, SettingsError
+from market_pipeline.webserver import access_token
+from market_pipeline.webserver.__main__ import main, policy
+from market_pipeline.webserver.request import Authority, Origin
+from market_pipeline_tests.waiting import wait_for
+
+
+@dataclass(frozen=True)
+class Running:
+    settings: Settings
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def answer(self, path: str, **headers: str) -> http.client.HTTPResponse:
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings.ports.webserver, timeout=20)
+        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+        response = connection.getresponse()
+        response.read()
+        connection.close()
+        return response
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]) -> Iterator[Running]:
+    """The program, over a workspace without code."""
+    settings = Settings.load(data_dir=tmp_path_factory.mktemp("webserver"), port_base=free_port_base())
+    settings.paths.config.mkdir()
+    settings.paths.dagster.mkdir()
+    (settings.paths.config / "workspace.yaml").write_text("load_from: []\n", encoding="utf-8")
+    (settings.paths.dagster / "dagster.yaml").write_text("telemetry: {enabled: false}\n", encoding="utf-8")
+    log = settings.data_dir / "log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            dagster_command("dagster-webserver", settings),
+            env=os.environ | dict(settings.environment()) | {"DAGSTER_HOME": str(settings.paths.dagster)},
+            cwd=settings.data_dir,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        wait_for(lambda: serves_page(settings) or process.poll() is not None, "the page", within_s=120)
+        assert process.poll() is None, log.read_text()
+        yield Running(settings, process, log)
+    finally:
+        process.kill()
+        process.wait(30)
+
+
+def test_the_url_with_the_token_signs_in_and_the_log_never_shows_it(running: Running) -> None:
+    url = url_with_token(running.settings)
+    assert url is not None
+    path = url.removeprefix(running.settings.page_url)
+    token = path.partition("token=")[2]
+    signing_in = running.answer(path)
+    assert (signing_in.status, signing_in.getheader("Location")) == (303, "/")
+    cookie = (signing_in.getheader("Set-Cookie") or "").partition(";")[0]
+    assert running.answer("/", Cookie=cookie).status == 200
+    assert running.answer("/").status == 401
+    assert running.answer(f"{path}x").status == 401
+    assert token not in running.log.read_text()
+    assert "refused GET / from 127.0.0.1" in running.log.read_text()
+
+
+def test_a_forwarded_address_is_not_the_peers(running: Running) -> None:
+    assert running.answer("/", Host="evil.example").status == 403
+    assert running.answer("/runs/from-afar", X_Forwarded_For="10.9.8.7").status == 401
+    assert "10.9.8.7" not in running.log.read_text()
+
+
+def test_two_host_headers_or_two_lengths_are_refused(running: Running) -> None:
+    connection = http.client.HTTPConnection("127.0.0.1", running.settings.ports.webserver, timeout=20)
+    connection.putrequest("GET", "/", skip_host=True)
+    connection.putheader("Host", f"127.0.0.1:{running.settings.ports.webserver}")
+    connection.putheader("Host", "evil.example")
+    connection.endheaders()
+    assert connection.getresponse().status == 400
+    connection.close()
+
+
+def test_it_ends_at_once_and_a_new_one_has_the_same_token(running: Running) -> None:
+    before = access_token.read(running.settings.dagster_token_path)
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(20) == 0, running.log.read_text()
+    assert "Traceback" not in running.log.read_text()
+    assert access_token.ensure(running.settings.dagster_token_path) == before
+
+
+def test_without_a_home_it_says_so_in_one_line(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
+    done = subprocess.run(
+        [sys.executable, "-m", "market_pipeline.webserver", "--workspace", "absent.yaml"],
+        env=environment | {"MARKET_PIPELINE_DATA_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    assert "dagster-webserver cannot start: DAGSTER_HOME is not set" in line
+
+
+def test_a_token_that_others_can_read_keeps_it_from_starting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "token"
+    access_token.renew(file)
+    file.chmod(0o644)
+    monkeypatch.setenv("MARKET_PIPELINE_DAGSTER_TOKEN_FILE", str(file))
+    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path))
+    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert main(["--workspace", "absent.yaml"]) == 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert f"chmod 600 {file}" in capsys.readouterr().err
+
+
+def test_the_settings_become_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings.load(
+        data_dir=tmp_path,
+        dagster_url="https://dagster.example/",
+        dagster_hosts="box:29030, other",
+        dagster_trusted_proxies="10.0.0.0/8,::1",
+        dagster_identity_header="X-User",
+        dagster_host="192.168.0.7",
+    )
+    found = policy(settings, "x" * 40)
+    assert found.public == Origin("https", Authority("dagster.example", 443))
+    assert found.hosts == {Authority("box", 29030), Authority("other", None), Authority("192.168.0.7", None)}
+    assert [str(each) for each in found.proxies] == ["10.0.0.0/8", "::1/128"]
+    for name, value in settings.environment().items():
+        monkeypatch.setenv(name, value)
+    child = Settings.load()
+    assert policy(child, "x" * 40) == found
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("dagster_hosts", "http://a"),
+        ("dagster_hosts", "a,b/c"),
+        ("dagster_trusted_proxies", "proxy.example"),
+        ("dagster_trusted_proxies", "10.0.0.1/8"),
+        ("dagster_identity_header", "X-User"),
+        ("dagster_identity_header", "X User"),
+        ("dagster_published_port", "0"),
+    ],
+)
+def test_a_setting_that_would_let_in_others_than_meant_is_refused(setting: str, value: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"MARKET_PIPELINE_{setting.upper()} must be "):
+        Settings.load(data_dir=tmp_path, **{setting: value})
