@@ -29,7 +29,10 @@ STATS_COLUMNS = ("symbol", "trades", "volume", "vwap", "realised_volatility", "c
 feed_gaps = dg.AssetSpec(
     "feed_gaps",
     group_name="feed",
-    description="When the feed was down, by symbol and UTC day of the start. The producer writes it as it notices.",
+    description=(
+        "When the feed was down, by symbol and UTC day of the start. The producer writes it as it notices; a "
+        "materialisation reports new rows."
+    ),
     kinds={"cassandra"},
     owners=OWNERS,
     metadata=table_metadata("feed_gaps", FEED_GAPS, "(symbol, day), started_at desc", "the producer"),

@@ -1,15 +1,20 @@
 """Reports what the producer and the stream do on the assets that they keep.
 
-The sensors read two small files and nothing else. New data is a materialisation, because Dagster's freshness counts
-only those; the state of the program is an observation.
+The sensors read two small files. New data is a materialisation, because Dagster's freshness counts only those; the
+state of the program is an observation.
+
+A page shows a check as "Not evaluated" once there is a newer materialisation of what it checked. So only the first data
+of a day is reported as one of that day's partition, and the rest of the day as one of the asset: the checks of a day
+stay what the run of that day found. A check of a whole asset is cheap, and is evaluated with each report.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
 
+from market_pipeline.defs.checks import fresh_in_trading_hours, no_offsets_lost
 from market_pipeline.defs.partitions import FIRST_PARTITION
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
@@ -18,17 +23,20 @@ from market_pipeline.supervision.progress import (
     Told,
     decode_told,
     encode_told,
+    gaps_report,
     producer_report,
     stream_report,
 )
 from market_pipeline.supervision.table_progress import table_report
 
 LOOK_EVERY_S = 30
+CHECKS = {"trades_raw": no_offsets_lost, "latest_prices": fresh_in_trading_hours}
+"""The check of a whole asset, by the asset."""
 EARLIER_DAYS = "`market-pipeline restart dagster-code-server` adds the days before it to the pages"
 Judge = Callable[[Beat | None, Told, float], Report]
 
 ASSETS: dict[str, dict[str, Judge]] = {
-    "producer": {"trades_raw": producer_report},
+    "producer": {"trades_raw": producer_report, "feed_gaps": gaps_report},
     "stream": {
         "trades_silver": stream_report,
         "latest_prices": table_report("latest_prices"),
@@ -66,10 +74,12 @@ def look(
     told = decode_told(context.cursor)
     beat, moment = read_heartbeat(pipeline.settings().paths.heartbeat(program)), now()
     reports = {key: judge(beat, told.get(key, Told()), moment) for key, judge in ASSETS[program].items()}
-    events: list[dg.AssetMaterialization | dg.AssetObservation] = []
+    events: list[dg.AssetMaterialization | dg.AssetObservation | dg.AssetCheckEvaluation] = []
     for key, report in reports.items():
         if report.advanced:
             events.append(_materialization(key, report))
+            if (check := CHECKS.get(key)) is not None:
+                events += _evaluations(context, check, pipeline)
         if report.observed:
             events.append(dg.AssetObservation(key, metadata={"state": report.state, **report.figures}))
     first = next(iter(reports.values()))
@@ -89,4 +99,23 @@ def _materialization(key: str, report: Report) -> dg.AssetMaterialization:
     metadata: dict[str, Any] = {"state": report.state, **report.figures}
     if report.newest is not None:
         metadata["last trade"] = dg.MetadataValue.timestamp(report.newest)
-    return dg.AssetMaterialization(key, metadata=metadata, partition=str(report.day) if report.day else None)
+    return dg.AssetMaterialization(key, metadata=metadata, partition=str(report.day) if report.new_day else None)
+
+
+def _evaluations(
+    context: dg.SensorEvaluationContext, check: dg.AssetChecksDefinition, pipeline: PipelineResource
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The check's result as it is now; none where it can't be had, which the alerts notice."""
+    try:
+        found: Any = check(pipeline=pipeline)
+    except dg.DagsterUserCodeExecutionError as error:
+        reason = getattr(error.user_exception, "description", error.user_exception)
+        context.log.warning(f"{check.check_key.to_user_string()} is not evaluated: {reason}")
+        return
+    yield dg.AssetCheckEvaluation(
+        asset_key=check.check_key.asset_key,
+        check_name=check.check_key.name,
+        passed=found.passed,
+        metadata=found.metadata,
+        severity=found.severity,
+    )

@@ -45,6 +45,7 @@ class GapRecorder:
         self._retry_every_s = retry_every_s
         self._settled_after_us = int(settled_after_s * 1e6)
         self._settling: list[Gap] = []
+        self._rows_stored = 0
         self._lock = threading.Lock()
         self._due = threading.Event()
         self._last_error = ""
@@ -57,6 +58,11 @@ class GapRecorder:
         """Gaps that are over and not yet stored."""
         with self._lock:
             return len(self._book.closed)
+
+    @property
+    def rows_stored(self) -> int:
+        """Rows that this process has written, each counted once."""
+        return self._rows_stored
 
     @property
     def lasting(self) -> Gap | None:
@@ -81,6 +87,7 @@ class GapRecorder:
             return False
         if gaps:
             self._keep(lambda: self._book.forget(gaps))
+            self._rows_stored += sum(1 for gap in gaps for _ in rows_of(gap))
             self._settling += gaps
         return True
 

@@ -149,6 +149,7 @@ class Producer:
             "kafka_error": sent.kafka_error,
             "journal_error": state.journal_error,
             "gaps_waiting": self.gaps.waiting,
+            "gap_rows_stored": self.gaps.rows_stored,
             "journal": self.journal.figures(epoch_us()),
             "quote": self.quotes.told() if self.quotes is not None else None,
         }

@@ -20,12 +20,14 @@ STREAM_FIGURES = ("lag", "newest_event_age_s", "oldest_waiting_age_s", "input_ra
 
 @dataclass(frozen=True)
 class Told:
-    """What was reported last: the data's mark, when (epoch s), the program's state, and when that was observed."""
+    """What was reported last: the data's mark, when (epoch s), the program's state, when that was observed, and the
+    newest day (ISO) of which there was data."""
 
     mark: str = ""
     advanced_at: float = 0.0
     state: str = ""
     observed_at: float = 0.0
+    day: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Report:
         newest: event time of the newest record, if known.
         figures: the program's own numbers.
         told: to be remembered for the next time.
+        new_day: the first data of a UTC day is among it.
     """
 
     state: str
@@ -47,6 +50,7 @@ class Report:
     newest: datetime | None
     told: Told
     figures: Mapping[str, float] = field(default_factory=dict)
+    new_day: bool = False
 
     @property
     def day(self) -> date | None:
@@ -84,6 +88,15 @@ def stream_report(beat: Beat | None, told: Told, now: float) -> Report:
     return _report(_fresh(beat, state, now), mark, newest, _figures(detail, STREAM_FIGURES), told, now)
 
 
+def gaps_report(beat: Beat | None, told: Told, now: float) -> Report:
+    """What the producer's heartbeat says of ``feed_gaps``: rows that it wrote since it began."""
+    detail = beat.detail if beat is not None else {}
+    stored, waiting = _number(detail.get("gap_rows_stored")) or 0, _number(detail.get("gaps_waiting")) or 0
+    state = f"{stored:.0f} rows stored" + (f", {waiting:.0f} gaps wait for Cassandra" if waiting else "")
+    mark = f"{beat.started_at:.0f}:{stored:.0f}" if beat is not None and stored > 0 else ""
+    return _report("no heartbeat" if beat is None else state, mark, None, {"rows_stored": stored}, told, now)
+
+
 def encode_told(told: Mapping[str, Told]) -> str:
     """What a sensor keeps as its cursor."""
     return json.dumps({name: asdict(each) for name, each in told.items()}, sort_keys=True)
@@ -94,7 +107,9 @@ def decode_told(cursor: str | None) -> dict[str, Told]:
     try:
         record = json.loads(cursor or "{}")
         return {
-            name: Told(str(t["mark"]), float(t["advanced_at"]), str(t["state"]), float(t["observed_at"]))
+            name: Told(
+                str(t["mark"]), float(t["advanced_at"]), str(t["state"]), float(t["observed_at"]), str(t.get("day", ""))
+            )
             for name, t in record.items()
         }
     except (ValueError, TypeError, KeyError, AttributeError):
@@ -107,12 +122,14 @@ def _report(
     moved = bool(mark) and mark != told.mark
     advanced = moved and _due(told.advanced_at, now)
     observed = state != told.state or _due(told.observed_at, now)
+    day = str(newest.date()) if newest is not None else ""
     remembered = told
     if advanced:
-        remembered = replace(remembered, mark=mark, advanced_at=now)
+        remembered = replace(remembered, mark=mark, advanced_at=now, day=day)
     if observed:
         remembered = replace(remembered, state=state, observed_at=now)
-    return Report(state, advanced, observed, newest, remembered, figures)
+    new_day = advanced and day != told.day and bool(day)
+    return Report(state, advanced, observed, newest, remembered, figures, new_day)
 
 
 def _due(at: float, now: float) -> bool:

@@ -20,7 +20,8 @@ def table_report(query: str) -> Callable[[Beat | None, Told, float], Report]:
         mark = batch_mark(beat, query)
         if due.advanced and mark and mark != told.mark:
             return replace(due, told=replace(due.told, mark=mark))
-        return replace(due, advanced=False, told=replace(due.told, mark=told.mark, advanced_at=told.advanced_at))
+        remembered = replace(due.told, mark=told.mark, advanced_at=told.advanced_at, day=told.day)
+        return replace(due, advanced=False, new_day=False, told=remembered)
 
     return report
 
