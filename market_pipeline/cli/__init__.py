@@ -107,10 +107,12 @@ def _which_pipeline() -> list[click.Option]:
 
 LOOKED_ONLY = "market_pipeline.looked_only"
 """In a context's ``meta``: the command did not do what it is for, such as in a dry run."""
+REPORTED_FAULT = "market_pipeline.reported_fault"
+"""In a context's ``meta``: the command ends well, and what it shows is not."""
 
 
-def _noting_success(command: click.Command, name: str) -> None:
-    """Have a command note that it worked, where a pipeline is: the runbook tells when it last did."""
+def _noting_outcome(command: click.Command, name: str) -> None:
+    """Have a command note that it worked or reported a fault, where a pipeline is: the runbook shows it."""
     act = command.callback
     if act is None:
         return
@@ -119,17 +121,21 @@ def _noting_success(command: click.Command, name: str) -> None:
     def noting(*args: Any, **kwargs: Any) -> Any:
         try:
             outcome = act(*args, **kwargs)
-        except SystemExit as ending:
-            if not ending.code:
-                _note_success(click.get_current_context(), name)
+        except click.UsageError:
             raise
-        _note_success(click.get_current_context(), name)
+        except SystemExit as ending:
+            _note_outcome(click.get_current_context(), name, fault=bool(ending.code))
+            raise
+        except (Mendable, OSError, click.ClickException):
+            _note_outcome(click.get_current_context(), name, fault=True)
+            raise
+        _note_outcome(click.get_current_context(), name)
         return outcome
 
     command.callback = noting
 
 
-def _note_success(ctx: click.Context, name: str) -> None:
+def _note_outcome(ctx: click.Context, name: str, *, fault: bool = False) -> None:
     from market_pipeline.runbook.worked import note
 
     if ctx.meta.get(LOOKED_ONLY):
@@ -139,7 +145,8 @@ def _note_success(ctx: click.Context, name: str) -> None:
     with contextlib.suppress(OSError, SettingsError):
         paths = Settings.load().paths
         if paths.version.exists():
-            note(paths.worked, name.split(), [str(word) for word in words])
+            fault = fault or bool(ctx.meta.get(REPORTED_FAULT))
+            note(paths.worked, name.split(), [str(word) for word in words], fault=fault)
 
 
 def _with_pipeline_options(command: click.Command, name: str) -> click.Command:
@@ -150,7 +157,7 @@ def _with_pipeline_options(command: click.Command, name: str) -> click.Command:
         return command
     command.params.extend(_which_pipeline())
     if not isinstance(command, click.Group):
-        _noting_success(command, name)
+        _noting_outcome(command, name)
     return command
 
 

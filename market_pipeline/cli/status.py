@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from market_pipeline.cli import load_settings
+from market_pipeline.cli import REPORTED_FAULT, load_settings
 from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import cell, console
 from market_pipeline.local.snapshot import Snapshot, StreamStatus, gather
@@ -50,6 +50,16 @@ def status(as_json: bool, watch: bool) -> None:
         time.sleep(WATCH_EVERY_S)
     if not snapshot.anything_runs:
         raise SystemExit(EXIT_NOTHING_RUNS)
+    click.get_current_context().meta[REPORTED_FAULT] = shows_fault(snapshot)
+
+
+def shows_fault(snapshot: Snapshot) -> bool:
+    """Whether a service on the screen is down, stopped (SIGSTOP) or silent, or the feed can't go on."""
+    services = snapshot.processes.values()
+    down = any(each.asleep or (each.pid is None and each.last_error is not None) for each in services)
+    silent = (snapshot.feed.silent_s, snapshot.stream.silent_s)
+    stuck = (snapshot.feed.kafka_error, snapshot.feed.journal_error)
+    return down or any(sign is not None for sign in (*silent, *stuck))
 
 
 def _watch(settings: Settings) -> None:

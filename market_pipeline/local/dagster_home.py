@@ -32,8 +32,8 @@ def prepare(settings: Settings) -> None:
             _make(home, shipped)
 
 
-def last_successes(settings: Settings, jobs: Iterable[str]) -> dict[str, datetime]:
-    """When each of these jobs last succeeded; without those that never did, or of which nothing is kept."""
+def last_runs(settings: Settings, jobs: Iterable[str], *, failed: bool = False) -> dict[str, datetime]:
+    """When each of these jobs last succeeded, or failed; without those that never did, or of which nothing is kept."""
     home = settings.paths.dagster
     if not _is_made(home):
         return {}
@@ -42,8 +42,8 @@ def last_successes(settings: Settings, jobs: Iterable[str]) -> dict[str, datetim
     found: dict[str, datetime] = {}
     with DagsterInstance.from_config(str(home)) as instance:
         for job in jobs:
-            good = RunsFilter(job_name=job, statuses=[DagsterRunStatus.SUCCESS])
-            for record in instance.get_run_records(good, limit=1):
+            status = DagsterRunStatus.FAILURE if failed else DagsterRunStatus.SUCCESS
+            for record in instance.get_run_records(RunsFilter(job_name=job, statuses=[status]), limit=1):
                 found[job] = datetime.fromtimestamp(record.end_time or record.start_time or 0.0, UTC)
     return found
 

@@ -1,4 +1,4 @@
-"""When each line of the runbook was last done by hand, by files whose time it is: it is told beside the line."""
+"""When each line of the runbook last worked by hand, and when it last reported a fault: files whose time it is."""
 
 import os
 from collections.abc import Sequence
@@ -9,8 +9,11 @@ from market_pipeline.runbook.line import Line
 from market_pipeline.runbook.lines import SECTIONS
 
 
-def note(folder: Path, command: Sequence[str], arguments: Sequence[str]) -> None:
+def note(folder: Path, command: Sequence[str], arguments: Sequence[str], *, fault: bool = False) -> None:
     """One of our commands, such as ``topics read``, did just now what it was asked for with these arguments.
+
+    Args:
+        fault: it could not, or found something wrong and reported it.
 
     Raises:
         OSError: that can't be kept.
@@ -19,14 +22,18 @@ def note(folder: Path, command: Sequence[str], arguments: Sequence[str]) -> None
         for line in section.lines:
             if line.is_done_by(command, arguments):
                 folder.mkdir(parents=True, exist_ok=True)
-                path = folder / line.id
+                path = _path(folder, line, fault)
                 path.touch()
                 os.utime(path)
 
 
-def last(folder: Path, line: Line) -> datetime | None:
-    """When it was; None when it is not known to have been."""
+def last(folder: Path, line: Line, *, fault: bool = False) -> datetime | None:
+    """When it last worked, or last reported a fault; None when it is not known to have."""
     try:
-        return datetime.fromtimestamp((folder / line.id).stat().st_mtime, UTC)
+        return datetime.fromtimestamp(_path(folder, line, fault).stat().st_mtime, UTC)
     except OSError:
         return None
+
+
+def _path(folder: Path, line: Line, fault: bool) -> Path:
+    return folder / (f"{line.id}.fault" if fault else line.id)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from market_pipeline.layout import Ports
 from market_pipeline.settings import Settings, SettingsError
 
 
@@ -111,10 +112,11 @@ def test_the_key_is_not_shown_by_repr_or_dump(monkeypatch: pytest.MonkeyPatch) -
 def test_two_pipelines_share_no_port() -> None:
     def ports(base: int) -> set[int]:
         of = Settings.load(port_base=base).ports
-        names = ("kafka", "kafka_controller", "cassandra", "cassandra_storage", "cassandra_jmx",
-                 "webserver", "feed")  # fmt: skip
+        names = [name for name, member in vars(Ports).items() if isinstance(member, property)]
+        assert len(names) >= 7
         found = {getattr(of, name) for name in names}
         assert len(found) == len(names)
+        assert found <= set(range(base, base + 100))
         return found
 
     assert not ports(29000) & ports(29100)

@@ -1,10 +1,12 @@
 """Every line of the seed that somebody had to do is done by something that exists, and RUNBOOK.md says which."""
 
 import json
+import os
 import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,13 +18,17 @@ from click.testing import CliRunner, Result
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import main
 from market_pipeline.cli.runbook import NEVER
+from market_pipeline.cli.status import shows_fault
 from market_pipeline.definitions import defs
 from market_pipeline.defs.partitions import PARTITION
+from market_pipeline.local.processes import ProcessStatus
 from market_pipeline.local.programs import EXECUTE_JOB
+from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
 from market_pipeline.runbook import worked
 from market_pipeline.runbook.line import Line
 from market_pipeline.runbook.lines import SECTIONS
 from market_pipeline.runbook.page import page
+from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
 
 SEED = Path(__file__).with_name("seed.md").read_text(encoding="utf-8")
 RUNBOOK = Path(__file__).parents[3] / "RUNBOOK.md"
@@ -58,9 +64,14 @@ def test_ids_are_of_one_line_each() -> None:
     assert max(Counter(line.id for line in LINES).values()) == 1
 
 
+@pytest.fixture(scope="module")
+def repository() -> dg.RepositoryDefinition:
+    """Loaded once: it takes a quarter of a second."""
+    return defs().get_repository_def()
+
+
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line.id)
-def test_what_a_line_names_exists(line: Line) -> None:
-    repository = defs().get_repository_def()
+def test_what_a_line_names_exists(line: Line, repository: dg.RepositoryDefinition) -> None:
     assert line.command or line.job or line.rule
     if line.rule is not None:
         assert line.rule in RULES
@@ -156,6 +167,7 @@ def test_what_worked_is_told_beside_what_to_type(tmp_path: Path) -> None:
     assert invoke(tmp_path, "logs", "kafka").exit_code == 1  # there is none yet: it did not work
     before = json.loads(invoke(tmp_path, "runbook", "--json").stdout)
     assert {line["worked"] for line in before} == {None}
+    assert {line["id"] for line in before if line["state"] == "reported a fault"} == {"kafka-logs"}
     assert invoke(tmp_path, "drill", "--list").exit_code == 0  # looked, and broke nothing
     assert {line["worked"] for line in json.loads(invoke(tmp_path, "runbook", "--json").stdout)} != {None}
     assert worked.last(tmp_path / "reports" / "worked", DRILL) is None
@@ -164,8 +176,43 @@ def test_what_worked_is_told_beside_what_to_type(tmp_path: Path) -> None:
     assert {name for name, at in after.items() if at is not None} == {"drill", "last-worked"}
     assert abs((datetime.now(UTC) - datetime.fromisoformat(after["drill"])).total_seconds()) < 600
     shown = invoke(tmp_path, "runbook").stdout
-    assert shown.count("last worked 20") == 2
-    assert shown.count(NEVER) == len(LINES) - 2
+    assert shown.count("**last worked 20") == 2
+    assert len(re.findall(r"\*\*reported a fault 20\S+ \S+ UTC, never worked here\*\*", shown)) == 1
+    assert shown.count(NEVER) == len(LINES) - 3
+
+
+@pytest.mark.parametrize(
+    ("worked_at", "fault_at", "state"),
+    [
+        (None, None, "not checked"),
+        (1, None, "worked"),
+        (None, 1, "reported a fault"),
+        (2, 1, "worked"),
+        (1, 2, "reported a fault"),
+    ],
+)
+def test_the_newer_of_two_outcomes_counts(
+    tmp_path: Path, worked_at: int | None, fault_at: int | None, state: str
+) -> None:
+    (tmp_path / "VERSION").write_text("1")
+    folder = tmp_path / "reports" / "worked"
+    for at, fault in ((worked_at, False), (fault_at, True)):
+        if at is not None:
+            worked.note(folder, ["drill"], [], fault=fault)
+            os.utime(folder / ("drill.fault" if fault else "drill"), (at, at))
+    told = {line["id"]: line for line in json.loads(invoke(tmp_path, "runbook", "--json").stdout)}
+    assert told["drill"]["state"] == state
+
+
+def test_a_screen_that_shows_a_fault_is_not_counted_as_worked() -> None:
+    running = ProcessStatus(7, "running", 9.0, 0, None, 1.0, 0.1)
+    well = Snapshot(0.0, "/d", 1, {"stream": running}, FeedStatus(), KafkaStatus(), StreamStatus(), CassandraStatus())
+    assert not shows_fault(well)
+    down = replace(running, pid=None, state="given up", last_error="exit status 70")
+    assert shows_fault(replace(well, processes={"stream": down}))
+    assert shows_fault(replace(well, processes={"stream": replace(running, asleep=True)}))
+    assert shows_fault(replace(well, stream=StreamStatus(silent_s=20.0)))
+    assert shows_fault(replace(well, feed=FeedStatus(journal_error="No space left on device")))
 
 
 def test_what_a_job_did_counts_too(tmp_path: Path) -> None:
