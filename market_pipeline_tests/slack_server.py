@@ -40,7 +40,8 @@ class Answer:
 
 
 class SlackServer:
-    """Runs in a thread. ``bad_day`` says what comes instead of a method's answer; None lets it answer."""
+    """Runs in a thread. ``bad_day`` says what comes instead of a method's answer, ``refuses`` with which error a call
+    is refused; None lets it answer."""
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
@@ -50,6 +51,7 @@ class SlackServer:
         self._socket = serve(self._listen, LOOPBACK, 0)
         threading.Thread(target=self._socket.serve_forever, daemon=True).start()
         self.bad_day: Callable[[str], Answer | None] = lambda method: None
+        self.refuses: Callable[[str, dict[str, Any]], str | None] = lambda method, given: None
         self._lock = threading.Lock()
         self._count = 0
         workspace = self
@@ -74,6 +76,8 @@ class SlackServer:
                 wanted = APP_TOKEN if method == "apps.connections.open" else TOKEN
                 authorised = self.headers.get("Authorization") == f"Bearer {wanted}"
                 instead = workspace.bad_day(method)
+                if instead is None and (code := workspace.refuses(method, given)) is not None:
+                    instead = Answer(body={"ok": False, "error": code, "needed": "groups:history"})
                 workspace.calls.append(method)
                 said: dict[str, Any] = {"ok": False, "error": "invalid_auth"}
                 if authorised and (instead is None or instead.taken):
@@ -150,12 +154,16 @@ class SlackServer:
                     self.messages.append(message)
                     return {"ok": True, "channel": given["channel"], "ts": message["ts"]}
                 case "chat.update":
-                    (message,) = [each for each in self.messages if each["ts"] == given["ts"]]
+                    message = next((each for each in self.messages if each["ts"] == given["ts"]), None)
+                    if message is None:
+                        return {"ok": False, "error": "message_not_found"}
                     message.update({name: value for name, value in given.items() if name != "channel"})
                     return {"ok": True, "channel": given["channel"], "ts": given["ts"]}
                 case "conversations.history":
                     return {"ok": True, "messages": [e for e in self.roots if e["channel"] == given["channel"]]}
                 case "conversations.replies":
                     root = [each for each in self.messages if each["ts"] == given["ts"]]
+                    if not root:
+                        return {"ok": False, "error": "thread_not_found"}
                     return {"ok": True, "messages": [*root, *self.replies(given["ts"])]}
         return {"ok": False, "error": "unknown_method"}

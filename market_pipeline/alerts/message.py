@@ -17,6 +17,7 @@ from market_pipeline.alerts.severity import Severity
 from market_pipeline.local.programs import EXECUTE_JOB
 
 TEXT_LIMIT, HEADER_LIMIT = 2_900, 150
+PLAIN_LIMIT = 1_000
 SHOWN_EVIDENCE = 8
 
 _SIGNS = {Severity.P1: "🔴", Severity.P2: "🟠", Severity.P3: "🟡", Severity.P4: "⚪"}
@@ -87,6 +88,11 @@ def note(text: str, at: float) -> Message:
     """Any other line in a thread."""
     line = f"{moment(at)} UTC: {escaped(text)}"
     return {"text": line[:TEXT_LIMIT], "blocks": [_section(line)]}
+
+
+def plain(message: Message) -> Message:
+    """The same in words alone, when Slack refuses what it looks like."""
+    return {"text": message["text"][:PLAIN_LIMIT], "blocks": []}
 
 
 def notice(text: str) -> Message:

@@ -12,10 +12,10 @@ from pathlib import Path
 from market_pipeline.alerts.database import Database
 from market_pipeline.alerts.incident import Incident
 from market_pipeline.alerts.ledger import incident_from
+from market_pipeline.alerts.refusals import wait_s
 
 CLAIM_S = 120.0
 """Longer than a delivery takes; whoever died while delivering is followed after it."""
-FIRST_WAIT_S, LONGEST_WAIT_S = 5.0, 600.0
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,11 @@ class Outbox:
                 with self._database.changing() as connection:
                     connection.execute("UPDATE delivery SET claimed_until = 0")
 
+    def renew_claim(self, now: float) -> None:
+        """It goes on: a slow Slack takes longer for many messages than for one."""
+        with self._database.changing() as connection:
+            connection.execute("UPDATE delivery SET claimed_until = ?", (now + CLAIM_S,))
+
     def due(self) -> list[Parcel]:
         """What is still to be told, the oldest first."""
         with self._database.reading() as connection:
@@ -93,8 +98,7 @@ class Outbox:
         """The message of an incident is about to be handed over."""
         with self._database.changing() as connection:
             connection.execute(
-                "INSERT INTO thread (incident, channel, tried_at) VALUES (?, ?, ?) "
-                "ON CONFLICT (incident) DO UPDATE SET tried_at = excluded.tried_at",
+                "INSERT OR REPLACE INTO thread (incident, channel, tried_at, ts) VALUES (?, ?, ?, NULL)",
                 (incident, channel, now),
             )
 
@@ -117,7 +121,7 @@ class Outbox:
         """Slack did not take it; returns the seconds until the next try: those that it asked for, or more each time."""
         with self._database.changing() as connection:
             (failures,) = connection.execute("SELECT failures FROM delivery").fetchone()
-            wait = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(failures, 20))
+            wait = wait_s(failures + 1)
             wait = max(wait, retry_after_s) if retry_after_s is not None else wait
             connection.execute(
                 "UPDATE delivery SET failures = ?, not_before = ?, error = ?", (failures + 1, now + wait, error)
@@ -130,9 +134,12 @@ class Outbox:
             connection.execute("UPDATE delivery SET failures = 0, not_before = 0, error = NULL")
 
     def trouble(self) -> str | None:
-        """What Slack said last, when that was no success."""
+        """Why messages wait, the delivery before a channel or a message; None when none does."""
         with self._database.reading() as connection:
-            row = connection.execute("SELECT error FROM delivery").fetchone()
+            row = connection.execute(
+                "SELECT error FROM delivery WHERE error IS NOT NULL UNION ALL "
+                "SELECT error FROM (SELECT error FROM refusal ORDER BY at DESC) LIMIT 1"
+            ).fetchone()
             return row[0] if row is not None else None
 
 

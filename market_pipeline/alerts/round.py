@@ -15,6 +15,7 @@ from market_pipeline.alerts.look import Look, Runs
 from market_pipeline.alerts.lookout import look, look_at_programs
 from market_pipeline.alerts.notices import Notices
 from market_pipeline.alerts.outbox import Outbox
+from market_pipeline.alerts.refusals import Refusals
 from market_pipeline.alerts.rulebook import RULES, judge, judge_programs
 from market_pipeline.alerts.rules.high_latency import canary_delays_s, percentile
 from market_pipeline.alerts.signal import Signal, Verdict
@@ -106,7 +107,17 @@ def courier(settings: Settings) -> Courier | None:
     routing = Routing(settings.slack_channel, settings.slack_urgent_channel)
     secret = settings.slack_token.get_secret_value().encode() if settings.slack_app_token is not None else None
     incidents, page = settings.paths.incidents, settings.page_url if settings.dagster else ""
-    return Courier(Outbox(incidents), Notices(incidents), slack, routing, RULES, where_flags(settings), page, secret)
+    return Courier(
+        Outbox(incidents),
+        Notices(incidents),
+        Refusals(incidents),
+        slack,
+        routing,
+        RULES,
+        where_flags(settings),
+        page,
+        secret,
+    )
 
 
 def summary(signals: list[Signal]) -> str:

@@ -76,6 +76,15 @@ CREATE TABLE IF NOT EXISTS delivery (
   error TEXT
 );
 
+-- what Slack did not take: an incident's messages, a notice, or all of a channel; apart from what it takes nothing of
+CREATE TABLE IF NOT EXISTS refusal (
+  key TEXT PRIMARY KEY,
+  attempts INTEGER NOT NULL,
+  not_before REAL NOT NULL, -- of the next attempt
+  error TEXT NOT NULL,
+  at REAL NOT NULL
+);
+
 -- what was tried by itself to mend an incident
 CREATE TABLE IF NOT EXISTS attempt (
   incident TEXT NOT NULL REFERENCES incident (id),

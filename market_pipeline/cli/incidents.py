@@ -21,7 +21,7 @@ from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.echo import echo
-from market_pipeline.cli.kept_incidents import kept_ledger, tell_when_judged
+from market_pipeline.cli.kept_incidents import kept_ledger, tell_when_judged, warn_of_held_messages
 from market_pipeline.cli.silences import silence, silences, unsilence
 from market_pipeline.cli.terminal import console
 from market_pipeline.routine.incident_report import incident_report
@@ -53,7 +53,8 @@ def list_(every: bool, as_json: bool) -> None:
       market-pipeline incidents list
       market-pipeline incidents list --all --json
     """
-    ledger = kept_ledger(load_settings())
+    settings = load_settings()
+    ledger = kept_ledger(settings)
     found = ledger.since(time.time() - SHOWN_DAYS * 86_400) if every else ledger.not_over()
     if as_json:
         echo(json.dumps([asdict(each) for each in found]))
@@ -61,6 +62,7 @@ def list_(every: bool, as_json: bool) -> None:
     if not found:
         echo(f"no incident within {SHOWN_DAYS} days" if every else "no incident")
         tell_when_judged(ledger)
+        warn_of_held_messages(settings)
         return
     table = Table("id", "severity", "state", "since (UTC)", "lasted", "what")
     for each in found:
@@ -71,6 +73,7 @@ def list_(every: bool, as_json: bool) -> None:
         )
     console().print(table)
     tell_when_judged(ledger)
+    warn_of_held_messages(settings)
 
 
 @incidents.command()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.message import moment
+from market_pipeline.alerts.outbox import Outbox
 from market_pipeline.cli import PipelineError
 from market_pipeline.cli.echo import echo
 from market_pipeline.settings import Settings
@@ -45,3 +46,9 @@ def tell_when_judged(ledger: Ledger) -> None:
         return
     since = f"since {moment(judged_at)} UTC" if judged_at is not None else "yet"
     echo(f"warning: nobody has judged {since}: {WHO_JUDGES}", err=True)
+
+
+def warn_of_held_messages(settings: Settings) -> None:
+    """Say why messages wait for Slack, when some do."""
+    if settings.slack_token is not None and (why := Outbox(kept_incidents(settings)).trouble()) is not None:
+        echo(f"warning: messages wait for Slack: {why}", fg="yellow", err=True)

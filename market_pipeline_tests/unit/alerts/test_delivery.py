@@ -11,6 +11,7 @@ from market_pipeline.alerts.delivery import Courier, Routing
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.notices import Notices
 from market_pipeline.alerts.outbox import CLAIM_S, Outbox
+from market_pipeline.alerts.refusals import Refusals
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
@@ -42,7 +43,7 @@ class Watch:
 @pytest.fixture
 def watch(tmp_path: Path, slack: SlackServer) -> Watch:
     path = tmp_path / "ledger.sqlite"
-    courier = Courier(Outbox(path), Notices(path), Slack(TOKEN, slack.url), Routing(ALL), RULES)
+    courier = Courier(Outbox(path), Notices(path), Refusals(path), Slack(TOKEN, slack.url), Routing(ALL), RULES)
     made = Watch(Ledger(path), courier)
     courier.clock = lambda: made.now
     return made
@@ -185,7 +186,7 @@ def test_a_wrong_token_is_told_and_not_shown(
     watch.courier.slack = Slack("xoxb-wrong", slack.url)
     watch.see(Verdict.FAULT)
     assert watch.courier.deliver() == 0
-    assert watch.courier.outbox.trouble() == "Slack refuses: invalid_auth"
+    assert watch.courier.outbox.trouble() == "Slack refuses: invalid_auth: check SLACK_BOT_TOKEN"
     assert "xoxb-wrong" not in caplog.text
 
 
