@@ -76,14 +76,23 @@ class Forwarder:
             OSError: the journal can't be read.
         """
         while not self.out_of_time:
-            self._warm_up(self._journal.confirmed)
             try:
-                Passage(self, self._journal, self._open_outbox(self.note_error)).run()
+                self.passage().run()
             except (StartAgain, KafkaException) as error:
                 self.note_error(error.args[0])
                 time.sleep(_START_AGAIN_S)
             else:
                 return
+
+    def passage(self) -> "Passage":
+        """A new client, and the counts within a millisecond as they were at the confirmed position.
+
+        Raises:
+            OSError: the journal can't be read.
+            KafkaException: the client can't be made.
+        """
+        self._warm_up(self._journal.confirmed)
+        return Passage(self, self._journal, self._open_outbox(self.note_error))
 
     def _warm_up(self, confirmed: int) -> None:
         frames = read_frames(self._journal.directory, confirmed - WARM_UP_US)
@@ -144,6 +153,7 @@ class Passage:
         self._forwarder = forwarder
         self._journal = journal
         self._outbox = outbox
+        self._tail = journal.tail()
         self._pending: deque[_Pending] = deque()
         self._under_way = 0
         self._failure: str | None = None
@@ -157,19 +167,30 @@ class Passage:
             KafkaException: the client is broken.
             OSError: the journal can't be read.
         """
-        tail = self._journal.tail()
         try:
             while not self._forwarder.out_of_time:
-                frames = tail.read(0.0 if self._forwarder.finishing else _WAIT_S)
-                for frame in frames:
-                    self._send(frame)
-                self._serve(_WAIT_S if self._forwarder.finishing and not frames else 0.0)
-                if self._forwarder.finishing and not frames and not self._pending:
+                read = self.step(0.0 if self._forwarder.finishing else _WAIT_S)
+                if self._forwarder.finishing and not read and not self._pending:
                     return
         finally:
-            self._over = True
-            tail.close()
-            self._outbox.abandon()
+            self.close()
+
+    def step(self, wait_s: float) -> int:
+        """Send what is new, confirm what is delivered; returns how many frames were new within ``wait_s`` seconds.
+
+        Raises: as ``run``.
+        """
+        frames = self._tail.read(wait_s)
+        for frame in frames:
+            self._send(frame)
+        self._serve(_WAIT_S if self._forwarder.finishing and not frames else 0.0)
+        return len(frames)
+
+    def close(self) -> None:
+        """Throw away what is not delivered: another passage begins at the confirmed position."""
+        self._over = True
+        self._tail.close()
+        self._outbox.abandon()
 
     def _send(self, frame: Frame) -> None:
         items = self._forwarder.normalised(frame)

@@ -1,4 +1,4 @@
-"""Looks after the journal from a thread of its own: brings it to the disk, compresses and deletes what is confirmed."""
+"""Looks after the journal from a thread of its own: syncs it, compresses and deletes what is confirmed."""
 
 import logging
 import threading
@@ -13,6 +13,7 @@ logger = logging.getLogger(__name__)
 SAVE_EVERY_S = 0.1
 """A crash makes the producer send again what was confirmed since: the same records, but records."""
 SYNC_EVERY_S = 1.0
+"""The forwarder syncs whatever it reads; this is for what comes in while it waits for Kafka."""
 TIDY_EVERY_S = 30.0
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from market_pipeline.feed.journal.segment import COMPRESSED_SUFFIX, Segment, list_segments
+from market_pipeline.feed.journal.segment import COMPRESSED_SUFFIX, Segment, list_segments, sync_directory
 
 logger = logging.getLogger(__name__)
 _LEVEL = 3  # messages shrink to about an eighth at any level; this one takes a third of the time of the default
@@ -121,6 +121,7 @@ def compress(segment: Segment) -> None:
             file.flush()
             os.fsync(file.fileno())
         scratch.replace(target)
+        sync_directory(target.parent)  # a power cut must not take the one and the other
     except OSError:
         with contextlib.suppress(OSError):
             scratch.unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """The segment files of a journal: how they are named, listed and read."""
 
 import gzip
+import os
 import sys
 import zlib
 from collections.abc import Iterator, Sequence
@@ -64,6 +65,19 @@ def list_segments(directory: Path) -> list[Segment]:
         if segment and (segment.first not in found or not segment.compressed):
             found[segment.first] = segment
     return [found[first] for first in sorted(found)]
+
+
+def sync_directory(directory: Path) -> None:
+    """Bring the names of the files in a directory to the disk itself.
+
+    Raises:
+        OSError: the disk is full or broken.
+    """
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def from_time_on(segments: Sequence[Segment], since: int) -> list[Segment]:

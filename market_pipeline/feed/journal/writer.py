@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import logging
 import os
 import threading
@@ -13,7 +14,8 @@ from typing import Any
 from market_pipeline.feed.journal.frame import SEGMENT_HEADER_BYTES, Frame, encode_frame, segment_header
 from market_pipeline.feed.journal.position import load_position, save_position
 from market_pipeline.feed.journal.reader import listed_pieces
-from market_pipeline.feed.journal.segment import from_time_on, list_segments, segment_path
+from market_pipeline.feed.journal.retention import has_forgotten
+from market_pipeline.feed.journal.segment import from_time_on, list_segments, segment_path, sync_directory
 from market_pipeline.feed.journal.tail import Head, Tail
 
 logger = logging.getLogger(__name__)
@@ -59,7 +61,7 @@ class Journal:
     ) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
-        self.confirmed = load_position(directory)
+        self.confirmed = max(load_position(directory), _confirmed_by_retention(directory))
         self._damaged: set[int] = set()
         self.last_frame = self._find_last_frame()
         self.last = max(self.confirmed, self.last_frame.received_at if self.last_frame else 0)
@@ -68,11 +70,16 @@ class Journal:
         self._clock = clock
         self._clock_warned = False
         self._grown = threading.Condition()
-        self._first = self.last
+        self._first = max([self.last, *(segment.first for segment in list_segments(directory)[-1:])])
         self._path: Path | None = None
         self._descriptor = -1
         self._end = 0
         self._sealed: list[int] = []
+        self._synced = Head(self._first, None, 0)
+        self._new_name = False
+        self._sync_lock = threading.Lock()
+        self._sync_failed: OSError | None = None
+        self._bring_to_disk_what_is_left()
         self._saved = self.confirmed
         self._confirmed_at_start = self.confirmed
         self._last_at_start = self.last
@@ -127,9 +134,19 @@ class Journal:
         return Tail(self.directory, self.confirmed, self.head, self._wait, self._damaged.add)
 
     def head(self) -> Head:
-        """What a tail may read."""
+        """What a tail may read: what is on the disk itself, after everything appended so far was brought there.
+
+        What comes in during the sync waits for the next one, so that a tail that keeps reading commits in groups.
+
+        Raises:
+            OSError: it can't be brought there.
+        """
         with self._grown:
-            return Head(self._first, self._path, self._end)
+            if self._synced == Head(self._first, self._path, self._end):
+                return self._synced
+        self.sync()
+        with self._grown:
+            return self._synced
 
     def count_backlog(self) -> None:
         """Count what an earlier process left unconfirmed; slow when much is, so it has a thread of its own."""
@@ -147,17 +164,32 @@ class Journal:
         """Bring what was appended to the disk itself.
 
         Raises:
-            OSError: the disk is full or broken.
+            OSError: the disk is full or broken. Linux reports that once and forgets what it could not write, so no
+                later sync of this journal succeeds either: open it again, which reads what is really there.
         """
-        with self._grown:
-            sealed, self._sealed = self._sealed, []
-            current = os.dup(self._descriptor) if self._descriptor >= 0 else -1
-        for descriptor in (*sealed, current):
-            if descriptor >= 0:
-                try:
-                    os.fdatasync(descriptor)
-                finally:
-                    os.close(descriptor)
+        with self._sync_lock:
+            if self._sync_failed is not None:
+                raise OSError(self._sync_failed.errno, self._sync_failed.strerror)
+            with self._grown:
+                sealed, self._sealed = self._sealed, []
+                new_name, self._new_name = self._new_name, False
+                current = os.dup(self._descriptor) if self._descriptor >= 0 else -1
+                head = Head(self._first, self._path, self._end)
+            try:
+                for descriptor in (*sealed, current):
+                    if descriptor >= 0:
+                        os.fdatasync(descriptor)
+                if new_name:
+                    sync_directory(self.directory)
+            except OSError as error:
+                self._sync_failed = error
+                raise
+            finally:
+                for descriptor in (*sealed, current):
+                    if descriptor >= 0:
+                        os.close(descriptor)
+            with self._grown:
+                self._synced = head
 
     def save_position(self) -> None:
         """Bring the confirmed position into its file: what it doesn't tell is delivered again after a crash.
@@ -203,16 +235,31 @@ class Journal:
             "torn": len(self._damaged),
         }
 
+    def _bring_to_disk_what_is_left(self) -> None:
+        """An earlier process may have been killed before its last sync."""
+        left = [s for s in from_time_on(list_segments(self.directory), self.confirmed + 1) if not s.compressed]
+        for segment in left:
+            descriptor = os.open(segment.path, os.O_RDONLY)
+            try:
+                os.fdatasync(descriptor)
+            finally:
+                os.close(descriptor)
+        if left:
+            sync_directory(self.directory)
+
     def _stamp(self) -> int:
         now = self._clock()
-        if now > self.last:
+        newest = max(
+            self.last, self._first
+        )  # of a segment that a full disk left without a frame only the name is known
+        if now > newest:
             self._clock_warned = False
             return now
-        if self.last - now > _CLOCK_WARNING_US and not self._clock_warned:
+        if newest - now > _CLOCK_WARNING_US and not self._clock_warned:
             self._clock_warned = True
-            behind = (self.last - now) / 1e6
+            behind = (newest - now) / 1e6
             logger.warning("the clock is %.1f s behind the journal: receive times go on from its last frame", behind)
-        return self.last + 1
+        return newest + 1
 
     def _start_segment(self, first: int) -> None:
         path = segment_path(self.directory, first)
@@ -221,6 +268,7 @@ class Journal:
             if self._descriptor >= 0:
                 self._sealed.append(self._descriptor)
             self._descriptor, self._first, self._path, self._end = descriptor, first, path, 0
+            self._new_name = True
         self._write(segment_header(self._source))
         with self._grown:
             self._end = SEGMENT_HEADER_BYTES
@@ -259,6 +307,16 @@ class Journal:
     def _wait(self, seen: Head, timeout_s: float) -> None:
         with self._grown:
             self._grown.wait_for(lambda: Head(self._first, self._path, self._end) != seen, timeout_s)
+
+
+def _confirmed_by_retention(directory: Path) -> int:
+    """Up to where frames are confirmed because others were compressed or deleted, for a position that was lost."""
+    segments = list_segments(directory)
+    confirmed = segments[0].first - 1 if segments and has_forgotten(directory) else 0
+    for segment, following in itertools.pairwise(segments):
+        if segment.compressed:
+            confirmed = following.first - 1
+    return confirmed
 
 
 def _size_of(path: Path) -> int:
