@@ -31,12 +31,17 @@ class Ports:
         return self.base + 71
 
     @property
+    def cassandra_jmx_rmi(self) -> int:
+        """Where the objects live that JMX hands out."""
+        return self.base + 72
+
+    @property
     def webserver(self) -> int:
         return self.base + 30
 
     @property
     def dagster_code(self) -> int:
-        """Where the one process that holds our definitions answers the webserver and the daemon."""
+        """Where the process that holds our definitions listens in a container; elsewhere it has a Unix socket."""
         return self.base + 31
 
     @property

@@ -4,6 +4,7 @@ import json
 from importlib import resources
 from pathlib import Path
 
+from market_pipeline.local import jmx
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.jvm import LATE_OPTIMISATION, check_path, command, joined, write_if_changed
 from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
@@ -127,7 +128,7 @@ def module_flags() -> list[str]:
 
 
 def prepare(settings: Settings) -> None:
-    """Write the configuration and make the directories.
+    """Write the configuration, make the directories, and renew the login of JMX.
 
     Raises:
         UnusablePath: the data dir has a character that Java cannot live with.
@@ -135,6 +136,7 @@ def prepare(settings: Settings) -> None:
     check_path(settings.data_dir)
     settings.paths.logs.mkdir(parents=True, exist_ok=True)
     (settings.paths.cassandra / "tmp").mkdir(parents=True, exist_ok=True)
+    jmx.renew(settings)
     write_if_changed(settings.paths.config / "cassandra.yaml", cassandra_yaml(settings))
     write_if_changed(settings.paths.config / "cassandra-logback.xml", logback(settings))
 
@@ -146,7 +148,7 @@ def start_command(settings: Settings) -> list[str]:
         JarError: a jar cannot be downloaded.
         NoJava: there is no Java 17.
     """
-    config, home, ports = settings.paths.config, settings.paths.cassandra, settings.ports
+    config, home = settings.paths.config, settings.paths.cassandra
     arguments = [
         "-Xms256m",
         f"-Xmx{settings.cassandra_heap_mb}m",
@@ -167,7 +169,7 @@ def start_command(settings: Settings) -> list[str]:
         "-Dcassandra.skip_wait_for_gossip_to_settle=0",
         "-Dcassandra.ring_delay_ms=1",
         "-Dcassandra.superuser_setup_delay_ms=0",
-        f"-Dcassandra.jmx.local.port={ports.cassandra_jmx}",
+        *jmx.server_options(settings),
         "-cp",
         joined([config, *classpath("cassandra")]),
     ]

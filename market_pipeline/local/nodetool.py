@@ -4,6 +4,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from market_pipeline.local import jmx
 from market_pipeline.local.cassandra import module_flags
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
@@ -48,7 +49,7 @@ def nodetool_command(settings: Settings, arguments: Sequence[str]) -> list[str]:
         )
     home = settings.paths.config / "nodetool"
     write_if_changed(home / "logback.xml", QUIET)
-    address = ["-h", LOOPBACK, "-p", str(settings.ports.cassandra_jmx)]
+    address = ["-h", LOOPBACK, "-p", str(settings.ports.cassandra_jmx), *jmx.client_options(settings)]
     if not settings.embedded_cassandra:
         address = ["-h", settings.contact_points[0], "-p", str(JMX_PORT)]
     flags = [

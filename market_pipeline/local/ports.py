@@ -26,7 +26,7 @@ def needed(settings: Settings) -> dict[str, int]:
     ports = settings.ports
     wanted: dict[str, int] = {}
     if settings.dagster:
-        wanted |= {"dagster-webserver": ports.webserver, "dagster-code-server": ports.dagster_code}
+        wanted["dagster-webserver"] = ports.webserver
     if settings.embedded_kafka:
         wanted |= {"kafka": ports.kafka, "kafka controller": ports.kafka_controller}
     if settings.embedded_cassandra:
@@ -34,6 +34,7 @@ def needed(settings: Settings) -> dict[str, int]:
             "cassandra": ports.cassandra,
             "cassandra storage": ports.cassandra_storage,
             "cassandra jmx": ports.cassandra_jmx,
+            "cassandra jmx objects": ports.cassandra_jmx_rmi,
         }
     if settings.active_feed != "finnhub":
         wanted["feed-server"] = ports.feed

@@ -1,10 +1,12 @@
 """The table of programs that the supervisor keeps: what each is started with, in which order, and how long it may take
 to end."""
 
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from market_pipeline.local import unix_sockets
 from market_pipeline.settings import LOOPBACK, Settings
 
 EX_USAGE, EX_NOPERM = 2, 77
@@ -121,7 +123,7 @@ def dagster_command(name: str, settings: Settings) -> list[str]:
     every minute.
     """
     workspace = str(settings.paths.config / "workspace.yaml")
-    code = ["api", "grpc", "--host", LOOPBACK, "--port", str(settings.ports.dagster_code)]
+    code = ["api", "grpc", "--socket", str(unix_sockets.code_server(settings))]
     return [
         sys.executable,
         "-m",
@@ -138,8 +140,7 @@ def workspace_yaml(settings: Settings) -> str:
     return (
         "load_from:\n"
         "  - grpc_server:\n"
-        f"      host: {LOOPBACK}\n"
-        f"      port: {settings.ports.dagster_code}\n"
+        f"      socket: {json.dumps(str(unix_sockets.code_server(settings)))}\n"
         f"      location_name: {CODE_LOCATION}\n"
     )
 

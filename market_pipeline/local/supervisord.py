@@ -1,15 +1,12 @@
 """The supervisor's configuration. supervisord restarts at once what crashed, with a linear back-off, and gives up as
 FATAL what does not stay up; everything wiser than that is Dagster's."""
 
-import hashlib
-import os
 import shlex
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from market_pipeline.local import secrets
+from market_pipeline.local import secrets, unix_sockets
 from market_pipeline.local.jvm import write_if_changed
 from market_pipeline.local.programs import FINAL_EXITS, Program, workspace_yaml
 from market_pipeline.settings import Settings
@@ -19,20 +16,14 @@ NAME = "supervisord"
 START_RETRIES = 8
 """With a back-off of 1, 2, 3 … seconds this is FATAL after about a minute."""
 
-SOCKET_PATH_LIMIT = 100
-"""Bytes. Linux allows 107 in the address of a unix socket, macOS 103; supervisord binds a longer name first."""
-
 LOCK_DESCRIPTOR = 3
 """supervisord closes what is open above 4 when it starts, and everything above 2 in its children."""
 
 
 def socket_path(settings: Settings) -> Path:
-    """Where the supervisor listens: in the data dir, or in a short folder of ours when that path is too long."""
-    usual = settings.paths.run / "supervisor.sock"
-    if len(os.fsencode(usual)) + len(".12345678") <= SOCKET_PATH_LIMIT:
-        return usual
-    digest = hashlib.sha256(os.fsencode(settings.data_dir)).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"market-pipeline-{os.getuid()}" / f"{digest}.sock"
+    """Where the supervisor listens."""
+    name = "supervisor.sock"
+    return unix_sockets.folder(settings, len(f"{name}.12345678")) / name  # supervisord binds a longer name first
 
 
 def configuration(settings: Settings, programs: Sequence[Program], directories: Mapping[str, Path]) -> str:
@@ -114,19 +105,12 @@ def write_configuration(settings: Settings, programs: Sequence[Program], own: Ma
     for folder in (settings.paths.run, settings.paths.logs, settings.paths.config, settings.paths.dagster):
         folder.mkdir(parents=True, exist_ok=True)
     settings.paths.run.chmod(0o700)
-    _secure_socket_folder(settings)
+    for socket in (socket_path(settings), unix_sockets.code_server(settings)):
+        unix_sockets.secure(socket.parent)
     where = settings.paths.config / "supervisord.conf"
     write_if_changed(where, configuration(settings, programs, secrets.directories(settings, own)))
     write_if_changed(settings.paths.config / "workspace.yaml", workspace_yaml(settings))
     return where
-
-
-def _secure_socket_folder(settings: Settings) -> None:
-    folder = socket_path(settings).parent
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if folder.stat().st_uid != os.getuid():
-        raise PermissionError(f"{folder} belongs to another user: use a shorter --data-dir")
-    folder.chmod(0o700)
 
 
 def command(configuration_file: Path) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import ensure_topics
-from market_pipeline.local import cassandra, first_trades, jars, kafka, preflight, supervisord
+from market_pipeline.local import cassandra, first_trades, jars, kafka, preflight, supervisord, unix_sockets
 from market_pipeline.local.first_trades import Seen
 from market_pipeline.local.java import java_home
 from market_pipeline.local.jvm import write_if_changed
@@ -20,7 +20,7 @@ from market_pipeline.local.preflight import StartError
 from market_pipeline.local.programs import DAGSTER, FINAL_EXITS, names, programs
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisor_log import read_histories
-from market_pipeline.local.webserver import accepts, daemon_works, serves_page
+from market_pipeline.local.webserver import daemon_works, serves_page
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import StoreUnreachableError
 from market_pipeline.store.migrate import migrate
@@ -229,7 +229,7 @@ class Start:
         settings, since = self._settings, self._dagster_since
         deadline = self._clock() + DAGSTER_WITHIN_S
         awaited: dict[str, Callable[[], bool]] = {
-            "dagster-code-server": lambda: accepts(settings.ports.dagster_code),
+            "dagster-code-server": lambda: unix_sockets.accepts(unix_sockets.code_server(settings)),
             "dagster-webserver": lambda: serves_page(settings),
             "dagster-daemon": lambda: daemon_works(settings, since),
         }

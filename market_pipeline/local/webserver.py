@@ -1,23 +1,13 @@
-"""Whether Dagster's servers answer, and its daemon works; and the URL that signs a browser in."""
+"""Whether Dagster's webserver answers, and its daemon works; and the URL that signs a browser in."""
 
 import http.client
 import json
-import socket
 from urllib.parse import quote
 
 from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
 from market_pipeline.webserver import access_token
 
 ANSWER_WITHIN_S = 2.0
-
-
-def accepts(port: int) -> bool:
-    """Whether something accepts connections on the port."""
-    try:
-        socket.create_connection((LOOPBACK, port), timeout=ANSWER_WITHIN_S).close()
-    except OSError:
-        return False
-    return True
 
 
 def url_with_token(settings: Settings) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from market_pipeline.layout import Ports
 from market_pipeline.local.ports import all_of, is_free, needed, taken
 from market_pipeline.settings import LOOPBACK, Settings
 
@@ -33,7 +34,7 @@ def test_a_free_port_is_nobodys(free_port: int) -> None:
 
 def test_all_ports_lie_within_a_hundred_of_the_base() -> None:
     ports = all_of(20_000)
-    assert len(set(ports)) == len(ports) == 8
+    assert len(set(ports)) == len(ports) == 9
     assert all(20_000 <= port < 20_100 for port in ports)
 
 
@@ -47,6 +48,6 @@ def test_only_the_servers_that_run_here_need_ports() -> None:
             cassandra_contact_points=("cassandra",),
         )
     )
-    assert set(embedded.values()) == set(all_of(20_000))
-    assert set(elsewhere) == {"dagster-webserver", "dagster-code-server"}
+    assert set(embedded.values()) == set(all_of(20_000)) - {Ports(20_000).dagster_code}
+    assert set(elsewhere) == {"dagster-webserver"}
     assert not set(elsewhere) & set(needed(Settings.load(port_base=20_000, dagster=False)))

@@ -13,7 +13,6 @@ from market_pipeline.feed.program import EXIT_USAGE
 from market_pipeline.local.down import bring_down
 from market_pipeline.local.programs import Program, every_program, names, programs
 from market_pipeline.local.supervisord import (
-    SOCKET_PATH_LIMIT,
     configuration,
     environment_for,
     socket_path,
@@ -164,19 +163,6 @@ def test_the_producer_runs_beside_the_env_file_that_has_the_key(
     found = parsed(write_configuration(settings, programs(settings), {}).read_text())
     assert found["program:producer"]["directory"] == str(tmp_path)
     assert found["program:stream"]["directory"] == str(tmp_path / "data")
-
-
-def test_the_socket_is_in_the_data_dir_while_its_path_is_short() -> None:
-    settings = Settings.load(data_dir="/tmp/short")
-    assert socket_path(settings) == settings.paths.run / "supervisor.sock"
-
-
-def test_the_socket_of_a_deep_data_dir_is_elsewhere_and_ours_alone(tmp_path: Path) -> None:
-    deep, other = (Settings.load(data_dir=tmp_path / ("d" * 80) / name) for name in ("one", "two"))
-    assert len(os.fsencode(socket_path(deep))) <= SOCKET_PATH_LIMIT
-    assert socket_path(deep) != socket_path(other)
-    write_configuration(deep, programs(deep), {})
-    assert socket_path(deep).parent.stat().st_mode & 0o077 == 0
 
 
 def test_what_receives_stops_before_what_stores(settings: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from market_pipeline.local.webserver import accepts, daemon_works, serves_page, url_with_token
+from market_pipeline.local.webserver import daemon_works, serves_page, url_with_token
 from market_pipeline.settings import Settings
 from market_pipeline.webserver import access_token
 
@@ -114,11 +114,9 @@ def test_the_url_that_signs_in_has_the_token_and_the_name_that_people_use(webser
 
 
 def test_nobody_there(webserver: Webserver, tmp_path: Path) -> None:
-    assert accepts(webserver.port)
     with socket.socket() as bound_but_deaf:
         bound_but_deaf.bind(("127.0.0.1", 0))
         port = bound_but_deaf.getsockname()[1]
-        assert not accepts(port)
         settings = Settings.load(data_dir=tmp_path, port_base=port - 30)
         assert not serves_page(settings)
         assert not daemon_works(settings, 0.0)
