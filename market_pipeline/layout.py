@@ -5,8 +5,37 @@ from pathlib import Path
 
 
 @dataclass(frozen=True)
+class SparkPorts:
+    """The four ports of one Spark driver, the first of which is ``driver``."""
+
+    driver: int
+
+    @property
+    def blocks(self) -> int:
+        """Where executors fetch blocks of data."""
+        return self.driver + 1
+
+    @property
+    def gateway(self) -> int:
+        """Where the JVM takes calls of its Python process (py4j)."""
+        return self.driver + 2
+
+    @property
+    def callbacks(self) -> int:
+        """Where that Python process takes calls of the JVM."""
+        return self.driver + 3
+
+    def every(self) -> list[int]:
+        return [self.driver, self.blocks, self.gateway, self.callbacks]
+
+
+@dataclass(frozen=True)
 class Ports:
-    """The TCP ports of one pipeline, all within 100 of ``base``, so that two pipelines live side by side."""
+    """The TCP ports of one pipeline, all within 100 of ``base``, so that two pipelines live side by side.
+
+    No process of a pipeline listens on any other, nor on another address than loopback, unless a setting names one.
+    Dagster's code server and the supervisor have Unix sockets.
+    """
 
     base: int
 
@@ -34,6 +63,15 @@ class Ports:
     def cassandra_jmx_rmi(self) -> int:
         """Where the objects live that JMX hands out."""
         return self.base + 72
+
+    @property
+    def stream(self) -> SparkPorts:
+        return SparkPorts(self.base)
+
+    @property
+    def batches(self) -> list[SparkPorts]:
+        """Of the Spark drivers of batches, one each: so many can run at once."""
+        return [SparkPorts(self.base + first) for first in range(4, 28, 4)]
 
     @property
     def webserver(self) -> int:

@@ -130,6 +130,9 @@ class Settings(BaseSettings):
         description="Unset: Spark runs in the stream's own process, with slots for every partition",
     )
     spark_driver_host: str = Field(LOOPBACK, description="Name under which a cluster's executors reach the driver")
+    spark_auth_secret_file: Path | None = Field(
+        None, description="The file with spark.authenticate.secret of the cluster in SPARK_MASTER"
+    )
     spark_driver_memory_mb: int = Field(768, ge=512)
     stream_mode: StreamMode = Field("real-time", description="micro-batch: no start-up check of Spark is switched off")
     commit_interval_s: int = Field(30, ge=5, description="Real-time mode: how often offsets are committed")

@@ -9,22 +9,29 @@ from market_pipeline.cli import load_settings
 from market_pipeline.cli.echo import Styled, echo
 from market_pipeline.local.checkup import Check, examine
 
-MARKS = {"ok": ("ok", "green"), "warning": ("warn", "yellow"), "failed": ("FAIL", "red")}
+MARKS = {
+    "ok": ("ok", "green"),
+    "not checked": ("n/c", "yellow"),
+    "warning": ("warn", "yellow"),
+    "failed": ("FAIL", "red"),
+}
 
 
 @click.command(short_help="check this machine")
+@click.option("--verify", is_flag=True, help="Read every jar and compare its SHA-256, whatever was read before.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
-def doctor(as_json: bool) -> None:
-    """Check Java, versions, disk, memory, ports, the feed and its key, what must be reached, and the clock; exit 1 if
-    one fails.
+def doctor(verify: bool, as_json: bool) -> None:
+    """Check Java, versions, jars, disk, memory, ports, what other users can reach, the feed and its key, what must be
+    reached, and the clock; exit 1 if one fails. What can't be checked is marked n/c.
 
     \b
     Examples:
       market-pipeline doctor
+      market-pipeline doctor --verify
       market-pipeline doctor --json | jq '.checks[] | select(.verdict != "ok")'
     """
     checks = []
-    for check in examine(load_settings()):
+    for check in examine(load_settings(), verify=verify):
         checks.append(check)
         if not as_json:
             _show(check)

@@ -5,6 +5,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
+from pydantic import PrivateAttr
 
 from market_pipeline.settings import Settings
 
@@ -33,20 +34,23 @@ class BatchSpark(LazyPySparkResource):
 
     spark_config: dict[str, Any] = {}  # noqa: RUF012 - a pydantic field
 
+    _batch: Any = PrivateAttr(default=None)
+
     def session_for(self, settings: Settings) -> Any:
         """The run's Spark session, made for these settings.
 
         Raises:
             JarError, NoJava: a jar or a Java 17 is missing.
+            NoPorts, GatewayError: Spark's JVM does not start.
         """
-        from dagster_pyspark.resources import spark_session_from_config
+        from dagster_spark.utils import flatten_dict
 
-        from market_pipeline.stream.batch_session import batch_configuration, use_java_of
+        from market_pipeline.stream.batch_session import open_batch_session
 
-        if self._spark_session is None:
-            use_java_of(settings)
-            config = batch_configuration(settings) | self.spark_config
-            self._spark_session = spark_session_from_config(config)  # type: ignore[no-untyped-call]
+        if self._batch is None:
+            changes = {name: str(value) for name, value in flatten_dict(self.spark_config)}  # type: ignore[no-untyped-call]
+            self._batch = open_batch_session(settings, changes)
+            self._spark_session = self._batch.spark
         return self.spark_session
 
     def for_rows(self, settings: Settings, rows: int) -> Any:
@@ -55,9 +59,9 @@ class BatchSpark(LazyPySparkResource):
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
         """dagster-pyspark leaves the session open; a run's memory is worth more than a warm start of the next."""
-        if self._spark_session is not None:
-            self._spark_session.stop()
-            self._spark_session = None
+        if self._batch is not None:
+            self._batch.stop()
+            self._batch = self._spark_session = None
 
 
 @dg.definitions

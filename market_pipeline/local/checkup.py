@@ -1,4 +1,4 @@
-"""What `doctor` looks at: each check is one line, and a failing one says the cure."""
+"""What `doctor` checks: each check is one line, and a failing one says the cure."""
 
 import importlib.metadata
 import sys
@@ -9,16 +9,17 @@ from typing import Literal
 import psutil
 
 from market_pipeline.local import ports, preflight
-from market_pipeline.local.jars import locked, missing
-from market_pipeline.local.java import NoJava, find
+from market_pipeline.local.jars import altered, locked, missing
+from market_pipeline.local.java import FLOOR, UPDATE, NoJava, find
 from market_pipeline.local.jvm import UnusablePath, check_path
+from market_pipeline.local.other_users import people_here, without_login
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.reach import Reply, ask_vendor, knock, listens
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import holder
 
-Verdict = Literal["ok", "warning", "failed"]
+Verdict = Literal["ok", "not checked", "warning", "failed"]
 
 NEEDED_MEMORY = 4 * 1024**3
 OFFSET_LIMIT_S = 2.0
@@ -29,7 +30,7 @@ PACKAGES = ("dagster", "pyspark", "confluent-kafka", "cassandra-driver", "superv
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at. ``cure`` is '' when nothing is wrong."""
+    """One thing that was checked, or could not be. ``cure`` is '' when nothing is wrong."""
 
     name: str
     verdict: Verdict
@@ -37,17 +38,18 @@ class Check:
     cure: str = ""
 
 
-def examine(settings: Settings) -> Iterator[Check]:
-    """All checks, in the order in which they are shown."""
+def examine(settings: Settings, *, verify: bool = False) -> Iterator[Check]:
+    """All checks, in the order in which they are shown; ``verify`` reads every jar, whatever is known of it."""
     running = holder(settings.paths.lock(SUPERVISOR)) is not None
     yield check_java(settings)
     yield check_versions(sys.version_info[:3])
-    yield check_jars()
+    yield check_jars(verify=verify)
     yield check_data_dir(settings)
     yield check_disk(settings)
     memory = psutil.virtual_memory()
     yield check_memory(settings, memory.available, memory.total, running=running)
     yield check_ports(settings, running=running)
+    yield check_other_users(settings, people_here())
     yield check_feed(settings)
     yield from check_vendor(settings, ask_vendor)
     yield check_websocket(settings, knock)
@@ -61,7 +63,10 @@ def check_java(settings: Settings) -> Check:
     except NoJava as error:
         why, _, cure = str(error).partition(". ")
         return Check("java", "failed", why, cure)
-    return Check("java", "ok", f"Java {found.major} from {found.source}, {found.home}")
+    text = f"Java {found.version} from {found.source}, {found.home}"
+    if not found.current:
+        return Check("java", "warning", f"{text}: vulnerabilities of it are known, {FLOOR} has their fixes", UPDATE)
+    return Check("java", "ok", text)
 
 
 def check_versions(python: tuple[int, ...]) -> Check:
@@ -82,15 +87,20 @@ def _version(package: str) -> str:
         return "missing"
 
 
-def check_jars() -> Check:
+def check_jars(*, verify: bool = False) -> Check:
+    """Whether the jars are those of the lock. One that isn't is downloaded anew before a JVM starts with it."""
     jars = locked("kafka", "cassandra", "spark")
+    wrong = altered(jars, afresh=verify)
     absent = missing(jars)
+    size = f"the next start downloads {sum(jar.size for jar in absent) / 1e6:,.0f} MB"
+    if wrong:
+        others = f" and {len(wrong) - 1} others" if len(wrong) > 1 else ""
+        cure = f"{size}; find out who changed them, if it was not the disk"
+        return Check("jars", "warning", f"{wrong[0]}{others} are not the files that we locked", cure)
     if absent:
-        size = sum(jar.size for jar in absent) / 1e6
-        return Check(
-            "jars", "ok", f"{len(absent)} of {len(jars)} are not here; the first start downloads {size:,.0f} MB"
-        )
-    return Check("jars", "ok", f"all {len(jars)} are in the Maven repository")
+        return Check("jars", "ok", f"{len(absent)} of {len(jars)} are not here; {size}")
+    how = "every file was read" if verify else "--verify reads every file again"
+    return Check("jars", "ok", f"all {len(jars)} have the SHA-256 of the lock ({how})")
 
 
 def check_data_dir(settings: Settings) -> Check:
@@ -141,6 +151,17 @@ def check_ports(settings: Settings, *, running: bool) -> Check:
     return Check("ports", "ok", f"{len(wanted)} are free ({reach})")
 
 
+def check_other_users(settings: Settings, others: Sequence[str]) -> Check:
+    """What other people with accounts here can reach: they can read and change whatever it holds."""
+    found = without_login(settings)
+    if not found or not others:
+        why = "nothing of this pipeline lacks a login" if not found else "nobody else has an account or a process here"
+        return Check("other users", "ok", why)
+    names = ", ".join(others[:3]) + (f" and {len(others) - 3} more" if len(others) > 3 else "")
+    text = f"{names} can read and write, without a login: {', '.join(found)}"
+    return Check("other users", "warning", text, "use a machine or a container where nobody else logs in")
+
+
 def check_feed(settings: Settings) -> Check:
     """Whether the feed has what it needs. The key itself is never shown."""
     try:
@@ -159,7 +180,7 @@ def check_vendor(settings: Settings, ask: Callable[[str], Reply | str]) -> Itera
         text = f"{settings.finnhub_rest_url} does not answer ({reply})"
         cure = "check the network or the proxy (HTTPS_PROXY)" if wanted else ""
         yield Check("reachability", "failed" if wanted else "ok", text if wanted else f"{text}; not needed", cure)
-        yield Check("time offset", "ok", "cannot tell: nobody to compare with")
+        yield Check("time offset", "not checked", "nobody to compare this clock with")
         return
     text = f"{settings.finnhub_rest_url} answers in {reply.seconds * 1000:,.0f} ms"
     if reply.status >= 500:  # any other is an answer of what we came for, a refusal without a key included
@@ -168,7 +189,7 @@ def check_vendor(settings: Settings, ask: Callable[[str], Reply | str]) -> Itera
     else:
         yield Check("reachability", "ok", text)
     if reply.offset_s is None:
-        yield Check("time offset", "ok", "cannot tell: the answer bears no date")
+        yield Check("time offset", "not checked", "the vendor's answer bears no date")
     elif abs(reply.offset_s) > OFFSET_LIMIT_S:
         text = f"this clock is {abs(reply.offset_s):,.0f} s {'behind' if reply.offset_s > 0 else 'ahead'}"
         yield Check(
@@ -208,15 +229,14 @@ def check_key(settings: Settings, ask: Callable[[str, str], Reply | str]) -> Ite
         return
     reply = ask(f"{settings.finnhub_rest_url}/quote?symbol=AAPL", key)
     if isinstance(reply, str):
-        yield Check("key", "warning", f"cannot tell whether it is good: no answer ({reply})", "check the network")
+        yield Check("key", "not checked", f"no answer ({reply})", "check the network")
     elif reply.status in (401, 403):
         cure = "put the key from finnhub.io/dashboard into .env as FINNHUB_API_KEY, or use --feed simulator"
         yield Check("key", "failed" if wanted else "warning", f"the key is refused ({reply.status})", cure)
     elif reply.status == 429:
-        yield Check("key", "warning", "cannot tell: too many requests (429)", "wait a minute, and try again")
+        yield Check("key", "not checked", "too many requests (429)", "wait a minute, and try again")
     elif reply.status != 200:
-        text = f"cannot tell whether it is good: status {reply.status}"
-        yield Check("key", "warning", text, "try again later, or check FINNHUB_REST_URL")
+        yield Check("key", "not checked", f"status {reply.status}", "try again later, or check FINNHUB_REST_URL")
     else:
         yield Check("key", "ok", "the vendor takes it")
 

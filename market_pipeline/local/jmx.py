@@ -1,10 +1,10 @@
 """The login of the embedded Cassandra's JMX, which is full control of the node: made anew for each start of the server,
 in a file that only our user can read."""
 
-import os
 import secrets
 from pathlib import Path
 
+from market_pipeline.local.private_files import write_private
 from market_pipeline.settings import Settings
 
 USER = "market-pipeline"
@@ -18,14 +18,7 @@ def password_file(settings: Settings) -> Path:
 
 def renew(settings: Settings) -> None:
     """Make a new password; the server that starts next asks for it."""
-    path = password_file(settings)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    scratch.unlink(missing_ok=True)
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 - a descriptor has no path
-        file.write(f"{USER} {secrets.token_urlsafe(32)}\n")
-    scratch.replace(path)
+    write_private(password_file(settings), f"{USER} {secrets.token_urlsafe(32)}\n")
 
 
 def server_options(settings: Settings) -> list[str]:

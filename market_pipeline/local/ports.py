@@ -24,7 +24,12 @@ class TakenPort:
 def needed(settings: Settings) -> dict[str, int]:
     """The ports that this pipeline's own servers will listen on, by what they are for."""
     ports = settings.ports
-    wanted: dict[str, int] = {}
+    wanted = {
+        "stream's driver": ports.stream.driver,
+        "stream's blocks": ports.stream.blocks,
+        "stream's py4j": ports.stream.gateway,
+        "stream's callbacks": ports.stream.callbacks,
+    }
     if settings.dagster:
         wanted["dagster-webserver"] = ports.webserver
     if settings.embedded_kafka:
@@ -46,7 +51,8 @@ def all_of(base: int) -> list[int]:
     ports = Ports(base)
     names = [name for name, value in vars(Ports).items() if isinstance(value, property)]
     assert [field.name for field in fields(Ports)] == ["base"]
-    return [getattr(ports, name) for name in names]
+    single = [value for name in names if isinstance(value := getattr(ports, name), int)]
+    return single + [port for spark in (ports.stream, *ports.batches) for port in spark.every()]
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from market_pipeline.local import unix_sockets
-from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.settings import Settings
 
 EX_USAGE, EX_NOPERM = 2, 77
 

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import socket
 import stat
 import tempfile
@@ -46,6 +47,19 @@ def code_server(settings: Settings) -> Path:
     """Where Dagster's code server listens."""
     name = "dagster.sock"
     return folder(settings, len(name), within_a_uri=True) / name
+
+
+def emptied(settings: Settings, name: str) -> Path:
+    """A folder for Spark's sockets, of one JVM alone; what one that was killed left behind is removed.
+
+    Raises:
+        UnsafeFolder: as for ``secure``.
+    """
+    room = len(f"{name}/.00000000-0000-0000-0000-000000000000.sock")
+    wanted = secure(folder(settings, room)) / name
+    shutil.rmtree(wanted, ignore_errors=True)
+    wanted.mkdir(mode=0o700)
+    return wanted
 
 
 def secure(wanted: Path) -> Path:

@@ -9,10 +9,11 @@ from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.message import lasted
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.local.checkup import check_key
+from market_pipeline.local.java import NoJava
 from market_pipeline.local.reach import ask_vendor
 from market_pipeline.routine.alert_review import responses, review
 from market_pipeline.routine.report import Box, Finding, Report, fill_in
-from market_pipeline.routine.versions import RegistryAway, jar_versions, python_versions
+from market_pipeline.routine.versions import RegistryAway, jar_versions, java_version, python_versions
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import read_heartbeat
 
@@ -38,8 +39,8 @@ def monthly_report(settings: Settings, now: datetime, tell: Callable[[str], None
 def versions(settings: Settings, now: datetime) -> Finding:
     """What could be updated: `make lock` after a change of pyproject.toml, and an entry in the change log."""
     try:
-        found = [*python_versions(), *jar_versions()]
-    except RegistryAway as error:
+        found = [*java_version(settings), *python_versions(), *jar_versions()]
+    except (NoJava, RegistryAway) as error:
         return Finding(None, str(error))
     rows = [
         {"name": each.name, "kind": each.kind, "used": each.used, "newest": each.newest or "not told"}
@@ -60,7 +61,7 @@ def api_key(settings: Settings, now: datetime) -> Finding:
     if not checks:  # the producer alone has it
         return Finding(None, "the key can not be tried from here: `market-pipeline doctor` does, where .env is")
     (check,) = checks
-    fine = {"ok": True, "warning": None, "failed": False}[check.verdict]
+    fine = {"ok": True, "not checked": None, "warning": None, "failed": False}[check.verdict]
     return Finding(fine, check.found + (f": {check.cure}" if check.cure else ""))
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from market_pipeline.local.jars import ROOTS
+from market_pipeline.local.java import FLOOR, find
+from market_pipeline.settings import Settings
 
 PIP_WITHIN_S = 300.0
 MAVEN_WITHIN_S = 30
@@ -59,6 +61,16 @@ def jar_versions(newest: Callable[[str, str], str | None] | None = None) -> Iter
         for coordinate in dict.fromkeys(root for roots in ROOTS.values() for root in roots):
             group, artifact, used = coordinate.split(":")
             yield Version(artifact, "jar", used, ask(group, artifact))
+
+
+def java_version(settings: Settings) -> Iterator[Version]:
+    """The Java that everything runs on, against the oldest without known vulnerabilities.
+
+    Raises:
+        NoJava: there is none.
+    """
+    found = find(settings)
+    yield Version("Java", found.source, found.version, found.version if found.current else FLOOR)
 
 
 def _outdated() -> dict[str, str]:

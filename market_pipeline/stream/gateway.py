@@ -3,6 +3,11 @@
 PySpark's own launcher starts a shell that starts a JVM that starts the JVM, and a SIGKILL of Python leaves the last
 one to find a closed pipe when it next looks. Here the JVM is started directly: one process, known by its pid, with the
 kernel's promise (PR_SET_PDEATHSIG) that it is killed when its parent is gone.
+
+What it is configured with is in a file that only we can read, as a command line can be read by everybody. Python and
+Java call each other on ports of ours, with a token either way. Spark's own gateway listens on a port by chance and,
+when it is given Python's port, forgets the token for its calls (py4j's ``PythonClient.copyWith``). It serves to start a
+second one, which has both ports and the token from the first, and is closed.
 """
 
 import contextlib
@@ -17,13 +22,19 @@ from pathlib import Path
 from typing import Any
 
 import pyspark
+from py4j.java_gateway import GatewayParameters, JavaGateway
+from py4j.protocol import Py4JError
 from pyspark.java_gateway import launch_gateway
 
-from market_pipeline.local.jvm import joined
+from market_pipeline.layout import SparkPorts
+from market_pipeline.local.jvm import joined, properties
+from market_pipeline.local.ports import taken
+from market_pipeline.local.private_files import write_private
 
 SPARK_JARS = Path(pyspark.__file__).parent / "jars"
 START_TIMEOUT_S = 120.0
 PR_SET_PDEATHSIG = 1
+PROPERTIES_FILE = "--properties-file"
 
 MODULE_OPTIONS = (
     "-XX:+IgnoreUnrecognizedVMOptions",
@@ -92,16 +103,31 @@ def class_path(jars: list[Path]) -> str:
     return joined([SPARK_JARS / "*", *jars])
 
 
-def start_jvm(java_home: Path, options: list[str], classpath: list[Path], configuration: Mapping[str, str]) -> Jvm:
+def start_jvm(
+    java_home: Path,
+    options: list[str],
+    classpath: list[Path],
+    configuration: Mapping[str, str],
+    ports: SparkPorts,
+    properties_at: Path,
+) -> Jvm:
     """Start the JVM and connect to it. Call it from the main thread: the kernel's promise is bound to the thread.
 
+    Args:
+        java_home: of the Java to start.
+        options: the JVM's own.
+        classpath: jars besides Spark's.
+        configuration: Spark's properties.
+        ports: that it and the gateway listen on.
+        properties_at: the file to write the properties into.
+
     Raises:
-        GatewayError: it ended, or did not answer within ``START_TIMEOUT_S``.
+        GatewayError: it ended, did not answer within ``START_TIMEOUT_S``, or a port is taken.
     """
+    _check(ports)
+    write_private(properties_at, properties({**configuration, **_ports(ports)}.items()))
     command = [str(java_home / "bin" / "java"), *options, *MODULE_OPTIONS, "-cp", class_path(classpath)]
-    command.append("org.apache.spark.deploy.SparkSubmit")
-    for name, value in configuration.items():
-        command += ["--conf", f"{name}={value}"]
+    command += ["org.apache.spark.deploy.SparkSubmit", PROPERTIES_FILE, str(properties_at), "--load-spark-defaults"]
     with tempfile.TemporaryDirectory(prefix="market-pipeline-") as folder:
         told = Path(folder) / "gateway"
         # Java takes the encoding of file names from the locale, and in the C locale knows ASCII only
@@ -117,17 +143,59 @@ def start_jvm(java_home: Path, options: list[str], classpath: list[Path], config
         with told.open("rb") as info:
             port = int.from_bytes(info.read(4), "big")
             secret = info.read(int.from_bytes(info.read(4), "big")).decode()
-    return Jvm(process, _connect(port, secret))
+    try:
+        return Jvm(process, _connect(port, secret, ports))
+    except (Py4JError, OSError) as error:
+        process.kill()
+        process.wait()
+        raise GatewayError(f"Spark's JVM can't be reached on port {ports.gateway}: {type(error).__name__}") from None
 
 
-def _connect(port: int, secret: str) -> Any:
-    variables = {"PYSPARK_GATEWAY_PORT": str(port), "PYSPARK_GATEWAY_SECRET": secret}
+def _ports(ports: SparkPorts) -> dict[str, str]:
+    return {
+        "spark.driver.port": str(ports.driver),
+        "spark.driver.blockManager.port": str(ports.blocks),
+        "spark.port.maxRetries": "0",  # the next port is another's
+    }
+
+
+def _check(wanted: SparkPorts) -> None:
+    names = ("Spark's driver", "Spark's blocks", "py4j", "py4j's callbacks")
+    busy = taken(dict(zip(names, wanted.every(), strict=True)))
+    if busy:
+        raise GatewayError(f"{busy[0].sentence()}: end it, or choose another --port-base")
+
+
+def _connect(port: int, secret: str, ports: SparkPorts) -> Any:
+    first = JavaGateway(gateway_parameters=GatewayParameters(port=port, auth_token=secret))
+    try:
+        loopback = first.jvm.java.net.InetAddress.getLoopbackAddress()
+        server = first.jvm.py4j.ClientServer.ClientServerBuilder().authToken(secret).javaAddress(loopback)
+        server = server.javaPort(ports.gateway).pythonAddress(loopback).pythonPort(ports.callbacks).build()
+        server.startServer()
+        gateway = _gateway(ports.gateway, secret)
+    finally:
+        first.shutdown()
+    # started here and not by PySpark, which would take a port by chance and ask for no token
+    server = gateway.callback_server_parameters
+    server.port, server.auth_token = ports.callbacks, secret
+    server.daemonize = server.daemonize_connections = server.eager_load = True
+    gateway.start_callback_server(server)
+    return gateway
+
+
+def _gateway(port: int, secret: str) -> Any:
+    variables = {"PYSPARK_GATEWAY_PORT": str(port), "PYSPARK_GATEWAY_SECRET": secret, "PYSPARK_PIN_THREAD": "true"}
+    before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         return launch_gateway()  # type: ignore[no-untyped-call]
     finally:
-        for name in variables:
-            del os.environ[name]
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _wait_for(told: Path, process: "subprocess.Popen[bytes]") -> None:

@@ -9,14 +9,20 @@ from pathlib import Path
 from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
+from market_pipeline.local import unix_sockets
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
 from market_pipeline.local.jvm import LATE_OPTIMISATION
+from market_pipeline.mendable import Mendable
 from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
 from market_pipeline.stream import class_archive
 from market_pipeline.stream.gateway import Jvm, start_jvm
 
 logger = logging.getLogger(__name__)
+
+
+class SecretError(Mendable):
+    """The secret of a Spark cluster can't be read; the message is one line."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ def configuration(settings: Settings) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": settings.spark_driver_host,
         "spark.driver.bindAddress": LOOPBACK if settings.spark_driver_host == LOOPBACK else EVERY_ADDRESS,
+        **_authentication(settings),
         "spark.sql.session.timeZone": "UTC",
         # one partition: the state of the bars is cut by this number for ever, and a task costs more than its rows
         "spark.sql.shuffle.partitions": "1",
@@ -66,14 +73,32 @@ def open_session(settings: Settings, scratch: Path) -> Session:
         JarError, NoJava: a jar or a Java 17 is missing.
     """
     jars = classpath("spark")
-    given = configuration(settings)
+    given = configuration(settings) | private_sockets(settings, "s")
     if not settings.local_spark:
         given["spark.jars"] = ",".join(map(str, jars))
     java = java_home(settings)
     options = [*_java_options(settings, scratch), *class_archive.options(java, jars)]
-    jvm = start_jvm(java, options, jars, given)
-    context = SparkContext(gateway=jvm.gateway, conf=SparkConf(_jvm=jvm.gateway.jvm).setAll(list(given.items())))
-    return Session(SparkSession(context), jvm, java)
+    jvm = start_jvm(java, options, jars, given, settings.ports.stream, settings.paths.run / "spark-stream.properties")
+    return Session(session_in(jvm), jvm, java)
+
+
+def session_in(jvm: Jvm) -> SparkSession:
+    """A session with the configuration that the JVM was started with."""
+    return SparkSession(SparkContext(gateway=jvm.gateway, conf=SparkConf(_jvm=jvm.gateway.jvm)))
+
+
+def private_sockets(settings: Settings, name: str) -> dict[str, str]:
+    """Makes PySpark hand data to the JVM and back over Unix sockets, instead of over TCP ports by chance.
+
+    Args:
+        settings: of the pipeline.
+        name: of the folder, which is for one JVM alone.
+
+    Raises:
+        UnsafeFolder: the folder for sockets is not ours alone.
+    """
+    prefix = "spark.python.unix.domain.socket"
+    return {f"{prefix}.enabled": "true", f"{prefix}.dir": str(unix_sockets.emptied(settings, name))}
 
 
 def _java_options(settings: Settings, scratch: Path) -> list[str]:
@@ -94,6 +119,30 @@ def _java_options(settings: Settings, scratch: Path) -> list[str]:
         f"-Djava.io.tmpdir={scratch}",
         f"-Dlog4j2.configurationFile={log_configuration}",
     ]
+
+
+def _authentication(settings: Settings) -> dict[str, str]:
+    """Who calls the driver must know a secret: within one process Spark makes it, a cluster has one of its own.
+
+    Raises:
+        SecretError: the file with the cluster's secret can't be read.
+    """
+    if settings.local_spark:
+        return {"spark.authenticate": "true"}
+    if settings.spark_auth_secret_file is None:
+        return {}
+    try:
+        secret = settings.spark_auth_secret_file.read_text(encoding="utf-8").strip()
+    except (OSError, ValueError) as error:
+        secret, why = "", getattr(error, "strerror", None) or "no text"
+    else:
+        why = "it is empty"
+    if not secret:
+        raise SecretError(
+            f"Spark's secret can't be read from {settings.spark_auth_secret_file} ({why}): write the cluster's "
+            "spark.authenticate.secret into it, or unset MARKET_PIPELINE_SPARK_AUTH_SECRET_FILE"
+        )
+    return {"spark.authenticate": "true", "spark.authenticate.secret": secret}
 
 
 def _state_store() -> dict[str, str]:

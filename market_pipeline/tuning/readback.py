@@ -1,6 +1,7 @@
 """What the running servers have of the table's parameters, asked of themselves and not of our settings."""
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -55,16 +56,18 @@ def heap_mb(command: Iterable[str]) -> int:
 
 
 def configured(command: Sequence[str], name: str) -> str:
-    """The value of a ``--conf`` of Spark's command line.
+    """The value of a property of Spark, in the file that its command line names.
 
     Raises:
-        NotReadable: it has none of that name.
+        NotReadable: there is none of that name.
     """
-    for argument in command:
-        key, _, value = argument.partition("=")
-        if key == name:
-            return value
-    raise NotReadable(f"its command line tells no {name}")
+    for option, file in itertools.pairwise(command):
+        if option == "--properties-file":
+            for line in _lines(Path(file)):
+                key, _, value = line.partition("=")
+                if key == name:
+                    return value
+    raise NotReadable(f"its configuration tells no {name}")
 
 
 def stream_command(settings: Settings) -> list[str]:
@@ -140,7 +143,11 @@ def _commands(
 
 
 def _file(argument: str) -> list[str]:
+    return [part.strip('"') for line in _lines(Path(argument[1:])) for part in line.split()]
+
+
+def _lines(file: Path) -> list[str]:
     try:
-        return [part.strip('"') for part in Path(argument[1:]).read_text(encoding="utf-8").split()]
+        return file.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []

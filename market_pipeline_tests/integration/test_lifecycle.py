@@ -16,7 +16,7 @@ import pytest
 
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.smoke_tests import SmokeTests
-from market_pipeline.local.ports import is_free, needed
+from market_pipeline.local.ports import all_of, is_free, needed
 from market_pipeline.local.programs import names
 from market_pipeline.local.remedies import mend
 from market_pipeline.local.webserver import daemon_works, serves_page
@@ -72,6 +72,30 @@ def test_status_tells_of_every_part(pipeline: RunningPipeline) -> None:
 def test_dagsters_page_and_daemon_come_after_the_trades(pipeline: RunningPipeline) -> None:
     wait_for(lambda: serves_page(pipeline.settings), "Dagster's page", within_s=240)
     wait_for(lambda: daemon_works(pipeline.settings, 0.0), "Dagster's daemon", within_s=240)
+
+
+def test_every_port_is_on_loopback_and_within_the_hundred(pipeline: RunningPipeline) -> None:
+    settings = pipeline.settings
+    listening: dict[tuple[str, int], str] = {}
+    for name in names(settings):
+        pid = holder(settings.paths.lock(name))
+        assert pid, name
+        leader = psutil.Process(pid)
+        for process in (leader, *leader.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for each in process.net_connections("inet"):
+                    if each.status == psutil.CONN_LISTEN or each.type == socket.SOCK_DGRAM:
+                        listening[tuple(each.laddr)] = name
+    documented = set(all_of(settings.port_base)) - {settings.ports.dagster_code}
+    assert {address for address in listening if address[0] != LOOPBACK or address[1] not in documented} == set()
+    assert {port for _, port in listening} == set(needed(settings).values())
+
+
+def test_nodetool_logs_in_and_who_has_no_password_does_not(pipeline: RunningPipeline) -> None:
+    assert "UN  127.0.0.1" in pipeline.run("nodetool", "status").stdout
+    refused = pipeline.run("nodetool", "-u", "other", "-pw", "guess", "status", check=False)
+    assert refused.returncode != 0
+    assert "Authentication failed" in refused.stdout + refused.stderr
 
 
 def test_a_hung_producer_is_an_incident_and_is_restarted_by_a_run(pipeline: RunningPipeline) -> None:

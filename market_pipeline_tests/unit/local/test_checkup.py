@@ -1,5 +1,7 @@
 """What the doctor finds."""
 
+import hashlib
+import pwd
 import socket
 import threading
 from pathlib import Path
@@ -10,11 +12,15 @@ from market_pipeline.local import checkup
 from market_pipeline.local.checkup import (
     check_feed,
     check_memory,
+    check_other_users,
     check_servers,
     check_vendor,
     check_versions,
     check_websocket,
 )
+from market_pipeline.local.jars import Jar
+from market_pipeline.local.java import find
+from market_pipeline.local.other_users import people
 from market_pipeline.local.reach import Reply, ask_vendor, clock_offset, knock
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline_tests.rest_server import rest_server
@@ -34,11 +40,62 @@ def test_a_healthy_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free
     settings = Settings.load(data_dir=tmp_path / "data", feed="simulator")
     found = {check.name: check for check in checkup.examine(settings)}
     assert list(found) == [
-        *("java", "versions", "jars", "data dir", "disk", "memory", "ports", "feed", "reachability", "time offset"),
-        "websocket",
+        *("java", "versions", "jars", "data dir", "disk", "memory", "ports", "other users", "feed"),
+        *("reachability", "time offset", "websocket"),
     ]
-    for name in ("java", "versions", "data dir", "feed", "reachability", "websocket"):
+    assert found["time offset"].verdict == "not checked"
+    assert found["java"].verdict == ("ok" if find(settings).current else "warning")
+    for name in ("versions", "data dir", "feed", "reachability", "websocket"):
         assert found[name].verdict == "ok", found[name]
+
+
+def test_what_other_users_can_reach_is_told_where_there_are_any(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path, port_base=20_000, feed="finnhub")
+    assert check_other_users(settings, []).verdict == "ok"
+    check = check_other_users(settings, ["ann", "bob", "cid", "dan"])
+    assert check.verdict == "warning"
+    assert check.found == (
+        "ann, bob, cid and 1 more can read and write, without a login: "
+        "Kafka (127.0.0.1:20092, 20093), Cassandra (127.0.0.1:20042, 20070)"
+    )
+    elsewhere = {"kafka_bootstrap_servers": "k:9092", "cassandra_contact_points": ("c",), "feed": "finnhub"}
+    assert check_other_users(Settings.load(**elsewhere), ["ann"]).verdict == "ok"
+    cluster = check_other_users(Settings.load(**elsewhere, spark_master="spark://m:7077", port_base=20_000), ["ann"])
+    assert "Spark's driver (127.0.0.1:20000)" in cluster.found
+    (tmp_path / "secret").write_text("s")
+    with_secret = Settings.load(**elsewhere, spark_master="spark://m:7077", spark_auth_secret_file=tmp_path / "secret")
+    assert check_other_users(with_secret, ["ann"]).verdict == "ok"
+
+
+def test_who_has_an_account_or_a_process_here() -> None:
+    def account(name: str, uid: int, shell: str = "/bin/bash") -> pwd.struct_passwd:
+        return pwd.struct_passwd((name, "x", uid, uid, "", "/", shell))
+
+    accounts = [
+        *(account("root", 0), account("daemon", 1, "/usr/sbin/nologin"), account("nobody", 65534, "/usr/sbin/nologin")),
+        *(account("me", 1000), account("ann", 1001), account("ftp", 1002, "/bin/false")),
+    ]
+    assert people(accounts, [0, 1, 1000, 1000], own=1000) == ["ann"]
+    assert people(accounts, [1002, 70_001], own=1000) == ["ann", "ftp", "uid 70001"]
+
+
+def test_jars_that_are_not_those_of_the_lock_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("M2_REPO", str(tmp_path / "repository"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    good = b"a jar"
+    jars = [Jar("kafka", f"g:{name}:1", hashlib.sha256(good).hexdigest(), len(good)) for name in ("one", "two")]
+    monkeypatch.setattr(checkup, "locked", lambda *names: jars)
+    assert checkup.check_jars().found.startswith("2 of 2 are not here")
+    files = [tmp_path / "repository" / jar.relative_path for jar in jars]
+    for file in files:
+        file.parent.mkdir(parents=True)
+        file.write_bytes(good)
+    assert checkup.check_jars().verdict == checkup.check_jars(verify=True).verdict == "ok"
+    for file in files:
+        file.write_bytes(bytes(len(good)))
+    check = checkup.check_jars()
+    assert check.verdict == "warning"
+    assert check.found == f"{files[0]} and 1 others are not the files that we locked"
 
 
 def test_the_key_is_told_to_be_there_and_never_shown() -> None:
@@ -77,10 +134,10 @@ def test_pythons(python: tuple[int, int, int], verdict: str) -> None:
 @pytest.mark.parametrize(
     ("feed", "reply", "verdicts"),
     [
-        ("finnhub", "refused", ["failed", "ok"]),
-        ("simulator", "refused", ["ok", "ok"]),
+        ("finnhub", "refused", ["failed", "not checked"]),
+        ("simulator", "refused", ["ok", "not checked"]),
         ("finnhub", Reply(0.1, 0.4), ["ok", "ok"]),
-        ("finnhub", Reply(0.1, None), ["ok", "ok"]),
+        ("finnhub", Reply(0.1, None), ["ok", "not checked"]),
         ("finnhub", Reply(0.1, -30.0), ["ok", "failed"]),
         ("finnhub", Reply(0.1, 0.4, 401), ["ok", "ok"]),
         ("finnhub", Reply(0.1, 0.4, 503), ["warning", "ok"]),
@@ -140,8 +197,8 @@ def test_a_websocket_with_tls_that_is_none_is_seen() -> None:
         (401, "finnhub", "failed", "the key is refused"),
         (403, "finnhub", "failed", "the key is refused"),
         (401, "simulator", "warning", "the key is refused"),
-        (429, "finnhub", "warning", "too many requests"),
-        (500, "finnhub", "warning", "status 500"),
+        (429, "finnhub", "not checked", "too many requests"),
+        (500, "finnhub", "not checked", "status 500"),
     ],
 )
 def test_the_key_is_tried_and_never_shown(status: int, feed: str, verdict: str, says: str) -> None:
@@ -159,7 +216,7 @@ def test_a_redirect_does_not_get_the_key() -> None:
     with rest_server(200) as (elsewhere, asked_there), rest_server(302, elsewhere) as (address, asked):
         settings = Settings.load(feed="finnhub", finnhub_api_key=KEY, finnhub_rest_url=address)
         (check,) = checkup.check_key(settings, ask_vendor)
-    assert check.verdict == "warning"
+    assert check.verdict == "not checked"
     assert (len(asked), asked_there) == (1, [])
 
 

@@ -1,6 +1,7 @@
 """The lock of the jars, and what is done with it."""
 
 import hashlib
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 
 from market_pipeline.local import jars
-from market_pipeline.local.jars import Jar, JarError, classpath, fetch, locked, missing, parse_lock
+from market_pipeline.local.jars import Jar, JarError, altered, classpath, fetch, locked, missing, parse_lock
 
 DIGEST = "ab" * 32
 
@@ -55,6 +56,7 @@ def test_the_tools_stand_behind_the_server() -> None:
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("M2_REPO", str(tmp_path / "repository"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path / "repository"
 
 
@@ -153,3 +155,29 @@ def test_a_repository_that_cannot_be_written_is_named(tmp_path: Path, monkeypatc
     monkeypatch.setenv("M2_REPO", str(tmp_path / "file"))
     with pytest.raises(JarError, match="cannot write to the Maven repository"):
         classpath("cassandra")
+
+
+def test_zeros_of_the_right_size_are_found_before_a_use(
+    repository: Path, maven: dict[str, bytes | Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    wanted = [a_jar("one", b"first"), a_jar("two", b"second one")]
+    maven |= {"one": b"first", "two": b"second one"}
+    fetch(wanted)
+    target = repository / wanted[0].relative_path
+    times = target.stat()
+    target.write_bytes(bytes(5))
+    os.utime(target, ns=(times.st_atime_ns, times.st_mtime_ns))  # whoever did it has set the time back
+    assert missing(wanted) == wanted[:1]
+    assert altered(wanted) == [target]
+    fetch(wanted)
+    assert target.read_bytes() == b"first"
+    assert f"{target} is not the file that jars.lock names" in caplog.text
+
+
+def test_without_a_network_zeros_are_refused(repository: Path, maven: dict[str, bytes | Exception]) -> None:
+    jar = a_jar("one", b"first")
+    (repository / jar.relative_path).parent.mkdir(parents=True)
+    (repository / jar.relative_path).write_bytes(bytes(5))
+    maven["one"] = ConnectionError("no route to host")
+    with pytest.raises(JarError, match="cannot download g:one:1"):
+        fetch([jar])

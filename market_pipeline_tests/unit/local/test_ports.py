@@ -34,11 +34,13 @@ def test_a_free_port_is_nobodys(free_port: int) -> None:
 
 def test_all_ports_lie_within_a_hundred_of_the_base() -> None:
     ports = all_of(20_000)
-    assert len(set(ports)) == len(ports) == 9
+    assert len(set(ports)) == len(ports) == 9 + 4 * 7
     assert all(20_000 <= port < 20_100 for port in ports)
 
 
 def test_only_the_servers_that_run_here_need_ports() -> None:
+    at_times = Ports(20_000)
+    batches = [port for spark in at_times.batches for port in spark.every()]
     embedded = needed(Settings.load(port_base=20_000, feed="simulator"))
     elsewhere = needed(
         Settings.load(
@@ -48,6 +50,7 @@ def test_only_the_servers_that_run_here_need_ports() -> None:
             cassandra_contact_points=("cassandra",),
         )
     )
-    assert set(embedded.values()) == set(all_of(20_000)) - {Ports(20_000).dagster_code}
-    assert set(elsewhere) == {"dagster-webserver"}
-    assert not set(elsewhere) & set(needed(Settings.load(port_base=20_000, dagster=False)))
+    assert set(embedded.values()) == set(all_of(20_000)) - {at_times.dagster_code, *batches}
+    stream = {name for name in elsewhere if name.startswith("stream's ")}
+    assert set(elsewhere) - stream == {"dagster-webserver"}
+    assert stream == set(elsewhere) & set(needed(Settings.load(port_base=20_000, dagster=False)))

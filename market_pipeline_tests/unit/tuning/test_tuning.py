@@ -38,12 +38,16 @@ def test_a_heap_is_read_in_whatever_unit_it_is_told(flag: str, mb: int) -> None:
     assert heap_mb(["java", "-Xms16m", flag, "Main"]) == mb
 
 
-def test_what_is_not_told_is_not_made_up() -> None:
+def test_what_is_not_told_is_not_made_up(tmp_path: Path) -> None:
     with pytest.raises(NotReadable):
         heap_mb(["java", "-Xmx"])
-    with pytest.raises(NotReadable):
-        configured(["--conf", "spark.master=local"], "spark.sql.shuffle.partitions")
-    assert configured(["--conf", "spark.sql.shuffle.partitions=7"], "spark.sql.shuffle.partitions") == "7"
+    file = tmp_path / "spark.properties"
+    for text in ("", "spark.master=local\n"):
+        file.write_text(text)
+        with pytest.raises(NotReadable):
+            configured(["--properties-file", str(file)], "spark.sql.shuffle.partitions")
+    file.write_text("spark.master=local\nspark.sql.shuffle.partitions=7\n")
+    assert configured(["java", "--properties-file", str(file)], "spark.sql.shuffle.partitions") == "7"
 
 
 def test_a_program_without_a_jvm_says_so(tmp_path: Path) -> None:
