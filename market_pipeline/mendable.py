@@ -6,3 +6,11 @@ class Mendable(Exception):
 
     Programs end with it and a status other than 0, runs of Dagster fail with it, a box of a report bears it.
     """
+
+
+class Refused(Mendable):
+    """A remediation that its own rule keeps from running: nothing was done and nothing is broken. The message says why,
+    and what to set or to wait for.
+
+    The command line ends with it as with any other; a run of Dagster is shown as refused, which is no failure.
+    """

@@ -1,9 +1,17 @@
-"""A run that can't work because the pipeline is down fails with one line that says so and how to start it."""
+"""A run that can't work because the pipeline is down fails with one line that says so and how to start it. One that its
+own rules keep from running is refused, which is no failure."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from textwrap import shorten
 
 import dagster as dg
+
+from market_pipeline.local.dagster_home import REFUSED_TAG
+from market_pipeline.mendable import Refused
+
+TAG_LIMIT = 250
+"""Characters: what Dagster's page shows of a tag."""
 
 
 def line_of(error: Exception) -> str | None:
@@ -21,8 +29,12 @@ def line_of(error: Exception) -> str | None:
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
-    """Turn what a person can mend into the end of the run, told in one line.
+def told_in_one_line(context: dg.OpExecutionContext | None = None) -> Iterator[None]:
+    """Turn what a person can put right into the end of the run, told in one line.
+
+    Args:
+        context: of a remediation that may be refused. Its run then ends well, tagged and with the reason in its log and
+            its metadata, so that nobody is notified of a failed run; the body has to be all that the op does.
 
     Raises:
         DagsterUserCodeExecutionError: with a ``dg.Failure`` as its cause, which has the line as its description.
@@ -31,6 +43,9 @@ def told_in_one_line() -> Iterator[None]:
         yield
         return
     except Exception as error:
+        if context is not None and isinstance(error, Refused):
+            _show_refusal(context, str(error))
+            return
         line = line_of(error)
         if line is None:
             raise
@@ -40,3 +55,9 @@ def told_in_one_line() -> Iterator[None]:
     raise dg.DagsterUserCodeExecutionError(  # type: ignore[no-untyped-call]
         "the run can't go on", user_exception=failure, original_exc_info=(dg.Failure, failure, None)
     ) from failure
+
+
+def _show_refusal(context: dg.OpExecutionContext, why: str) -> None:
+    context.log.warning(f"refused, nothing was done: {why}")
+    context.add_output_metadata({"refused": why})
+    context.instance.add_run_tags(context.run_id, {REFUSED_TAG: shorten(why, TAG_LIMIT, placeholder=" …")})

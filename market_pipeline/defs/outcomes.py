@@ -11,6 +11,7 @@ import dagster as dg
 
 from market_pipeline.alerts.cures import INCIDENT_TAG
 from market_pipeline.defs.failures import line_of
+from market_pipeline.mendable import Refused
 
 if TYPE_CHECKING:
     from market_pipeline.settings import Settings
@@ -49,6 +50,9 @@ def kept_with_incident(context: dg.OpExecutionContext, settings: "Settings") -> 
 
     try:
         yield keep
+    except Refused as refused:
+        keep(f"refused: {refused}", worked=None)
+        raise
     except BaseException as error:
         line = line_of(error) if isinstance(error, Exception) else None
         keep(line or f"{type(error).__name__}: {error}", worked=False)

@@ -17,16 +17,16 @@ DRY = "a dry run: with the config `really: true` it is done"
 def compact_keyspace_now(context: dg.OpExecutionContext, pipeline: PipelineResource) -> None:
     from market_pipeline.remedies.compaction import compact
 
-    with told_in_one_line(), kept_with_incident(context, settings := pipeline.settings()) as keep:
+    with told_in_one_line(context), kept_with_incident(context, settings := pipeline.settings()) as keep:
         done = compact(settings)
         keep(done)
-    context.log.info(str(done))
-    rows = [
-        dg.TableRecord({"table": name, "before_mb": size / 1e6, "after_mb": done.after.get(name, 0) / 1e6})
-        for name, size in sorted(done.before.items())
-    ]
-    tables = {"tables": dg.MetadataValue.table(rows)} if rows else {}
-    context.add_output_metadata({"freed_mb": done.freed / 1e6, "seconds": done.seconds, **tables})
+        context.log.info(str(done))
+        rows = [
+            dg.TableRecord({"table": name, "before_mb": size / 1e6, "after_mb": done.after.get(name, 0) / 1e6})
+            for name, size in sorted(done.before.items())
+        ]
+        tables = {"tables": dg.MetadataValue.table(rows)} if rows else {}
+        context.add_output_metadata({"freed_mb": done.freed / 1e6, "seconds": done.seconds, **tables})
 
 
 @dg.job(tags={MAX_RUNTIME: "7200"}, description="Runbook: nodetool compact and cleanup, where the disk has room.")
@@ -74,24 +74,24 @@ class Fill(dg.Config):
 def fill_gap_now(context: dg.OpExecutionContext, config: Fill, pipeline: PipelineResource) -> None:
     from market_pipeline.remedies.gap_fill import day_of, fill
 
-    with told_in_one_line():
+    with told_in_one_line(context):
         found = fill(pipeline.settings(), day_of(config.day), really=config.really)
-    for each in found.fills:
-        context.log.info(str(each))
-    whole = sum(each.whole for each in found.fills)
-    context.log.info(
-        f"{len(found.fills):,} gaps, {whole:,} of them whole: {found.missing:,} trades, {found.sent:,} sent"
-    )
-    days = ", ".join(map(str, found.rebuild))
-    if not config.really:
-        context.log.info(DRY)
-    elif days:
+        for each in found.fills:
+            context.log.info(str(each))
+        whole = sum(each.whole for each in found.fills)
         context.log.info(
-            f"the stream's bars don't take trades this late: run rebuild_day for {days}, which judges them"
+            f"{len(found.fills):,} gaps, {whole:,} of them whole: {found.missing:,} trades, {found.sent:,} sent"
         )
-    context.add_output_metadata(
-        {"gaps": len(found.fills), "whole": whole, "trades": found.missing, "sent": found.sent, "rebuild": days}
-    )
+        days = ", ".join(map(str, found.rebuild))
+        if not config.really:
+            context.log.info(DRY)
+        elif days:
+            context.log.info(
+                f"the stream's bars don't take trades this late: run rebuild_day for {days}, which judges them"
+            )
+        context.add_output_metadata(
+            {"gaps": len(found.fills), "whole": whole, "trades": found.missing, "sent": found.sent, "rebuild": days}
+        )
 
 
 @dg.job(tags={MAX_RUNTIME: "3600"}, description="After a gap of the feed: its trades from a second source.")

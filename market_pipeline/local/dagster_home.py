@@ -32,8 +32,16 @@ def prepare(settings: Settings) -> None:
             _make(home, shipped)
 
 
+REFUSED_TAG = "market_pipeline/refused"
+"""Of a run that its own rules kept from doing anything: why."""
+RUNS_LOOKED_AT = 50
+
+
 def last_runs(settings: Settings, jobs: Iterable[str], *, failed: bool = False) -> dict[str, datetime]:
-    """When each of these jobs last succeeded, or failed; without those that never did, or of which nothing is kept."""
+    """When each of these jobs last succeeded, or failed; without those that never did, or of which nothing is kept.
+
+    A run that was refused did nothing, and counts as neither.
+    """
     home = settings.paths.dagster
     if not _is_made(home):
         return {}
@@ -43,8 +51,11 @@ def last_runs(settings: Settings, jobs: Iterable[str], *, failed: bool = False) 
     with DagsterInstance.from_config(str(home)) as instance:
         for job in jobs:
             status = DagsterRunStatus.FAILURE if failed else DagsterRunStatus.SUCCESS
-            for record in instance.get_run_records(RunsFilter(job_name=job, statuses=[status]), limit=1):
-                found[job] = datetime.fromtimestamp(record.end_time or record.start_time or 0.0, UTC)
+            wanted = RunsFilter(job_name=job, statuses=[status])
+            for record in instance.get_run_records(wanted, limit=RUNS_LOOKED_AT):
+                if REFUSED_TAG not in record.dagster_run.tags:
+                    found[job] = datetime.fromtimestamp(record.end_time or record.start_time or 0.0, UTC)
+                    break
     return found
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from market_pipeline.local.nodetool import nodetool_command
-from market_pipeline.mendable import Mendable
+from market_pipeline.mendable import Mendable, Refused
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.disk import Disk, disk
 
@@ -17,7 +17,7 @@ WITHIN_S = 3_600.0
 SHOWN_LINES = 5
 
 
-class NoRoom(Mendable):
+class NoRoom(Refused):
     """The largest table may not fit beside itself; the message has the figures, and what makes room."""
 
 

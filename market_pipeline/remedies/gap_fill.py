@@ -20,7 +20,7 @@ from market_pipeline.broker.offsets import begin_offsets, end_offsets, group_off
 from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.normalise import trades_of
 from market_pipeline.feed.second_source import Recording, listen, recordings
-from market_pipeline.mendable import Mendable
+from market_pipeline.mendable import Mendable, Refused
 from market_pipeline.model import Trade, is_filled
 from market_pipeline.remedies.missing_trades import Content, Spans, content, missing, span_of, widened
 from market_pipeline.remedies.sending import send
@@ -40,6 +40,10 @@ STREAM_WITHIN_S = 60.0
 
 class CannotFill(Mendable):
     """Gaps can't be filled; one line with the cure."""
+
+
+class FillRefused(CannotFill, Refused):
+    """The rules of filling keep it from running now."""
 
 
 @dataclass
@@ -94,7 +98,7 @@ def fill(settings: Settings, day: date | None = None, *, really: bool) -> Filled
         really: send, and mark the gaps; otherwise only count.
 
     Raises:
-        CannotFill: no second source, a day that silver has forgotten, or a stream that is behind.
+        FillRefused: no second source, a day that silver has forgotten, or a stream that is behind.
         RecordingError: the second source can't be read.
         BrokerUnreachableError, TopicError: Kafka does not answer.
         StoreUnreachableError: Cassandra does not answer.
@@ -104,7 +108,7 @@ def fill(settings: Settings, day: date | None = None, *, really: bool) -> Filled
     sources = _sources(settings)
     days = [day] if day else [now.date() - timedelta(days=back) for back in range(LOOK_BACK_DAYS)][::-1]
     if day_start(days[0]) + SILVER_KEPT <= now:
-        raise CannotFill(
+        raise FillRefused(
             f"gaps of {days[0]} can't be filled any more: trades_silver keeps a row for {SILVER_KEPT.days} days, and "
             "what it has forgotten would be doubled; choose a later day"
         )
@@ -163,7 +167,7 @@ def _distance(gap: StoredGap, at_us: int) -> int:
 
 def _sources(settings: Settings) -> list[Path]:
     if settings.second_source is None:
-        raise CannotFill(
+        raise FillRefused(
             "there is no second source: set MARKET_PIPELINE_SECOND_SOURCE to another pipeline's journal, or to what "
             "its `market-pipeline record` wrote"
         )
@@ -180,7 +184,7 @@ def _await_stream(settings: Settings) -> None:
         if not behind:
             return
         if time.monotonic() > deadline:
-            raise CannotFill(
+            raise FillRefused(
                 f"{behind:,} of Kafka's records are not in silver yet, so that what is missing can't be told: fill "
                 "when the stream has caught up (see `market-pipeline status`)"
             )

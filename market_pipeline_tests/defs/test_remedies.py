@@ -1,5 +1,6 @@
 """The remedies as jobs, without servers."""
 
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -11,7 +12,11 @@ from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.definitions import defs as load
 from market_pipeline.defs import remedies, repairs
 from market_pipeline.defs.resources import PipelineResource
+from market_pipeline.defs.run_records import runs_of
+from market_pipeline.local.dagster_home import REFUSED_TAG
 from market_pipeline.local.remedies import RESTARTS
+from market_pipeline.remedies import compaction
+from market_pipeline.remedies.compaction import NoRoom
 
 
 def test_each_remedy_that_a_rule_names_is_a_job_and_all_share_a_pool() -> None:
@@ -21,12 +26,39 @@ def test_each_remedy_that_a_rule_names_is_a_job_and_all_share_a_pool() -> None:
         assert jobs[name].nodes_in_topological_order[0].definition.pools == {remedies.POOL}
 
 
+def test_a_fill_without_a_source_is_refused_and_is_no_failed_run(tmp_path: Path) -> None:
+    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    says = "there is no second source: set MARKET_PIPELINE_SECOND_SOURCE to another pipeline's journal"
+    with dg.instance_for_test() as instance:
+        done = repairs.fill_gap.execute_in_process(resources={"pipeline": pipeline}, instance=instance)
+        assert done.success
+        (output,) = [event for event in done.all_node_events if event.is_successful_output]
+        assert str(output.step_output_data.metadata["refused"].value).startswith(says)
+        run = instance.get_run_by_id(done.run_id)
+        assert run is not None
+        assert run.tags[REFUSED_TAG].startswith(says)
+        repository = dg.Definitions(jobs=[repairs.fill_gap], resources={"pipeline": pipeline}).get_repository_def()
+        assert runs_of(instance, repository, time.time()).jobs == {"fill_gap": None}
+
+
+def test_a_compaction_without_room_is_refused_and_kept_with_its_incident_as_such(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: object) -> None:
+        raise NoRoom("the disk is short: make room")
+
+    monkeypatch.setattr(compaction, "compact", refuse)
+    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    done = repairs.compact_keyspace.execute_in_process(
+        resources={"pipeline": pipeline}, tags={INCIDENT_TAG: "cassandra-disk/cassandra/1"}
+    )
+    assert done.success
+    (outcome,) = Outcomes(pipeline.settings().paths.incidents).of("cassandra-disk/cassandra/1")
+    assert (outcome.worked, outcome.text) == (None, "refused: the disk is short: make room")
+
+
 @pytest.mark.parametrize(
-    ("config", "line"),
-    [
-        ({}, "there is no second source: set MARKET_PIPELINE_SECOND_SOURCE to another pipeline's journal"),
-        ({"day": "yesterday"}, "'yesterday' is not a day: write it as 2026-11-24"),
-    ],
+    ("config", "line"), [({"day": "yesterday"}, "'yesterday' is not a day: write it as 2026-11-24")]
 )
 def test_gaps_are_not_filled_from_nothing(config: dict[str, str], line: str, tmp_path: Path) -> None:
     pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
@@ -36,7 +68,7 @@ def test_gaps_are_not_filled_from_nothing(config: dict[str, str], line: str, tmp
         raise_on_error=False,
     )
     (failed,) = [event for event in done.all_node_events if event.is_step_failure]
-    assert line in failed.step_failure_data.error_display_string
+    assert "'yesterday' is not a day: write it as 2026-11-24" in failed.step_failure_data.error_display_string
 
 
 def test_what_a_run_for_an_incident_came_to_is_kept_with_it(tmp_path: Path) -> None:
