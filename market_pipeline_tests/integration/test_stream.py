@@ -158,10 +158,13 @@ class Stream:
 
 
 @pytest.fixture(scope="module")
-def settings(servers: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """The servers of the session, topics and checkpoints of this module."""
+def settings(
+    servers: Settings, tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]
+) -> Settings:
+    """The servers of the session, topics, checkpoints and ports of this module."""
     own = Settings.load(
         data_dir=tmp_path_factory.mktemp("stream"),
+        port_base=free_port_base(),
         kafka_bootstrap_servers=servers.bootstrap_servers,
         cassandra_contact_points=servers.contact_points,
         cassandra_port=servers.cql_port,
