@@ -102,7 +102,9 @@ def free_port_base() -> Iterator[Callable[[], int]]:
             bases = list(range(10_000, _first_ephemeral_port() - 100, 100))
             random.shuffle(bases)
             for base in bases:
-                lock = ProcessLock(Path(tempfile.gettempdir()) / f"market-pipeline-test-ports-{base}.lock")
+                lock = ProcessLock(
+                    Path(tempfile.gettempdir()) / f"market-pipeline-test-ports-{os.getuid()}-{base}.lock"
+                )
                 try:
                     lock.acquire()
                 except (AlreadyRunning, PermissionError):

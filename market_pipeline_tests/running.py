@@ -17,6 +17,7 @@ from market_pipeline.local.snapshot import gather
 from market_pipeline.settings import Settings
 from market_pipeline.store.cells import json_rows
 from market_pipeline.store.cluster import connect
+from market_pipeline_tests import reaper
 from market_pipeline_tests.waiting import wait_for
 
 T = TypeVar("T")
@@ -63,6 +64,7 @@ class RunningPipeline:
 
     def up(self, *arguments: str, **variables: str) -> None:
         self.environment |= variables
+        reaper.started(self.settings.data_dir)
         self.run("up", "--detach", *arguments)
 
     def status(self) -> dict[str, Any]:
@@ -129,3 +131,4 @@ class RunningPipeline:
 
     def stop(self) -> None:
         self.run("down", check=False, timeout_s=120)
+        reaper.stopped(self.settings.data_dir)

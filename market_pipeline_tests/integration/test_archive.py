@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -109,18 +108,28 @@ def test_a_topic_that_was_deleted_and_created_again_is_noticed(settings: Setting
 
 
 def test_killed_in_the_middle_again_and_again_nothing_is_lost_or_doubled(settings: Settings) -> None:
-    values = [trade(number) for number in range(30_000)]
-    produce(settings, values)
-    chance = random.Random(5)
-    for _ in range(4):
+    values, hits = list[bytes](), 0
+    for turn in range(4):
+        new = [trade(number) for number in range(turn * 30_000, (turn + 1) * 30_000)]
+        produce(settings, new)
+        values += new
+        before = files_of(settings)
         process = subprocess.Popen(command(settings), env=environment(settings), stdout=-3, stderr=-3)
-        staged = settings.paths.bronze / "_staging"
-        wait_for(lambda: staged.exists() or process.poll() is not None, "a staged file")  # noqa: B023
-        time.sleep(chance.random() * 0.3)
+        wait_for(
+            lambda: files_of(settings) - before or process.poll() is not None,  # noqa: B023
+            "something new in the archive's folder",
+        )
         process.send_signal(signal.SIGKILL)
-        process.wait(30)
+        hits += process.wait(30) == -signal.SIGKILL
+    assert hits >= 2  # kills that met a process which had begun to write, and was not done
     archive_new(settings)
     assert held(settings) == Counter(values)
+
+
+def files_of(settings: Settings) -> set[Path]:
+    """Every file below the archive, staged ones too, of which each turn writes new ones."""
+    walked = os.walk(settings.paths.bronze)  # which forgives a folder that is removed meanwhile
+    return {Path(folder) / name for folder, _, names in walked for name in names if name.endswith(".parquet")}
 
 
 def test_the_command_tells_what_it_did(settings: Settings) -> None:

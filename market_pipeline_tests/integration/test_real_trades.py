@@ -1,6 +1,8 @@
-"""2,001 real trades of one minute through the whole pipeline: every one, once, to the last digit, whatever happens."""
+"""2,001 trades of one minute through the whole pipeline: every one, once, to the last digit, whatever happens.
 
-import json
+Of a minute that is made for it, and of a real one where that is at hand.
+"""
+
 import random
 from collections.abc import Callable, Iterator
 from decimal import Decimal
@@ -8,13 +10,14 @@ from pathlib import Path
 
 import pytest
 
+from market_pipeline_tests import busy_minute
+from market_pipeline_tests.busy_minute import DAY, TRADES, bar_of, trades_of
 from market_pipeline_tests.running import RunningPipeline
 from market_pipeline_tests.waiting import wait_for
 
-SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance-btcusdt-2021-01-08.jsonl"
-DAY = "2021-01-08"
-TRADES = 2001
-BAR = {
+REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance-btcusdt-2021-01-08.jsonl"
+KINDS = ["made", *(["real"] if REAL.exists() else [])]
+REAL_BAR = {
     "open": Decimal("39432.48"),
     "high": Decimal("39550.0"),
     "low": Decimal("39430.3"),
@@ -26,8 +29,18 @@ BAR = {
 pytestmark = [
     pytest.mark.real_servers,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not part of the repository"),
+    pytest.mark.parametrize("sample", KINDS, indirect=True, scope="class"),
 ]
+
+
+@pytest.fixture(scope="class")
+def sample(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The minute's frames, one a line."""
+    if request.param == "real":
+        return REAL
+    file = tmp_path_factory.mktemp("sample") / "minute.jsonl"
+    busy_minute.write(file)
+    return file
 
 
 @pytest.fixture
@@ -38,11 +51,13 @@ def pipeline(tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[Runn
 
 
 @pytest.fixture(scope="class")
-def replayed(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]) -> Iterator[RunningPipeline]:
+def replayed(
+    sample: Path, tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]
+) -> Iterator[RunningPipeline]:
     """One that has had all of the sample."""
     running = RunningPipeline(tmp_path_factory.mktemp("replayed") / "data", free_port_base())
     try:
-        replay(running, SAMPLE)
+        replay(running, sample)
         wait_for(lambda: is_whole(running), "2,001 trades", within_s=60)
         yield running
     finally:
@@ -60,13 +75,13 @@ def is_whole(pipeline: RunningPipeline) -> bool:
     return pipeline.count("trades_silver") >= TRADES and sum(bar["trades"] for bar in bars) >= TRADES
 
 
-def assert_every_trade_once(pipeline: RunningPipeline) -> None:
+def assert_every_trade_once(pipeline: RunningPipeline, sample: Path) -> None:
     assert pipeline.count("trades_silver") == TRADES
     (bar,) = pipeline.rows(
         "SELECT open, high, low, close, volume, trades FROM market_data.ohlcv_1m "
         f"WHERE symbol = 'BINANCE:BTCUSDT' AND day = '{DAY}'"
     )
-    assert bar == BAR
+    assert bar == bar_of(sample)
     report = pipeline.reconciled(DAY)
     assert report["clean"], report
     assert report["counts"] == dict.fromkeys(("received", "produced", "bronze", "silver", "bars"), TRADES)
@@ -76,20 +91,22 @@ class TestReplayed:
     """On one pipeline, in order."""
 
     def test_every_real_trade_arrives_once_and_the_bar_is_right_also_when_replayed_twice(
-        self, replayed: RunningPipeline
+        self, replayed: RunningPipeline, sample: Path
     ) -> None:
-        assert_every_trade_once(replayed)
+        assert_every_trade_once(replayed, sample)
 
         (latest,) = replayed.rows("SELECT price, ts FROM market_data.latest_prices WHERE symbol = 'BINANCE:BTCUSDT'")
-        assert latest["price"] == Decimal("39491.76")
+        assert latest["price"] == bar_of(sample)["close"]
 
         received = replayed.status()["feed"]["received"]
         replayed.run("restart", "feed-server")
         wait_for(lambda: replayed.status()["feed"]["received"] >= received + TRADES, "the second replay", within_s=60)
         wait_for(lambda: replayed.status()["stream"]["lag"] == 0, "the stream to have read it", within_s=60)
-        assert_every_trade_once(replayed)
+        assert_every_trade_once(replayed, sample)
 
-    def test_a_lost_row_and_a_wrong_bar_are_named_and_mended_from_bronze(self, replayed: RunningPipeline) -> None:
+    def test_a_lost_row_and_a_wrong_bar_are_named_and_mended_from_bronze(
+        self, replayed: RunningPipeline, sample: Path
+    ) -> None:
         # the oldest row: of the newest the stream may have a copy under way (see stream/sinks.py), which brings it back
         found = replayed.rows("SELECT symbol, bucket, ts, trade_id FROM market_data.trades_silver")
         victim = min(found, key=lambda row: str(row["ts"]))
@@ -109,13 +126,13 @@ class TestReplayed:
         assert (bar["silver"]["trades"], bar["bar"]["trades"]) == (TRADES - 1, 7)
 
         replayed.materialize("trades_silver,ohlcv_1m", DAY)
-        assert_every_trade_once(replayed)
+        assert_every_trade_once(replayed, sample)
 
 
 def test_shuffled_messages_and_sigkill_of_producer_and_stream_in_the_middle(
-    pipeline: RunningPipeline, tmp_path: Path
+    pipeline: RunningPipeline, sample: Path, tmp_path: Path
 ) -> None:
-    frames = SAMPLE.read_text().splitlines()
+    frames = sample.read_text().splitlines()
     random.Random(8).shuffle(frames)
     shuffled = tmp_path / "shuffled.jsonl"
     shuffled.write_text("\n".join(frames) + "\n")
@@ -125,11 +142,15 @@ def test_shuffled_messages_and_sigkill_of_producer_and_stream_in_the_middle(
     pipeline.killed_and_back("producer")
     pipeline.killed_and_back("stream")
     wait_for(lambda: is_whole(pipeline), "2,001 trades", within_s=180)
-    assert_every_trade_once(pipeline)
+    assert_every_trade_once(pipeline, shuffled)  # of one millisecond the order of arrival counts
 
 
-def test_the_sample_is_what_it_is_said_to_be() -> None:
-    trades = [t for line in SAMPLE.read_text().splitlines() for t in json.loads(line, parse_float=str)["data"]]
+def test_the_sample_is_what_it_is_said_to_be(sample: Path) -> None:
+    trades = trades_of(sample)
     assert len(trades) == TRADES
+    assert len(sample.read_text().splitlines()) == 156
     identical = [(t["t"], t["p"], t["v"]) for t in trades]
     assert len(identical) - len(set(identical)) >= 8
+    assert {int(t["t"]) // 60_000 for t in trades} == {26_834_400}
+    if sample == REAL:
+        assert bar_of(sample) == REAL_BAR

@@ -6,6 +6,7 @@ So every test here would see a zone that leaks in, be it Java's or Python's.
 import contextlib
 import time
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
@@ -17,6 +18,13 @@ from market_pipeline.stream.parsing import parse, valid
 from market_pipeline.stream.session import configuration
 
 HOST_ZONE = "Asia/Kolkata"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Each test here starts Spark, or shares one."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.real_servers)
 
 
 @contextlib.contextmanager

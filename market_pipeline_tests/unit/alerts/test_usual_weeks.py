@@ -101,8 +101,6 @@ def test_a_dead_feed_is_told_of_by_zero_trades_alone() -> None:
 
 def test_with_a_week_before_it_too_little_is_known() -> None:
     market = SimulatedActivity(date(2026, 11, 18), date(2026, 11, 24), (AAPL,), comes=lambda at: 1.0)
-    for look in market.looks(new_york("2026-11-24 12:00")):
-        signal = trade_rate.judge(look)
-        assert signal.verdict is Verdict.FINE
-        assert "too little is known: 4 days such as this (session of 6.5 h), 5 are needed" in signal.text
-        break
+    signal = trade_rate.judge(next(iter(market.looks(new_york("2026-11-24 12:00")))))
+    assert signal.verdict is Verdict.FINE
+    assert "too little is known: 4 days such as this (session of 6.5 h), 5 are needed" in signal.text

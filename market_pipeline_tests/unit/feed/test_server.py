@@ -176,7 +176,7 @@ def test_a_replay_keeps_its_pace(served: Serve, tmp_path: Path) -> None:
     received(connection, 1)
     began = time.monotonic()
     received(connection, 5)
-    assert 0.4 < time.monotonic() - began < 5
+    assert time.monotonic() - began > 0.4  # the recording has a second of them
     connection.close()
 
 

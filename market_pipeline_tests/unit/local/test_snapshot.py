@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,10 +149,12 @@ def test_the_supervisors_answer_for_a_fatal_program() -> None:
 
 
 def test_what_does_not_answer_is_left_out() -> None:
-    began = time.monotonic()
-    answers = within(0.2, {"quick": lambda: 1, "hung": lambda: time.sleep(30)})
-    assert answers == {"quick": 1, "hung": None}
-    assert time.monotonic() - began < 5
+    released = threading.Event()
+    try:
+        answers = within(0.2, {"quick": lambda: 1, "hung": released.wait})
+        assert answers == {"quick": 1, "hung": None}
+    finally:
+        released.set()  # only now: what hung was not waited for
 
 
 @pytest.fixture
@@ -159,10 +162,8 @@ def settings(tmp_path: Path, free_port_base: object) -> Settings:
     return Settings.load(data_dir=tmp_path, port_base=free_port_base(), feed="simulator")  # type: ignore[operator]
 
 
-def test_a_look_at_nothing_is_quick_and_says_so(settings: Settings) -> None:
-    began = time.monotonic()
+def test_a_look_at_nothing_says_so(settings: Settings) -> None:
     snapshot = gather(settings)
-    assert time.monotonic() - began < 4
     assert not snapshot.anything_runs
     assert not snapshot.kafka.live
     assert not snapshot.cassandra.live
