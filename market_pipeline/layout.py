@@ -168,6 +168,10 @@ class Paths:
     def heartbeat(self, program: str) -> Path:
         return self.run / f"{program}.heartbeat.json"
 
+    def overrides(self, program: str) -> Path:
+        """Settings that a program was given while it runs; gone at the next ``up``."""
+        return self.run / f"{program}.overrides.json"
+
     def log(self, program: str) -> Path:
         return self.logs / f"{program}.log"
 

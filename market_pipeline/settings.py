@@ -21,6 +21,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from market_pipeline.layout import Paths, Ports, kept_port_base
 from market_pipeline.mendable import Mendable
 from market_pipeline.permitted import permitted
+from market_pipeline.service_overrides import read_overrides
+from market_pipeline.symbols import check_subscribed
 
 Feed = Literal["finnhub", "simulator", "replay"]
 StreamMode = Literal["real-time", "micro-batch"]
@@ -32,6 +34,8 @@ SECRETS = frozenset({"finnhub_api_key", "slack_token", "slack_app_token", "watch
 SLACK_CHANNEL = "^[CDG][A-Z0-9]{8,}$"
 EVERY_ADDRESS = "0.0.0.0"
 HOST = r"(?i:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+PRODUCER_ENV_FILE = "MARKET_PIPELINE_PRODUCER_ENV_FILE"
+"""The variable by which ``up`` names the ``.env`` with the key to the producer, which runs in another folder."""
 
 
 class SettingsError(Mendable):
@@ -197,6 +201,11 @@ class Settings(BaseSettings):
             return tuple(dict.fromkeys(part.strip() for part in value if part.strip()))
         return value
 
+    @field_validator("symbols")
+    @classmethod
+    def _subscribable(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(check_subscribed(symbol) for symbol in symbols)
+
     @field_validator("replay_speed", mode="before")
     @classmethod
     def _speed(cls, value: object) -> object:
@@ -242,10 +251,40 @@ class Settings(BaseSettings):
                 settings = cls(**values, port_base=kept)
             return settings
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            raise SettingsError(_complaint(str(first["loc"][0]))) from None
+            raise SettingsError(_complaint(error)) from None
         except UnicodeDecodeError:
-            raise SettingsError("the .env file here is not text in UTF-8: save it as that") from None
+            raise SettingsError("the .env file is not text in UTF-8: save it as that") from None
+
+    @classmethod
+    def load_for(cls, service: str, **given: Any) -> "Settings":
+        """Read the settings for a process of one service: what it was given since the last ``up`` wins over the
+        environment.
+
+        Args:
+            service: by its name in ``market-pipeline status``.
+            given: values that win over all.
+
+        Raises:
+            SettingsError: a value is wrong; or what the service was given is damaged.
+        """
+        if service == "producer" and PRODUCER_ENV_FILE in os.environ:
+            given |= {"_env_file": os.environ[PRODUCER_ENV_FILE]}
+        settings = cls.load(**given)
+        overrides = cls.overrides(settings.paths, service)
+        return cls.load(**overrides | given) if overrides else settings
+
+    @staticmethod
+    def overrides(paths: Paths, service: str) -> dict[str, Any]:
+        """What a service was given since the last ``up``, by the settings' names.
+
+        Raises:
+            SettingsError: the file is damaged.
+        """
+        where = paths.overrides(service)
+        try:
+            return read_overrides(where, service)
+        except (OSError, ValueError) as error:
+            raise SettingsError(f"{where} can't be used ({' '.join(str(error).split())}): remove it") from None
 
     @cached_property
     def paths(self) -> Paths:
@@ -320,7 +359,7 @@ class Settings(BaseSettings):
 
 def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:
     """The names of ours among these that no setting has, such as one that is misspelt, and what may have been meant."""
-    known = {f"MARKET_PIPELINE_{field.upper()}" for field in Settings.model_fields}
+    known = {f"MARKET_PIPELINE_{field.upper()}" for field in Settings.model_fields} | {PRODUCER_ENV_FILE}
     known |= {alias for field in Settings.model_fields for alias in _aliases(field) if alias.isupper()}
     ours = (name for name in names if name.upper().startswith("MARKET_PIPELINE_") and name.upper() not in known)
     return {name: next(iter(get_close_matches(name.upper(), sorted(known), 1)), None) for name in ours}
@@ -335,13 +374,13 @@ def local_master(partitions: int) -> str:
     return f"local[{2 * partitions + 4},4]"
 
 
-def _complaint(told: str) -> str:
-    """The variable that is wrong, and what it may be.
-
-    Args:
-        told: the setting's name, or an alias of it.
-    """
-    name = next((name for name in Settings.model_fields if told in (name, variable(name), *_aliases(name))), told)
+def _complaint(error: ValidationError) -> str:
+    """The first variable that is wrong, and what it may be."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    found = str(first["loc"][0])
+    name = next((name for name in Settings.model_fields if found in (name, variable(name), *_aliases(name))), found)
+    if first["type"] == "value_error":  # from a validator of ours, which says all
+        return f"{variable(name)}: {first['ctx']['error']}"
     meaning = Settings.model_fields[name].description
     may_be = permitted(Settings.model_json_schema(by_alias=False)["properties"][name])
     return f"{variable(name)} must be {may_be}" + (f" ({meaning})" if meaning else "")

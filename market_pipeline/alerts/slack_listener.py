@@ -74,7 +74,7 @@ def main() -> None:
     """Listen until told to stop."""
     start_logging()
     logging.getLogger("slack_sdk").setLevel(logging.CRITICAL)  # what matters of it is told by us, in one line
-    settings = settings_or_exit()
+    settings = settings_or_exit(NAME)
     messenger = courier(settings)
     if messenger is None or messenger.secret is None or settings.slack_app_token is None:
         _give_up("buttons need SLACK_BOT_TOKEN, SLACK_APP_TOKEN and MARKET_PIPELINE_SLACK_CHANNEL")

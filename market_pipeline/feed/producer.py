@@ -181,7 +181,7 @@ def _wanted_symbols(settings: Settings) -> tuple[str, ...]:
 
 def main() -> int:
     """Run the producer; the exit code is 0 after a clean stop."""
-    settings = settings_or_exit()
+    settings = settings_or_exit(NAME)
     key = settings.finnhub_api_key.get_secret_value() if settings.finnhub_api_key else None
     key = key if settings.active_feed == "finnhub" else None
     secrecy = Secrecy(key)

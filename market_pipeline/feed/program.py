@@ -13,10 +13,10 @@ EXIT_FAILED = 70
 EXIT_USAGE = 2
 
 
-def settings_or_exit() -> Settings:
-    """The settings; a wrong one ends the program with one line."""
+def settings_or_exit(service: str) -> Settings:
+    """The settings of a service; a wrong one ends the program with one line."""
     try:
-        return Settings.load()
+        return Settings.load_for(service)
     except SettingsError as error:
         write_error(str(error))
         raise SystemExit(EXIT_USAGE) from None

@@ -153,7 +153,7 @@ def detail(feed: str, server: FeedServer) -> dict[str, Any]:
 
 def main() -> int:
     """Run the local feed; the exit code is 0 after a clean stop."""
-    settings = settings_or_exit()
+    settings = settings_or_exit(NAME)
     log_to_stderr(Secrecy(None))
     if settings.active_feed == "finnhub":
         logger.critical("the feed finnhub needs no local server: use --feed simulator or --feed replay")

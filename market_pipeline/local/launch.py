@@ -38,7 +38,8 @@ def become(name: str, settings: Settings) -> None:
     lock = ProcessLock(settings.paths.lock(name)).acquire()
     if name == supervisord.NAME:
         lock.keep_through_exec(supervisord.LOCK_DESCRIPTOR)
-        command = supervisord.command(settings.paths.config / "supervisord.conf")
+        command = supervisord.command(settings.paths.config / supervisord.CONFIGURATION)
+        os.chdir(settings.data_dir)  # to which the paths of its configuration are relative
     else:
         command = _server(name, settings) if name in SERVERS else _dagster(name, settings)
         lock.keep_through_exec()
@@ -71,7 +72,7 @@ def main(arguments: list[str]) -> int:
         write_error(f"usage: python -m market_pipeline.local.launch {'|'.join(LAUNCHABLE)}")
         return 2
     try:
-        become(arguments[0], Settings.load())
+        become(arguments[0], Settings.load_for(arguments[0]))
     except AlreadyRunning as error:
         logger.error("%s", error)
         return EXIT_ALREADY_RUNNING

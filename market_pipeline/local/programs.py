@@ -3,8 +3,7 @@ to end."""
 
 import json
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from market_pipeline.local import unix_sockets
 from market_pipeline.settings import Settings
@@ -29,7 +28,6 @@ class Program:
         up_after_s: seconds that it must live to count as started. One that ends sooner is tried again with a back-off
             and then given up; a later end is followed by a new start at once.
         always: start it again even after a clean exit that nobody asked for.
-        environment: variables of its own, besides those that all have.
     """
 
     name: str
@@ -38,7 +36,6 @@ class Program:
     stop_stage: int
     up_after_s: int = 5
     always: bool = False
-    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 def programs(settings: Settings) -> list[Program]:
@@ -104,7 +101,6 @@ def every_program(settings: Settings) -> list[Program]:
                 stop_within_s=25,
                 stop_stage=_DAGSTER_STOPS[name],
                 always=True,
-                environment={"DAGSTER_HOME": str(settings.paths.dagster)},
             )
             for name in DAGSTER
         ),

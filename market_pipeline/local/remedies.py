@@ -70,13 +70,14 @@ def mend_one(settings: Settings, program: str, values: Mapping[str, object] | No
     """Restart one program, and see that it answers.
 
     Raises:
-        StartError: there is no such program; and what ``mend`` raises.
+        StartError: there is no such program, or a value is wrong; and what ``mend`` raises.
     """
     known = SupervisorClient(settings).processes()
     if program not in known:
         raise StartError(f"there is no program {program!r}; there are {', '.join(known)}")
-    meanwhile = override(settings, program, values) if values else None
-    restarted = restart(settings, program, meanwhile=meanwhile)
+    if values:
+        override(settings, program, values)
+    restarted = restart(settings, program)
     if program in _ANSWERS:
         _ANSWERS[program](settings, ANSWERS_WITHIN_S)
     return Mended(program, restarted)

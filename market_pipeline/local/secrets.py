@@ -39,9 +39,8 @@ def directories(settings: Settings, own: Mapping[str, str]) -> dict[str, Path]:
     """
     forget(settings)
     found: dict[str, Path] = {}
-    if settings.active_feed == "finnhub":
-        key = next((own[name] for name in KEY_VARIABLES if own.get(name)), None)
-        found["producer"] = Path.cwd() if key is None else _kept(settings, "producer", {KEY_VARIABLES[0]: key})
+    if settings.active_feed == "finnhub" and (key := _exported_key(own)) is not None:
+        found["producer"] = _kept(settings, "producer", {KEY_VARIABLES[0]: key})
     tokens = {
         TOKEN_VARIABLES[0]: settings.slack_token,
         APP_TOKEN_VARIABLES[0]: settings.slack_app_token,
@@ -51,6 +50,17 @@ def directories(settings: Settings, own: Mapping[str, str]) -> dict[str, Path]:
     if kept:
         found |= dict.fromkeys((*DAGSTER, "slack"), _kept(settings, "dagster", kept))
     return found
+
+
+def producer_env_file(settings: Settings, own: Mapping[str, str]) -> Path | None:
+    """The ``.env`` that the producer reads its key from: the one here, unless the key is exported or not needed."""
+    if settings.active_feed != "finnhub" or _exported_key(own) is not None:
+        return None
+    return Path.cwd() / ".env"
+
+
+def _exported_key(own: Mapping[str, str]) -> str | None:
+    return next((own[name] for name in KEY_VARIABLES if own.get(name)), None)
 
 
 def forget(settings: Settings) -> None:

@@ -115,15 +115,6 @@ class SupervisorClient:
             if fault.faultCode not in (NOT_RUNNING, BAD_NAME):
                 raise SupervisorAway(f"{name}: {fault.faultString}") from None
 
-    def renew(self, name: str) -> None:
-        """Take in what the configuration file says of a program by now; it must not run."""
-        try:
-            self._call("reloadConfig", within_s=START_WITHIN_S)
-            self._call("removeProcessGroup", name, within_s=START_WITHIN_S)
-            self._call("addProcessGroup", name, within_s=START_WITHIN_S)
-        except xmlrpc.client.Fault as fault:
-            raise SupervisorAway(f"{name}: {fault.faultString}") from None
-
     def shutdown(self) -> None:
         """End the supervisor; it stops what still runs first."""
         self._call("shutdown")

@@ -232,7 +232,7 @@ def main() -> NoReturn:
 
 def _run() -> int:
     try:
-        settings = Settings.load()
+        settings = Settings.load_for(NAME)
         lock = ProcessLock(settings.paths.lock(NAME)).acquire()
     except SettingsError as error:
         logger.error("%s", error)

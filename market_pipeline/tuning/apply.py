@@ -141,10 +141,9 @@ def set_gc_grace(settings: Settings, seconds: int) -> None:
 def _partitions(settings: Settings, total: int) -> Iterator[Mended]:
     """With the stream stopped: one that runs meets the new partitions with the slots of the old ones, and its queries
     then take turns. The producer comes last, for its symbols move when it sees them."""
-    renew = override(settings, "stream", {"kafka_partitions": total})
+    override(settings, "stream", {"kafka_partitions": total})  # first: slots without partitions do no harm
 
     def add() -> None:
-        renew()  # first: slots without partitions do no harm
         add_partitions(settings, settings.topic, total)
 
     yield Mended("stream", restart(settings, "stream", meanwhile=add))

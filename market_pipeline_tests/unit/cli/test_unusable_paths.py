@@ -45,4 +45,4 @@ def test_an_env_file_that_is_no_text(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"MARKET_PIPELINE_RATE=\xff\xfe")
     done = CliRunner().invoke(main, ["status"])
     assert done.exit_code == 1
-    assert done.stderr == "error: the .env file here is not text in UTF-8: save it as that\n"
+    assert done.stderr == "error: the .env file is not text in UTF-8: save it as that\n"

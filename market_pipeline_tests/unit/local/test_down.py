@@ -25,6 +25,7 @@ def test_down_ends_a_program_that_holds_no_lock_yet(tmp_path: Path, folder: str)
     configuration = write_configuration(settings, [beginner], {})
     supervisor = subprocess.Popen(
         [sys.executable, "-m", "market_pipeline.local.supervise", "--configuration", str(configuration)],
+        cwd=settings.data_dir,
         stdin=subprocess.DEVNULL,
     )
     client = SupervisorClient(settings)

@@ -21,7 +21,7 @@ class Supervisor:
 def test_what_depends_on_kafka_is_restarted_when_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
 
-    def restart(settings: Settings, name: str, meanwhile: object) -> Restarted:
+    def restart(settings: Settings, name: str) -> Restarted:
         done.append(f"restart {name}")
         return Restarted(1, 2, 0.5)
 

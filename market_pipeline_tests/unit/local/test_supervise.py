@@ -4,13 +4,18 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from supervisor.loggers import getLogger
 
+from market_pipeline.local.programs import programs
 from market_pipeline.local.supervise import ForgivingLog
+from market_pipeline.local.supervisor_client import SupervisorClient
+from market_pipeline.local.supervisord import environment_for, socket_path, write_configuration
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline_tests.waiting import wait_for
 
 FULL = Path("/dev/full")
@@ -89,3 +94,27 @@ def test_it_hears_a_signal(tmp_path: Path) -> None:
     wait_for((tmp_path / "pid").exists, "it to run")
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(30) == 0
+
+
+def test_it_runs_in_a_data_dir_whose_name_means_something_to_it(
+    tmp_path: Path, free_port_base: Callable[[], int]
+) -> None:
+    settings = Settings.load(data_dir=tmp_path / "50% %(ENV_HOME)s [x]", port_base=free_port_base(), feed="simulator")
+    write_configuration(settings, programs(settings), {})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "market_pipeline.local.launch", "supervisord"],
+        env=environment_for(settings, os.environ, Path("/java")),
+        stdin=subprocess.DEVNULL,
+    )
+    try:
+        client = SupervisorClient(settings)
+        wait_for(socket_path(settings).exists, "the supervisor to listen")
+        client.start("feed-server")
+        wait_for(lambda: read_heartbeat(settings.paths.heartbeat("feed-server")) is not None, "the feed to beat")
+        assert client.processes()["feed-server"].is_up
+        assert settings.paths.log("feed-server").exists()
+        client.shutdown()
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()

@@ -1,18 +1,27 @@
 """The supervisor's configuration, and who gets to see the key."""
 
 import configparser
+import contextlib
 import os
 import shlex
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 from supervisor.options import ServerOptions
 
 from market_pipeline.feed.producer import EXIT_KEY_REFUSED
 from market_pipeline.feed.program import EXIT_USAGE
 from market_pipeline.local.down import bring_down
+from market_pipeline.local.jvm import UnusablePath
+from market_pipeline.local.overrides import override
+from market_pipeline.local.preflight import StartError
 from market_pipeline.local.programs import Program, every_program, names, programs
 from market_pipeline.local.supervisord import (
+    CONFIGURATION,
     configuration,
     environment_for,
     socket_path,
@@ -66,23 +75,92 @@ def test_spaces_and_percents_survive(settings: Settings) -> None:
     program = Program("stream", ("/a python/bin", "-m", "x"), stop_within_s=1, stop_stage=1)
     found = parsed(configuration(settings, [program], {}))["program:stream"]
     assert shlex.split(found["command"]) == ["/a python/bin", "-m", "x"]
-    assert found["directory"] == str(settings.data_dir).replace("%", "%%")
 
 
-@pytest.mark.parametrize("folder", ["a%b", "100% (of) data", "%(here)s", "50%%"])
-def test_supervisord_itself_reads_what_was_meant(tmp_path: Path, folder: str) -> None:
-    settings = Settings.load(data_dir=tmp_path / folder, feed="simulator")
-    options = ServerOptions()
-    options.realize(["--configuration", str(write_configuration(settings, programs(settings), {}))])
-    assert options.logfile == str(settings.paths.log("supervisord"))
-    assert [config["file"] for config in options.server_configs] == [str(socket_path(settings))]
+def read_by_supervisor(settings: Settings, where: Path, monkeypatch: pytest.MonkeyPatch) -> ServerOptions:
+    """What supervisor's own parser makes of a configuration, in the data dir, where it runs."""
+    with monkeypatch.context() as patch:
+        patch.chdir(settings.data_dir)
+        patch.setattr(os, "environ", environment_for(settings, os.environ, Path("/java")))
+        options = ServerOptions()
+        options.realize(["--configuration", str(where)])
+    return options
+
+
+def read_programs(options: ServerOptions) -> dict[str, tuple[str, str | None, str, dict[str, str]]]:
     read = [program for group in options.process_group_configs for program in group.process_configs]
-    assert {program.name: program.stdout_logfile for program in read} == {
-        name: str(settings.paths.log(name)) for name in names(settings)
+    return {each.name: (each.command, each.directory, each.stdout_logfile, each.environment) for each in read}
+
+
+HOSTILE = (
+    *("a%b", "100% (of) data", "%(here)s", "50%%", "%(ENV_HOME)s", "%(ENV_NOBODY)s", "%(program_name)s"),
+    *("a ;b", "a #b", 'a"b', "a'b", "a=b", " a ", "[program:x]", "a\ncommand=/bin/sh -c id", "a\n[program:x]\n"),
+    *('A",PATH="/elsewhere', "\r\ncommand=x", "\x1b]0;x\x07", "日経", "\u2028command=x", "\u202e"),
+)
+hostile = st.one_of(
+    st.sampled_from(HOSTILE),
+    st.lists(
+        st.sampled_from([*HOSTILE, *"%;#\"'=\n\r\\,[]() ", "command=", "environment=", "x"]), min_size=1, max_size=5
+    ).map("".join),
+    st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=40),
+).filter(lambda text: 0 < len(os.fsencode(text)) <= 200 and text not in (".", ".."))
+
+
+@given(folder=hostile, symbol=hostile, text=hostile, deep=st.booleans())
+@hypothesis_settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_text_of_a_user_changes_a_command_or_an_environment(
+    folder: str, symbol: str, text: str, deep: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        plain = Settings.load(data_dir=Path(root) / "plain", port_base=21_000, feed="replay")
+        odd = plain.model_copy(
+            update={
+                # a path from whose length on the socket is elsewhere, or a short one
+                "data_dir": Path(root) / ("d" * 80 if deep else "d") / folder,
+                "symbols": (symbol, text),
+                "replay_file": Path(root) / text,
+                "topic": text,
+                "keyspace": text,
+                "feed_host": text,
+                "kafka_bootstrap_servers": None,
+                "finnhub_ws_url": text,
+                "dagster_url": text,
+            }
+        )
+        odd.__dict__.pop("paths", None)
+        expected, found = (
+            read_by_supervisor(each, write_configuration(each, programs(each), {}), monkeypatch)
+            for each in (plain, odd)
+        )
+        assert read_programs(found) == read_programs(expected)
+        assert set(read_programs(found)) == set(names(plain))
+        assert all(environment == {} for *_, environment in read_programs(found).values())
+        assert found.logfile == expected.logfile.replace(str(plain.data_dir), str(odd.data_dir))
+        assert [config["file"] for config in found.server_configs] == [str(socket_path(odd))]
+
+        written = (odd.paths.config / CONFIGURATION).read_bytes()
+        with contextlib.suppress(StartError):  # refused, or kept as data
+            override(odd, "producer", {"symbols": [symbol, text]})
+        assert (odd.paths.config / CONFIGURATION).read_bytes() == written
+
+
+def test_supervisor_itself_reads_what_was_meant(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with_key = settings.model_copy(update={"feed": "finnhub"})
+    where = write_configuration(with_key, programs(with_key), {"FINNHUB_API_KEY": KEY})
+    read = read_programs(read_by_supervisor(with_key, where, monkeypatch))
+    assert {name: log for name, (_, _, log, _) in read.items()} == {
+        name: f"logs/{name}.log" for name in names(with_key)
     }
-    assert {program.directory for program in read} == {str(settings.data_dir)}
-    dagster = next(program for program in read if program.name == "dagster-daemon")
-    assert dagster.environment == {"DAGSTER_HOME": str(settings.paths.dagster)}
+    assert {name: folder for name, (_, folder, _, _) in read.items() if folder} == {"producer": "run/producer"}
+    assert {name: shlex.split(command) for name, (command, *_) in read.items()} == {
+        program.name: list(program.command) for program in programs(with_key)
+    }
+
+
+def test_a_python_whose_path_supervisor_would_cut_off_is_refused(settings: Settings) -> None:
+    program = Program("stream", ("/a ;b/python", "-m", "x"), stop_within_s=1, stop_stage=1)
+    with pytest.raises(UnusablePath, match="install market-pipeline"):
+        configuration(settings, [program], {})
 
 
 @pytest.mark.parametrize("variable", ["FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY"])
@@ -100,7 +178,7 @@ def test_an_exported_key_is_in_one_file_that_the_producer_alone_runs_beside(
     with_key = settings.model_copy(update={"feed": "finnhub"})
     found = parsed(write_configuration(with_key, programs(with_key), {variable: key}).read_text())
     folder = settings.paths.run / "producer"
-    assert [name for name in names(with_key) if found[f"program:{name}"]["directory"].endswith("/producer")] == [
+    assert [name for name in names(with_key) if found[f"program:{name}"].get("directory") == "run/producer"] == [
         "producer"
     ]
     for file in settings.data_dir.rglob("*"):
@@ -133,7 +211,7 @@ def test_slacks_token_is_in_one_file_that_dagster_alone_runs_beside(
     monkeypatch.setenv(variable, "xoxb-canary")
     with_token = Settings.load(data_dir=settings.data_dir, feed="simulator")
     found = parsed(write_configuration(with_token, programs(with_token), os.environ).read_text())
-    beside = [name for name in names(with_token) if found[f"program:{name}"]["directory"].endswith("run/dagster")]
+    beside = [name for name in names(with_token) if found[f"program:{name}"].get("directory") == "run/dagster"]
     assert beside == ["dagster-code-server", "dagster-webserver", "dagster-daemon"]
     assert "xoxb-canary" not in environment_for(with_token, os.environ, Path("/java")).values()
     folder = settings.paths.run / "dagster"
@@ -154,15 +232,20 @@ def test_the_feed_is_decided_once(tmp_path: Path) -> None:
     assert environment_for(undecided, {}, Path("/java"))["MARKET_PIPELINE_FEED"] == "finnhub"
 
 
-def test_the_producer_runs_beside_the_env_file_that_has_the_key(
+def test_the_producer_alone_reads_the_env_file_that_has_the_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").write_text(f"FINNHUB_API_KEY={KEY}\n")
     settings = Settings.load(data_dir=tmp_path / "data")
     found = parsed(write_configuration(settings, programs(settings), {}).read_text())
-    assert found["program:producer"]["directory"] == str(tmp_path)
-    assert found["program:stream"]["directory"] == str(tmp_path / "data")
+    assert not [name for name in names(settings) if "directory" in found[f"program:{name}"]]
+    monkeypatch.setattr(os, "environ", environment_for(settings, os.environ, Path("/java")))
+    monkeypatch.chdir(settings.data_dir)
+    told = Settings.load_for("producer").finnhub_api_key
+    assert told is not None
+    assert told.get_secret_value() == KEY
+    assert all(Settings.load_for(name).finnhub_api_key is None for name in names(settings) if name != "producer")
 
 
 def test_what_receives_stops_before_what_stores(settings: Settings) -> None:
