@@ -34,6 +34,7 @@ SECRETS = frozenset({"finnhub_api_key", "slack_token", "slack_app_token", "watch
 SLACK_CHANNEL = "^[CDG][A-Z0-9]{8,}$"
 EVERY_ADDRESS = "0.0.0.0"
 HOST = r"(?i:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
+MEMORY_LIMIT_MB = 1 << 20
 PRODUCER_ENV_FILE = "MARKET_PIPELINE_PRODUCER_ENV_FILE"
 """The variable by which ``up`` names the ``.env`` with the key to the producer, which runs in another folder."""
 
@@ -103,7 +104,9 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str | None = Field(
         None, validation_alias=AliasChoices("kafka_bootstrap_servers", "KAFKA_BOOTSTRAP_SERVERS")
     )
-    kafka_partitions: int = Field(2, ge=1, description="Partitions of a new trades_raw; each holds two task slots")
+    kafka_partitions: int = Field(
+        2, ge=1, le=1000, description="Partitions of a new trades_raw; each holds two task slots"
+    )
     kafka_replication: int = Field(1, ge=1)
     kafka_retention_hours: int = Field(72, ge=1)
     topic: str = "trades_raw"
@@ -120,7 +123,7 @@ class Settings(BaseSettings):
         None,
         description="Where the data directory of a Cassandra elsewhere is mounted here, for the disk alert",
     )
-    cassandra_heap_mb: int = Field(768, ge=256)
+    cassandra_heap_mb: int = Field(768, ge=256, le=MEMORY_LIMIT_MB)
     keyspace: str = "market_data"
 
     server_host: str = Field(
@@ -137,7 +140,7 @@ class Settings(BaseSettings):
     spark_auth_secret_file: Path | None = Field(
         None, description="The file with spark.authenticate.secret of the cluster in SPARK_MASTER"
     )
-    spark_driver_memory_mb: int = Field(768, ge=512)
+    spark_driver_memory_mb: int = Field(768, ge=512, le=MEMORY_LIMIT_MB)
     stream_mode: StreamMode = Field("real-time", description="micro-batch: no start-up check of Spark is switched off")
     commit_interval_s: int = Field(30, ge=5, description="Real-time mode: how often offsets are committed")
     watermark_minutes: int = Field(10, ge=1, description="How late a trade may be and still correct its bar")

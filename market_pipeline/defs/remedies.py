@@ -1,6 +1,7 @@
 """The runbook's remedies as jobs: started by hand, from a message, or by an alert. Two never run at once."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -9,6 +10,7 @@ from market_pipeline.defs.failures import told_in_one_line
 from market_pipeline.defs.outcomes import kept_with_incident
 from market_pipeline.defs.resources import PipelineResource
 from market_pipeline.defs.schedules import MAX_RUNTIME
+from market_pipeline.local.programs import EVERY_NAME
 
 if TYPE_CHECKING:
     from market_pipeline.local.remedies import Mended
@@ -44,10 +46,14 @@ def _tell(context: dg.OpExecutionContext, mended: "Mended") -> None:
     context.add_output_metadata({mended.program: str(mended)})
 
 
+Program = Enum("Program", {name: name for name in EVERY_NAME})  # type: ignore[misc]
+"""All that a run may restart."""
+
+
 class Which(dg.Config):
     """Which program, by its name in `market-pipeline status`."""
 
-    program: str
+    program: Program
     incident: str = ""
     """For which it is done; one that is over meanwhile needs it no more."""
 
@@ -58,16 +64,16 @@ def restart_program_now(context: dg.OpExecutionContext, config: Which, pipeline:
     from market_pipeline.local.remedies import mend_one, only_slow
 
     with told_in_one_line(), kept_with_incident(context, settings := pipeline.settings()) as keep:
-        left = None
+        left, program = None, config.program.value
         if config.incident and Ledger(settings.paths.incidents).is_well(config.incident):
-            left = f"it is over, or seems to be: {config.program} is left as it is"
-        elif config.incident and only_slow(settings, config.program):
-            left = f"{config.program} answers when it is given time: it is left as it is"
+            left = f"it is over, or seems to be: {program} is left as it is"
+        elif config.incident and only_slow(settings, program):
+            left = f"{program} answers when it is given time: it is left as it is"
         if left is not None:
             keep(left, worked=None)
             context.log.info(left)
             return
-        mended = mend_one(settings, config.program)
+        mended = mend_one(settings, program)
         keep(mended)
         _tell(context, mended)
 

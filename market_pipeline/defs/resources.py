@@ -1,7 +1,8 @@
 """What assets, sensors and jobs are given: the pipeline's settings, and Spark when it is asked for."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import dagster as dg
 from dagster_pyspark import LazyPySparkResource
@@ -11,14 +12,22 @@ from market_pipeline.settings import Settings
 
 
 class PipelineResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """The pipeline that this code location works on.
+    """The pipeline that this code location works on: the one that MARKET_PIPELINE_DATA_DIR and
+    MARKET_PIPELINE_PORT_BASE name, or the default one, so that Dagster finds it from a plain shell too.
 
-    Left empty, it is the one that MARKET_PIPELINE_DATA_DIR and MARKET_PIPELINE_PORT_BASE name, or the default one: so
-    Dagster finds it from a plain shell too.
+    It has no fields, for whoever may launch a run could set them by the run's configuration.
     """
 
-    data_dir: str | None = None
-    port_base: int | None = None
+    given: ClassVar[Mapping[str, Any]] = {}
+
+    @classmethod
+    def at(cls, data_dir: Path, port_base: int | None = None) -> "PipelineResource":
+        """The resource of another pipeline."""
+
+        class Elsewhere(cls):  # type: ignore[valid-type,misc]  # Dagster copies a resource by its class
+            given: ClassVar[Mapping[str, Any]] = {"data_dir": data_dir, "port_base": port_base}
+
+        return Elsewhere()
 
     def settings(self) -> Settings:
         """The settings as they are now.
@@ -26,14 +35,16 @@ class PipelineResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             SettingsError: a variable or the .env file has a wrong value.
         """
-        return Settings.load(data_dir=Path(self.data_dir) if self.data_dir else None, port_base=self.port_base)
+        return Settings.load(**self.given)
 
 
 class BatchSpark(LazyPySparkResource):
-    """Spark for batches, by dagster-pyspark; its JVM starts when ``session_for`` is first called in a run."""
+    """Spark for batches, by dagster-pyspark; its JVM starts when ``session_for`` is first called in a run.
 
-    spark_config: dict[str, Any] = {}  # noqa: RUF012 - a pydantic field
+    Its configuration is that of the settings alone: an option of Spark may name a program or an agent to run.
+    """
 
+    spark_config: ClassVar[dict[str, Any]] = {}  # type: ignore[misc]  # no field, as it is in the class above
     _batch: Any = PrivateAttr(default=None)
 
     def session_for(self, settings: Settings) -> Any:
@@ -43,13 +54,10 @@ class BatchSpark(LazyPySparkResource):
             JarError, NoJava: a jar or a Java 17 is missing.
             NoPorts, GatewayError: Spark's JVM does not start.
         """
-        from dagster_spark.utils import flatten_dict
-
         from market_pipeline.stream.batch_session import open_batch_session
 
         if self._batch is None:
-            changes = {name: str(value) for name, value in flatten_dict(self.spark_config)}  # type: ignore[no-untyped-call]
-            self._batch = open_batch_session(settings, changes)
+            self._batch = open_batch_session(settings, {})
             self._spark_session = self._batch.spark
         return self.spark_session
 
@@ -64,10 +72,22 @@ class BatchSpark(LazyPySparkResource):
             self._batch = self._spark_session = None
 
 
+class NoValues(dg.ConfigurableIOManager):
+    """Steps pass nothing to each other: what they make is in Kafka, Cassandra and files of their own.
+
+    Dagster's own would pickle values below a folder that a run's configuration names, and read them from there.
+    """
+
+    def handle_output(self, context: dg.OutputContext, obj: Any) -> None: ...
+
+    def load_input(self, context: dg.InputContext) -> Any:
+        raise NotImplementedError("a step takes no value of another one")
+
+
 @dg.definitions
 def resources() -> dg.Definitions:
     return dg.Definitions(
-        resources={"pipeline": PipelineResource(), "spark": BatchSpark()},
+        resources={"pipeline": PipelineResource(), "spark": BatchSpark(), "io_manager": NoValues()},
         # steps of one run share Spark's JVM, and a process a step would cost seconds each
         executor=dg.in_process_executor,
     )

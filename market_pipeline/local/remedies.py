@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import wait_for_kafka
-from market_pipeline.local.overrides import override
+from market_pipeline.local.overrides import accepted, override
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.processes import asleep
 from market_pipeline.local.restart import Restarted, restart
@@ -72,6 +72,8 @@ def mend_one(settings: Settings, program: str, values: Mapping[str, object] | No
     Raises:
         StartError: there is no such program, or a value is wrong; and what ``mend`` raises.
     """
+    if values:
+        accepted(settings, program, values)
     known = SupervisorClient(settings).processes()
     if program not in known:
         raise StartError(f"there is no program {program!r}; there are {', '.join(known)}")

@@ -26,7 +26,7 @@ def pipeline(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port}")
     monkeypatch.setenv("CASSANDRA_CONTACT_POINTS", "127.0.0.1")
     monkeypatch.setenv("CASSANDRA_PORT", str(free_port))
-    return PipelineResource(data_dir=str(tmp_path / "data"))
+    return PipelineResource.at(tmp_path / "data")
 
 
 def tick(pipeline: PipelineResource) -> str:

@@ -25,7 +25,7 @@ AT = datetime(2021, 1, 8, 10, 30, tzinfo=UTC)
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> PipelineResource:
-    return PipelineResource(data_dir=str(tmp_path))
+    return PipelineResource.at(tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -154,5 +154,5 @@ def test_a_pipeline_that_is_down_is_told_in_one_line(
     with pytest.raises(dg.DagsterUserCodeExecutionError) as failed:
         judge(look, pipeline=pipeline, spark=BatchSpark())
     told = str(failed.value.__cause__)
-    assert told.endswith(f"start it with `market-pipeline up --data-dir {pipeline.data_dir}`")
+    assert told.endswith(f"start it with `market-pipeline up --data-dir {pipeline.settings().data_dir}`")
     assert "\n" not in told

@@ -145,6 +145,31 @@ def test_every_job_has_an_end(loaded: dg.Definitions) -> None:
         assert isinstance(repository.get_job(name).partitions_def, dg.DailyPartitionsDefinition)
 
 
+def test_no_run_configuration_reaches_a_resource(loaded: dg.Definitions) -> None:
+    """Whoever may launch a run would choose the data dir, the options of Spark's JVM, or what is unpickled."""
+    for job in loaded.get_repository_def().get_all_jobs():
+        resources = job.run_config_schema.run_config_schema_type.fields["resources"].config_type.fields
+        settable = {
+            name: list(field.config_type.fields["config"].config_type.fields) for name, field in resources.items()
+        }
+        assert not any(settable.values()), job.name
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"pipeline": {"config": {"data_dir": "/elsewhere"}}},
+        {"pipeline": {"config": {"given": {"data_dir": "/elsewhere"}}}},
+        {"spark": {"config": {"spark_config": {"spark.driver.extraJavaOptions": "-javaagent:/x"}}}},
+        {"io_manager": {"config": {"base_dir": "/elsewhere"}}},
+    ],
+)
+def test_a_run_that_would_change_a_resource_is_refused(loaded: dg.Definitions, config: dict[str, object]) -> None:
+    job = loaded.get_repository_def().get_job("restart_producer")
+    with pytest.raises(dg.DagsterInvalidConfigError, match="unexpected config entry"):
+        job.execute_in_process(run_config={"resources": config})
+
+
 def test_loading_imports_no_client_and_starts_nothing() -> None:
     code = (
         "import sys; from market_pipeline.definitions import defs; defs().resolve_all_asset_specs();"

@@ -28,7 +28,7 @@ def test_a_run_of_a_day_without_a_day_is_told_how_to_choose_one() -> None:
 
 
 def test_an_asset_of_a_pipeline_that_is_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pipeline = PipelineResource(data_dir=str(tmp_path))
+    pipeline = PipelineResource.at(tmp_path)
 
     def down(*_: object) -> None:
         raise BrokerUnreachableError(pipeline.settings(), "connection refused")

@@ -26,7 +26,7 @@ STREAM: dict[str, Any] = {
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> PipelineResource:
-    return PipelineResource(data_dir=str(tmp_path))
+    return PipelineResource.at(tmp_path)
 
 
 def beat(pipeline: PipelineResource, service: str, detail: dict[str, Any], age_s: float = 0.0) -> None:

@@ -61,7 +61,7 @@ def test_a_compaction_without_room_is_refused_and_kept_with_its_incident_as_such
     ("config", "line"), [({"day": "yesterday"}, "'yesterday' is not a day: write it as 2026-11-24")]
 )
 def test_gaps_are_not_filled_from_nothing(config: dict[str, str], line: str, tmp_path: Path) -> None:
-    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    pipeline = PipelineResource.at(tmp_path / "data")
     done = repairs.fill_gap.execute_in_process(
         run_config={"ops": {"fill_gap_now": {"config": config}}},
         resources={"pipeline": pipeline},
@@ -72,7 +72,7 @@ def test_gaps_are_not_filled_from_nothing(config: dict[str, str], line: str, tmp
 
 
 def test_what_a_run_for_an_incident_came_to_is_kept_with_it(tmp_path: Path) -> None:
-    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    pipeline = PipelineResource.at(tmp_path / "data")
     for tags in ({}, {INCIDENT_TAG: "zero-trades/trades_raw/1"}):
         done = remedies.restart_producer.execute_in_process(
             resources={"pipeline": pipeline}, raise_on_error=False, tags=tags
@@ -85,7 +85,7 @@ def test_what_a_run_for_an_incident_came_to_is_kept_with_it(tmp_path: Path) -> N
 
 def test_a_setting_that_is_wrong_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKET_PIPELINE_PORT_BASE", "many")
-    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    pipeline = PipelineResource.at(tmp_path / "data")
     for job in (remedies.restart_kafka, repairs.compact_keyspace):
         done = job.execute_in_process(resources={"pipeline": pipeline}, raise_on_error=False)
         (failed,) = [event for event in done.all_node_events if event.is_step_failure]
@@ -95,8 +95,41 @@ def test_a_setting_that_is_wrong_is_one_line(tmp_path: Path, monkeypatch: pytest
 
 @pytest.mark.parametrize("job", [remedies.restart_producer, remedies.restart_stream, remedies.restart_kafka])
 def test_with_nothing_running_the_run_ends_with_one_line(job: dg.JobDefinition, tmp_path: Path) -> None:
-    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    pipeline = PipelineResource.at(tmp_path / "data")
     done = job.execute_in_process(resources={"pipeline": pipeline}, raise_on_error=False)
     assert not done.success
     (failed,) = [event for event in done.all_node_events if event.is_step_failure]
     assert "is the pipeline up? See `market-pipeline status`" in failed.step_failure_data.error_display_string
+
+
+@pytest.mark.parametrize(
+    ("job", "config", "line"),
+    [
+        (remedies.restart_producer, {"symbols": ['A"\ncommand=/bin/sh -c id']}, "MARKET_PIPELINE_SYMBOLS: 'A\"\\n"),
+        (remedies.restart_producer, {"symbols": ["A" * 65]}, "has 65 characters"),
+        (remedies.restart_stream, {"spark_driver_memory_mb": 7}, "MARKET_PIPELINE_SPARK_DRIVER_MEMORY_MB must be a"),
+        (remedies.restart_stream, {"spark_driver_memory_mb": 1 << 20}, "the MiB of memory that this machine has"),
+    ],
+)
+def test_a_value_of_the_run_configuration_is_refused_in_one_line(
+    job: dg.JobDefinition, config: dict[str, object], line: str, tmp_path: Path
+) -> None:
+    pipeline = PipelineResource.at(tmp_path / "data")
+    done = job.execute_in_process(
+        run_config={"ops": {f"{job.name}_now": {"config": config}}},
+        resources={"pipeline": pipeline},
+        raise_on_error=False,
+    )
+    (failed,) = [event for event in done.all_node_events if event.is_step_failure]
+    assert failed.step_failure_data.error.cause.cls_name == "Failure"
+    assert line in failed.step_failure_data.error.cause.message
+    assert not list((tmp_path / "data").rglob("*.overrides.json"))
+
+
+@pytest.mark.parametrize("program", ["zookeeper", "producer; id", "../producer", ""])
+def test_only_a_program_of_ours_can_be_named(program: str, tmp_path: Path) -> None:
+    config = {"ops": {"restart_program_now": {"config": {"program": program}}}}
+    with pytest.raises(dg.DagsterInvalidConfigError, match="program"):
+        remedies.restart_program.execute_in_process(
+            run_config=config, resources={"pipeline": PipelineResource.at(tmp_path)}
+        )

@@ -50,7 +50,7 @@ def test_the_schedule_and_the_command_leave_the_same_hours_open(
 
     monkeypatch.setattr(archive, "compact", compact)
     monkeypatch.setattr(archive, "archive_new", lambda _: ArchiveResult())
-    compact_bronze.execute_in_process(resources={"pipeline": PipelineResource(data_dir=str(tmp_path))})
+    compact_bronze.execute_in_process(resources={"pipeline": PipelineResource.at(tmp_path)})
     monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path))
     CliRunner().invoke(main, ["archive", "--compact"], catch_exceptions=False)
     now = datetime.now(UTC)
