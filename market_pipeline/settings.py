@@ -16,11 +16,21 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from pydantic_settings.sources.utils import parse_env_vars
 
+from market_pipeline.endpoints import check_encrypted
+from market_pipeline.env_file import UntrustedEnvFile, read_env_file
 from market_pipeline.layout import Paths, Ports, kept_port_base
 from market_pipeline.mendable import Mendable
 from market_pipeline.permitted import permitted
+from market_pipeline.security_variables import unsupported_security
 from market_pipeline.service_overrides import read_overrides
 from market_pipeline.symbols import check_subscribed
 
@@ -35,6 +45,8 @@ SLACK_CHANNEL = "^[CDG][A-Z0-9]{8,}$"
 EVERY_ADDRESS = "0.0.0.0"
 HOST = r"(?i:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 MEMORY_LIMIT_MB = 1 << 20
+TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
+TOPIC_CHARACTERS = "letters without accents, digits, . _ and -"
 PRODUCER_ENV_FILE = "MARKET_PIPELINE_PRODUCER_ENV_FILE"
 """The variable by which ``up`` names the ``.env`` with the key to the producer, which runs in another folder."""
 
@@ -46,6 +58,23 @@ class SettingsError(Mendable):
 def _default_data_dir() -> Path:
     home = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
     return Path(home) / "market-pipeline"
+
+
+class _EnvFile(DotEnvSettingsSource):
+    """A ``.env`` that nobody else may write."""
+
+    def _read_env_file(self, file_path: Path) -> Mapping[str, str | None]:
+        found = read_env_file(file_path)
+        _refuse_unsupported(found)
+        return parse_env_vars(found, self.case_sensitive, self.env_ignore_empty, self.env_parse_none_str)
+
+
+def _refuse_unsupported(variables: Mapping[str, str | None]) -> None:
+    if name := unsupported_security(variables):
+        raise SettingsError(
+            f"{name} is not supported: logins and TLS to Kafka or Cassandra are still to come. Unset it, and use "
+            "servers that need neither"
+        )
 
 
 class Settings(BaseSettings):
@@ -109,22 +138,32 @@ class Settings(BaseSettings):
     )
     kafka_replication: int = Field(1, ge=1)
     kafka_retention_hours: int = Field(72, ge=1)
-    topic: str = "trades_raw"
-    dead_letter_topic: str = "trades_dlq"
-    consumer_group: str = Field("spark-consumer", description="Where the stream's offsets are mirrored")
+    topic: str = Field("trades_raw", pattern=TOPIC_NAME, description=f"Kafka's topic: {TOPIC_CHARACTERS}")
+    dead_letter_topic: str = Field(
+        "trades_dlq", pattern=TOPIC_NAME, description=f"Kafka's topic for dead letters: {TOPIC_CHARACTERS}"
+    )
+    consumer_group: str = Field(
+        "spark-consumer",
+        pattern=TOPIC_NAME,
+        description=f"Where the stream's offsets are mirrored: {TOPIC_CHARACTERS}",
+    )
 
     cassandra_contact_points: Annotated[tuple[str, ...], NoDecode] = Field(
         (), validation_alias=AliasChoices("cassandra_contact_points", "CASSANDRA_CONTACT_POINTS")
     )
     cassandra_port: int | None = Field(None, validation_alias=AliasChoices("cassandra_port", "CASSANDRA_PORT"))
-    cassandra_local_dc: str = "datacenter1"
+    cassandra_local_dc: str = Field("datacenter1", pattern=r"^[A-Za-z0-9_.-]{1,100}$")
     cassandra_replication: int = Field(1, ge=1)
     cassandra_data_dir: Path | None = Field(
         None,
         description="Where the data directory of a Cassandra elsewhere is mounted here, for the disk alert",
     )
     cassandra_heap_mb: int = Field(768, ge=256, le=MEMORY_LIMIT_MB)
-    keyspace: str = "market_data"
+    keyspace: str = Field(
+        "market_data",
+        pattern=r"^[a-z][a-z0-9_]{0,47}$",
+        description="Cassandra's keyspace: a small letter, then small letters, digits and _, 48 in all",
+    )
 
     server_host: str = Field(
         LOOPBACK, description="Name under which clients reach the Kafka or Cassandra of this machine (containers)"
@@ -209,6 +248,28 @@ class Settings(BaseSettings):
     def _subscribable(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(check_subscribed(symbol) for symbol in symbols)
 
+    @field_validator("finnhub_ws_url")
+    @classmethod
+    def _encrypted_socket(cls, url: str) -> str:
+        return check_encrypted(url, "wss")
+
+    @field_validator("finnhub_rest_url", "slack_api_url")
+    @classmethod
+    def _encrypted(cls, url: str) -> str:
+        return check_encrypted(url, "https")
+
+    @field_validator(*SECRETS)
+    @classmethod
+    def _sendable(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        text = secret.get_secret_value() if secret is not None else ""
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError(
+                "it has characters that none has, such as a letter with an accent or a line's end: copy it anew"
+            )
+        if text and info.field_name == "watchdog_url":
+            check_encrypted(text, "https")
+        return secret
+
     @field_validator("replay_speed", mode="before")
     @classmethod
     def _speed(cls, value: object) -> object:
@@ -241,12 +302,25 @@ class Settings(BaseSettings):
         return value and value.expanduser().resolve()
 
     @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, variables, and a ``.env`` that can be trusted."""
+        return init_settings, env_settings, _EnvFile(settings_cls, getattr(dotenv_settings, "env_file", None))
+
+    @classmethod
     def load(cls, **given: Any) -> "Settings":
         """Read the settings; ``given`` values that are not None win over the environment.
 
         Raises:
             SettingsError: a value is wrong; the message names the variable and what it may be.
         """
+        _refuse_unsupported(os.environ)
         try:
             values = {name: value for name, value in given.items() if value is not None}
             settings = cls(**values)
@@ -255,6 +329,8 @@ class Settings(BaseSettings):
             return settings
         except ValidationError as error:
             raise SettingsError(_complaint(error)) from None
+        except UntrustedEnvFile as error:
+            raise SettingsError(str(error)) from None
         except UnicodeDecodeError:
             raise SettingsError("the .env file is not text in UTF-8: save it as that") from None
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import click
-from dotenv import dotenv_values
 
 from market_pipeline.cli.echo import echo
+from market_pipeline.env_file import read_env_file
 from market_pipeline.layout import kept_port_base
 from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings, SettingsError, unknown_variables
@@ -251,7 +251,7 @@ def chosen_settings(**given: object) -> Settings:
         settings = Settings.load(**given)
     except SettingsError as error:
         raise PipelineError(str(error)) from None
-    for name, meant in unknown_variables({*os.environ, *dotenv_values(".env")}).items():
+    for name, meant in unknown_variables({*os.environ, *read_env_file(Path(".env"))}).items():
         cure = f"did you mean {meant}?" if meant else "README lists those that there are"
         echo(f"warning: there is no setting {name}: {cure}", fg="yellow", err=True)
     return settings

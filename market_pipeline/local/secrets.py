@@ -18,10 +18,24 @@ WATCHDOG_VARIABLE = "MARKET_PIPELINE_WATCHDOG_URL"
 _READERS = ("producer", "dagster")
 
 
-def without_secrets(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables that programs may have."""
-    secret = {*KEY_VARIABLES, *TOKEN_VARIABLES, *APP_TOKEN_VARIABLES, WATCHDOG_VARIABLE}
-    return {name: value for name, value in variables.items() if name not in secret}
+INHERITED = frozenset(
+    {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "TZ", "TMPDIR", "LD_LIBRARY_PATH"),
+        *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_RUNTIME_DIR", "XDG_STATE_HOME"),
+        *("PYTHONPATH", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER", "VIRTUAL_ENV"),
+        *("M2_REPO", "JDK_JAVA_OPTIONS", "JAVA_TOOL_OPTIONS", "SPARK_HOME", "SPARK_CONF_DIR", "SPARK_LOCAL_DIRS"),
+        *("HADOOP_CONF_DIR", "SPARK_LOCAL_IP", "DAGSTER_DISABLE_TELEMETRY"),
+        *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE"),
+        *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "all_proxy", "no_proxy"),
+    }
+)
+"""Variables of the system, of Python, of Java and of the way out that programs get from us, besides ``LC_…``. Settings
+come from ``Settings.environment``, which knows what is secret; whatever else is exported here stays here."""
+
+
+def inherited(own: Mapping[str, str]) -> dict[str, str]:
+    """The variables that programs get from us."""
+    return {name: value for name, value in own.items() if name in INHERITED or name.startswith("LC_")}
 
 
 def folder_of(settings: Settings, reader: str) -> Path:
@@ -60,7 +74,9 @@ def producer_env_file(settings: Settings, own: Mapping[str, str]) -> Path | None
 
 
 def _exported_key(own: Mapping[str, str]) -> str | None:
-    return next((own[name] for name in KEY_VARIABLES if own.get(name)), None)
+    """The key among our variables, in any spelling that the settings take."""
+    keys = {alias.upper() for alias in (*KEY_VARIABLES, "MARKET_PIPELINE_FINNHUB_API_KEY")}
+    return next((value for name, value in own.items() if name.upper() in keys and value), None)
 
 
 def forget(settings: Settings) -> None:

@@ -104,8 +104,8 @@ def _plain(value: str) -> str:
 
 
 def environment_for(settings: Settings, own: Mapping[str, str], java_home: Path) -> dict[str, str]:
-    """What the supervisor and its programs get: our variables and the settings, and no secret."""
-    variables = secrets.without_secrets(own)
+    """What the supervisor and its programs get: what they need of our variables, and the settings without secrets."""
+    variables = secrets.inherited(own)
     # decided here once: a program that cannot see the key must not decide for another feed
     variables |= {**settings.environment(), "MARKET_PIPELINE_FEED": settings.active_feed}
     variables |= {

@@ -129,3 +129,59 @@ def test_a_second_source_is_the_same_in_every_folder(monkeypatch: pytest.MonkeyP
     settings = Settings.load()
     assert settings.second_source == tmp_path / "other"
     assert settings.environment()["MARKET_PIPELINE_SECOND_SOURCE"] == str(tmp_path / "other")
+
+
+@pytest.mark.parametrize(
+    ("setting", "url"),
+    [
+        ("finnhub_ws_url", "ws://collector.example"),
+        ("finnhub_ws_url", "ws://127.0.0.1.example:80"),
+        ("finnhub_ws_url", "https://ws.finnhub.io"),
+        ("finnhub_ws_url", "wss://"),
+        ("finnhub_rest_url", "http://finnhub.io/api/v1"),
+        ("finnhub_rest_url", "file:///etc/passwd"),
+        ("slack_api_url", "http://slack.com/api/"),
+        ("slack_api_url", "https://slack.com/ api"),
+        ("watchdog_url", "http://hc-ping.example/canary-secret"),
+        ("watchdog_url", "hc-ping.example/canary-secret"),
+        ("watchdog_url", "https:/canary-secret"),
+        ("watchdog_url", "https://[canary-secret"),
+    ],
+)
+def test_no_secret_is_sent_in_clear(setting: str, url: str) -> None:
+    with pytest.raises(SettingsError, match=r"it must be an address that begins with|it must begin with") as caught:
+        Settings.load(**{setting: url})
+    assert "canary-secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:9", "localhost:9", "[::1]:9", "127.9.9.9"])
+def test_this_machine_itself_needs_no_encryption(host: str) -> None:
+    settings = Settings.load(
+        finnhub_ws_url=f"ws://{host}", finnhub_rest_url=f"http://{host}/a", slack_api_url=f"http://{host}/api/"
+    )
+    assert settings.finnhub_ws_url == f"ws://{host}"
+
+
+@pytest.mark.parametrize("setting", ["finnhub_api_key", "slack_token", "slack_app_token", "watchdog_url"])
+@pytest.mark.parametrize("secret", ["schlüssel", "key\nX-Header: 1", "ключ", "key\x00", "https://a.example/ü"])
+def test_a_secret_that_can_not_be_sent_is_refused_without_showing_it(setting: str, secret: str) -> None:
+    with pytest.raises(SettingsError, match=r"copy it anew$") as caught:
+        Settings.load(**{setting: secret})
+    assert secret not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("setting", "name"),
+    [
+        *(
+            (name, value)
+            for name in ("topic", "dead_letter_topic")
+            for value in ("a b", "", "a/b", "ü", "a" * 250, "a\n")
+        ),
+        *(("keyspace", value) for value in ("", "1a", "a-b", "A", "a; DROP KEYSPACE b", "ü", "a" * 49, "a\n")),
+        *(("consumer_group", value) for value in ("a b", "", "a\n")),
+    ],
+)
+def test_a_name_that_kafka_or_cassandra_would_refuse_is_refused(setting: str, name: str) -> None:
+    with pytest.raises(SettingsError, match=f"MARKET_PIPELINE_{setting.upper()} must be text"):
+        Settings.load(**{setting: name})

@@ -27,7 +27,7 @@ from market_pipeline.local.supervisord import (
     socket_path,
     write_configuration,
 )
-from market_pipeline.settings import Settings
+from market_pipeline.settings import SECRETS, Settings, variable
 
 KEY = "secret-key-of-finnhub"
 
@@ -163,20 +163,40 @@ def test_a_python_whose_path_supervisor_would_cut_off_is_refused(settings: Setti
         configuration(settings, [program], {})
 
 
-@pytest.mark.parametrize("variable", ["FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY"])
+SPELLINGS = sorted(
+    {
+        spell(name)
+        for setting in SECRETS
+        for name in (
+            setting,
+            f"market_pipeline_{setting}",
+            variable(setting),
+            *getattr(Settings.model_fields[setting].validation_alias, "choices", ()),
+        )
+        for spell in (str.upper, str.lower, str.title)
+    }
+)
+"""Each secret by each of its names in each case: the settings read them all."""
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
 @pytest.mark.parametrize("feed", ["finnhub", "simulator"])
-def test_the_key_is_in_no_environment(settings: Settings, variable: str, feed: str) -> None:
+def test_no_secret_is_in_an_environment(settings: Settings, name: str, feed: str) -> None:
     chosen = settings.model_copy(update={"feed": feed})
-    assert KEY not in environment_for(chosen, {variable: KEY, "PATH": "/bin"}, Path("/java")).values()
+    own = {name: "https://canary-secret.example", "AWS_SECRET_ACCESS_KEY": "x", "PATH": "/bin", "LC_ALL": "C"}
+    given = environment_for(chosen, own, Path("/java"))
+    assert not [value for value in given.values() if "canary-secret" in value]
+    assert (given["PATH"], given["LC_ALL"]) == ("/bin", "C")
+    assert "AWS_SECRET_ACCESS_KEY" not in given
 
 
 @pytest.mark.parametrize("key", [KEY, 'it\'s a \\ "key" # $HOME %s'])
-@pytest.mark.parametrize("variable", ["FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY"])
+@pytest.mark.parametrize("alias", ["FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY", "finnhub_api_key"])
 def test_an_exported_key_is_in_one_file_that_the_producer_alone_runs_beside(
-    settings: Settings, variable: str, key: str, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, alias: str, key: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with_key = settings.model_copy(update={"feed": "finnhub"})
-    found = parsed(write_configuration(with_key, programs(with_key), {variable: key}).read_text())
+    found = parsed(write_configuration(with_key, programs(with_key), {alias: key}).read_text())
     folder = settings.paths.run / "producer"
     assert [name for name in names(with_key) if found[f"program:{name}"].get("directory") == "run/producer"] == [
         "producer"
