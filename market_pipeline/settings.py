@@ -25,7 +25,7 @@ from pydantic_settings import (
 )
 from pydantic_settings.sources.utils import parse_env_vars
 
-from market_pipeline.endpoints import check_encrypted
+from market_pipeline.endpoints import check_encrypted, is_loopback
 from market_pipeline.env_file import UntrustedEnvFile, read_env_file
 from market_pipeline.layout import Paths, Ports, kept_port_base
 from market_pipeline.mendable import Mendable
@@ -37,6 +37,7 @@ from market_pipeline.symbols import check_subscribed
 Feed = Literal["finnhub", "simulator", "replay"]
 StreamMode = Literal["real-time", "micro-batch"]
 ServerLog = Literal["file", "console"]
+ListenSetting = Literal["server_host", "spark_driver_host", "feed_host"]
 
 DEFAULT_SYMBOLS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "BINANCE:BTCUSDT", "BINANCE:ETHUSDT", "OANDA:EUR_USD")
 LOOPBACK = "127.0.0.1"
@@ -45,6 +46,7 @@ SLACK_CHANNEL = "^[CDG][A-Z0-9]{8,}$"
 EVERY_ADDRESS = "0.0.0.0"
 HOST = r"(?i:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
 MEMORY_LIMIT_MB = 1 << 20
+HOST_NAME = r"^[A-Za-z0-9._:-]{1,253}$"
 TOPIC_NAME = r"^[A-Za-z0-9._-]{1,249}$"
 TOPIC_CHARACTERS = "letters without accents, digits, . _ and -"
 PRODUCER_ENV_FILE = "MARKET_PIPELINE_PRODUCER_ENV_FILE"
@@ -103,7 +105,9 @@ class Settings(BaseSettings):
         1.0, ge=0, description="Replay: times real time; 0 or 'max': as fast as it is taken"
     )
     replay_once: bool = Field(False, description="Replay: stop after the last message instead of starting over")
-    feed_host: str = Field(LOOPBACK, description="Name or address where the simulator or the replayer listens")
+    feed_host: str = Field(
+        LOOPBACK, pattern=HOST_NAME, description="Name or address where the simulator or the replayer listens"
+    )
     finnhub_api_key: SecretStr | None = Field(
         None, validation_alias=AliasChoices("FINNHUB_API_KEY", "MARKET_PIPELINE_FINNHUB_API_KEY")
     )
@@ -166,7 +170,9 @@ class Settings(BaseSettings):
     )
 
     server_host: str = Field(
-        LOOPBACK, description="Name under which clients reach the Kafka or Cassandra of this machine (containers)"
+        LOOPBACK,
+        pattern=HOST_NAME,
+        description="Name under which clients reach the Kafka or Cassandra of this machine (containers)",
     )
     server_log: ServerLog = Field("file", description="Where Kafka and Cassandra log: their own file or the console")
 
@@ -175,7 +181,9 @@ class Settings(BaseSettings):
         validation_alias=AliasChoices("spark_master", "SPARK_MASTER"),
         description="Unset: Spark runs in the stream's own process, with slots for every partition",
     )
-    spark_driver_host: str = Field(LOOPBACK, description="Name under which a cluster's executors reach the driver")
+    spark_driver_host: str = Field(
+        LOOPBACK, pattern=HOST_NAME, description="Name under which a cluster's executors reach the driver"
+    )
     spark_auth_secret_file: Path | None = Field(
         None, description="The file with spark.authenticate.secret of the cluster in SPARK_MASTER"
     )
@@ -186,6 +194,10 @@ class Settings(BaseSettings):
     catch_up_above: int = Field(50_000, ge=0, description="Records behind above which the stream starts in batches")
     accept_lost_offsets: bool = Field(
         False, description="Start the stream although Kafka no longer has its next records, and skip what is lost"
+    )
+
+    insecure_listen: bool = Field(
+        False, description="Let servers without a login be reached from other machines, as in a network of containers"
     )
 
     canary: bool = Field(True, description="Send a marked trade each half minute, which shows the latency at any hour")
@@ -402,11 +414,11 @@ class Settings(BaseSettings):
 
     @property
     def bootstrap_servers(self) -> str:
-        return self.kafka_bootstrap_servers or f"{LOOPBACK}:{self.ports.kafka}"
+        return self.kafka_bootstrap_servers or f"{self.server_host}:{self.ports.kafka}"
 
     @property
     def contact_points(self) -> tuple[str, ...]:
-        return self.cassandra_contact_points or (LOOPBACK,)
+        return self.cassandra_contact_points or (self.server_host,)
 
     @property
     def cql_port(self) -> int:
@@ -427,6 +439,20 @@ class Settings(BaseSettings):
     def ws_url(self) -> str:
         """The websocket that the producer connects to, without the key."""
         return self.finnhub_ws_url if self.active_feed == "finnhub" else f"ws://{self.feed_host}:{self.ports.feed}"
+
+    def listen_host(self, setting: ListenSetting) -> str:
+        """The address that a server without a login listens on, which is the one that is named.
+
+        Raises:
+            SettingsError: other machines could reach it, and nobody said that they may.
+        """
+        host: str = getattr(self, setting)
+        if not is_loopback(host) and not self.insecure_listen:
+            raise SettingsError(
+                f"{variable(setting)}={host} would let other machines reach a server that has no login: leave it at "
+                f"{LOOPBACK}, or set {variable('insecure_listen')}=yes where only trusted machines are on that network"
+            )
+        return host
 
     def environment(self) -> Mapping[str, str]:
         """The variables that make a child process load these same settings. No secret is ever among them."""

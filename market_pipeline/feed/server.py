@@ -19,7 +19,7 @@ from market_pipeline.feed.players import Client, Player, ReplayPlayer, Simulator
 from market_pipeline.feed.program import EXIT_FAILED, EXIT_USAGE, log_to_stderr, settings_or_exit
 from market_pipeline.feed.recording import RecordingError
 from market_pipeline.feed.secrecy import Secrecy
-from market_pipeline.settings import Settings
+from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
 
@@ -164,7 +164,7 @@ def main() -> int:
     except AlreadyRunning as error:
         logger.critical("%s", error)
         return EXIT_ALREADY_RUNNING
-    except RecordingError as error:
+    except (RecordingError, SettingsError) as error:
         logger.critical("%s", error)
         return EXIT_USAGE
     except OSError as error:
@@ -181,7 +181,7 @@ def cannot_serve(settings: Settings, error: OSError) -> str:
 
 
 def _serve(settings: Settings, feed: FeedServer, tell: Callable[[str], object] = logger.info) -> int:
-    with feed.listen(settings.feed_host, settings.ports.feed) as server:
+    with feed.listen(settings.listen_host("feed_host"), settings.ports.feed) as server:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start())
         beat = Heartbeat(settings.paths.heartbeat(NAME), NAME, lambda: detail(settings.active_feed, feed)).start()

@@ -7,13 +7,17 @@ from pathlib import Path
 from market_pipeline.local import jmx
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.jvm import LATE_OPTIMISATION, check_path, command, joined, write_if_changed
-from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
+from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.store.cluster import wait_for_cql
 
 
 def cassandra_yaml(settings: Settings) -> str:
     """``cassandra.yaml`` for a single node: alone, it needs no address for other nodes; one for clients where
-    ``server_host`` names it. The values are JSON, which is YAML too."""
+    ``server_host`` names it. The values are JSON, which is YAML too.
+
+    Raises:
+        SettingsError: other machines could reach it, and nobody said that they may.
+    """
     home = settings.paths.cassandra
     seeds = f"{LOOPBACK}:{settings.ports.cassandra_storage}"  # the port belongs to it when it is not 7000
     unified = "org.apache.cassandra.db.compaction.UnifiedCompactionStrategy"
@@ -76,10 +80,8 @@ def cassandra_yaml(settings: Settings) -> str:
 
 
 def _client_addresses(settings: Settings) -> dict[str, object]:
-    if settings.server_host == LOOPBACK:
-        return {"rpc_address": LOOPBACK}
-    # on loopback too, for cqlsh beside it
-    return {"rpc_address": EVERY_ADDRESS, "broadcast_rpc_address": settings.server_host}
+    host = settings.listen_host("server_host")
+    return {"rpc_address": host} if host == LOOPBACK else {"rpc_address": host, "broadcast_rpc_address": host}
 
 
 LOGBACK = """\

@@ -10,7 +10,7 @@ from pathlib import Path
 from market_pipeline.broker.topics import wait_for_kafka
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.jvm import LATE_OPTIMISATION, check_path, command, joined, properties, write_if_changed
-from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
+from market_pipeline.settings import LOOPBACK, Settings
 
 logger = logging.getLogger(__name__)
 
@@ -23,17 +23,19 @@ class KafkaError(Exception):
 
 
 def server_properties(settings: Settings) -> str:
-    """``server.properties``. Sized for one machine: what Kafka keeps for itself is small and has one replica."""
+    """``server.properties``. Sized for one machine: what Kafka keeps for itself is small and has one replica.
+
+    Raises:
+        SettingsError: other machines could reach it, and nobody said that they may.
+    """
     port = settings.ports.kafka
-    # one that other machines reach listens on loopback too, for the tools beside it
-    listens_on = LOOPBACK if settings.server_host == LOOPBACK else EVERY_ADDRESS
     controller = f"{LOOPBACK}:{settings.ports.kafka_controller}"
     return properties(
         [
             ("process.roles", "broker,controller"),
             ("node.id", "1"),
             ("controller.quorum.bootstrap.servers", controller),
-            ("listeners", f"PLAINTEXT://{listens_on}:{port},CONTROLLER://{controller}"),
+            ("listeners", f"PLAINTEXT://{settings.listen_host('server_host')}:{port},CONTROLLER://{controller}"),
             ("advertised.listeners", f"PLAINTEXT://{settings.server_host}:{port}"),
             ("controller.listener.names", "CONTROLLER"),
             ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),

@@ -13,7 +13,7 @@ from market_pipeline.local.jvm import check_path
 from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.mendable import Mendable
-from market_pipeline.settings import Settings
+from market_pipeline.settings import ListenSetting, Settings, SettingsError
 from market_pipeline.supervision.lock import holder
 from market_pipeline.which import where_flags
 
@@ -53,6 +53,7 @@ def check(settings: Settings) -> None:
         UnusablePath: the data dir's path has a character that the servers cannot live with.
     """
     check_feed(settings)
+    check_hosts(settings)
     check_path(settings.data_dir)
     check_layout(settings.data_dir)
     check_writable(settings.data_dir)
@@ -77,6 +78,20 @@ def check_feed(settings: Settings) -> None:
             raise StartError(str(error)) from None
     if not settings.symbols:
         raise StartError("no symbols: --symbols takes them separated by commas, such as AAPL,BINANCE:BTCUSDT")
+
+
+def check_hosts(settings: Settings) -> None:
+    """No server without a login listens where other machines reach it, unless that is wanted."""
+    listening: dict[ListenSetting, bool] = {
+        "server_host": settings.embedded_kafka or settings.embedded_cassandra,
+        "feed_host": settings.active_feed != "finnhub",
+        "spark_driver_host": True,
+    }
+    try:
+        for setting in (setting for setting, here in listening.items() if here):
+            settings.listen_host(setting)
+    except SettingsError as error:
+        raise StartError(str(error)) from None
 
 
 def check_layout(root: Path) -> None:

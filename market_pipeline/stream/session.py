@@ -14,7 +14,7 @@ from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
 from market_pipeline.local.jvm import LATE_OPTIMISATION
 from market_pipeline.mendable import Mendable
-from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
+from market_pipeline.settings import Settings
 from market_pipeline.stream import class_archive
 from market_pipeline.stream.gateway import Jvm, start_jvm
 
@@ -42,7 +42,7 @@ def configuration(settings: Settings) -> dict[str, str]:
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.driver.host": settings.spark_driver_host,
-        "spark.driver.bindAddress": LOOPBACK if settings.spark_driver_host == LOOPBACK else EVERY_ADDRESS,
+        "spark.driver.bindAddress": settings.listen_host("spark_driver_host"),
         **_authentication(settings),
         "spark.sql.session.timeZone": "UTC",
         # one partition: the state of the bars is cut by this number for ever, and a task costs more than its rows

@@ -281,8 +281,8 @@ def test_ports_and_heartbeats_are_where_the_settings_have_them() -> None:
     (data_dir,) = re.findall(r"MARKET_PIPELINE_DATA_DIR=(\S+)", DOCKERFILE)
     ports, paths, found = Ports(int(base)), Paths(Path(data_dir)), services()
     assert (ports.kafka, ports.cassandra) == (9092, 9042)  # as every client and the runbook expect them
-    assert found["kafka"]["healthcheck"]["test"][-1] == f"127.0.0.1:{ports.kafka}"
-    assert found["cassandra"]["healthcheck"]["test"][-1] == f"127.0.0.1:{ports.cassandra}"
+    assert found["kafka"]["healthcheck"]["test"][-1] == f"kafka:{ports.kafka}"
+    assert found["cassandra"]["healthcheck"]["test"][-1] == f"cassandra:{ports.cassandra}"
     page = found["dagster-webserver"]
     assert page["healthcheck"]["test"][-2:] == ["dagster", f"127.0.0.1:{ports.webserver}"]
     assert all(port.endswith(f":{ports.webserver}") for port in page["ports"])
@@ -450,3 +450,17 @@ def test_dagsters_instance_is_the_embedded_one_with_other_storage() -> None:
     embedded, storage = (yaml.safe_load((ROOT / file).read_text(encoding="utf-8")) for file in files)
     assert not set(embedded) & set(storage)  # the second of two equal keys would silently win
     assert storage["storage"]["postgres"]["postgres_db"]["password"] == {"env": "DAGSTER_POSTGRES_PASSWORD"}
+
+
+def test_what_listens_for_other_containers_is_allowed_to() -> None:
+    """Each names an address beyond loopback, and would not start without."""
+    hosts = {
+        "kafka": "SERVER_HOST",
+        "cassandra": "SERVER_HOST",
+        "feed-server": "FEED_HOST",
+        "stream": "SPARK_DRIVER_HOST",
+    }
+    for name, host in hosts.items():
+        environment = services()[name]["environment"]
+        assert environment[f"MARKET_PIPELINE_{host}"] == name
+        assert environment["MARKET_PIPELINE_INSECURE_LISTEN"] == "yes"

@@ -2,12 +2,15 @@
 
 import json
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from market_pipeline.local import cassandra, kafka
-from market_pipeline.settings import Settings
+from market_pipeline.local.preflight import StartError, check_hosts
+from market_pipeline.settings import Settings, SettingsError
+from market_pipeline.stream.session import configuration as spark_configuration
 
 
 @pytest.fixture
@@ -21,6 +24,44 @@ def test_kafka_listens_on_its_ports_and_keeps_its_data_below_the_data_dir(settin
     assert values["log.dirs"] == str(settings.paths.kafka / "data")
     assert values["log.retention.hours"] == "5"
     assert values["auto.create.topics.enable"] == "false"
+
+
+def named(settings: Settings, host: str, insecure: bool) -> Settings:
+    hosts = {"server_host": host, "feed_host": host, "spark_driver_host": host}
+    return Settings.load(data_dir=settings.data_dir, insecure_listen=insecure, feed="simulator", **hosts)
+
+
+SERVERS: dict[str, Callable[[Settings], str]] = {
+    "kafka": kafka.server_properties,
+    "cassandra": cassandra.cassandra_yaml,
+    "stream": lambda settings: str(spark_configuration(settings)),
+}
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "kafka", "127.0.0.1.example"])
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_server_without_a_login_is_not_reached_by_other_machines(settings: Settings, server: str, host: str) -> None:
+    refused = f"_HOST={host} would let other machines reach a server that has no login"
+    with pytest.raises(SettingsError, match=refused) as caught:
+        SERVERS[server](named(settings, host, insecure=False))
+    assert "MARKET_PIPELINE_INSECURE_LISTEN=yes" in str(caught.value)
+    with pytest.raises(StartError, match=refused):
+        check_hosts(named(settings, host, insecure=False))
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_one_that_may_be_reached_listens_on_the_address_that_is_named(settings: Settings, server: str) -> None:
+    wanted = named(settings, "node-7", insecure=True)
+    check_hosts(wanted)
+    text = SERVERS[server](wanted)
+    assert "node-7" in text
+    assert "0.0.0.0" not in text
+    assert (wanted.bootstrap_servers, wanted.contact_points) == (f"node-7:{wanted.ports.kafka}", ("node-7",))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.53"])
+def test_loopback_by_any_name_needs_no_leave(settings: Settings, host: str) -> None:
+    check_hosts(named(settings, host, insecure=False))
 
 
 def test_a_cluster_id_is_never_taken_for_an_option() -> None:
