@@ -447,7 +447,8 @@ class Settings(BaseSettings):
             SettingsError: other machines could reach it, and nobody said that they may.
         """
         host: str = getattr(self, setting)
-        if not is_loopback(host) and not self.insecure_listen:
+        has_login = setting == "spark_driver_host" and self.spark_auth_secret_file is not None
+        if not (is_loopback(host) or has_login or self.insecure_listen):
             raise SettingsError(
                 f"{variable(setting)}={host} would let other machines reach a server that has no login: leave it at "
                 f"{LOOPBACK}, or set {variable('insecure_listen')}=yes where only trusted machines are on that network"

@@ -87,7 +87,7 @@ class NoValues(dg.ConfigurableIOManager):
 @dg.definitions
 def resources() -> dg.Definitions:
     return dg.Definitions(
-        resources={"pipeline": PipelineResource(), "spark": BatchSpark(), "io_manager": NoValues()},
+        resources={"pipeline": PipelineResource(), "spark": BatchSpark(), "io_manager": NoValues()},  # type: ignore[call-arg]
         # steps of one run share Spark's JVM, and a process a step would cost seconds each
         executor=dg.in_process_executor,
     )
