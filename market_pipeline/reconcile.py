@@ -20,6 +20,7 @@ from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.retention import has_forgotten
 from market_pipeline.feed.journal.segment import list_segments
 from market_pipeline.feed.normalise import trades_of
+from market_pipeline.feed.subscribed import load_subscribed
 from market_pipeline.mendable import Mendable
 from market_pipeline.model import RejectedTrade, Trade, decode, is_filled, is_probe, trade_id
 from market_pipeline.quality.ledger import (
@@ -226,7 +227,8 @@ def _look(hop: Hop, ledger: Ledger, cells: set[Cell]) -> dict[str, Sighting]:
 
 
 def _received(settings: Settings) -> Iterator[Sighting]:
-    for item in trades_of(read_frames(settings.paths.journal), settings.active_feed):
+    journal = settings.paths.journal
+    for item in trades_of(read_frames(journal), settings.active_feed, load_subscribed(journal)):
         if isinstance(item, Trade):
             yield _sighting(item)
 

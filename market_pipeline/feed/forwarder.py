@@ -15,8 +15,9 @@ from itertools import takewhile
 from confluent_kafka import KafkaError, KafkaException, Message
 
 from market_pipeline.feed.journal import Frame, Journal, read_frames
-from market_pipeline.feed.normalise import DeadLetter, Normaliser
+from market_pipeline.feed.normalise import ANYTHING, DeadLetter, Normaliser
 from market_pipeline.feed.outbox import RECORDS_FAULT, Outbox
+from market_pipeline.feed.subscribed import Subscribed
 from market_pipeline.model import Rejection, Trade
 
 logger = logging.getLogger(__name__)
@@ -53,11 +54,14 @@ class Forwarder:
         journal: what to follow.
         source: the feed, for frames that don't tell it themselves.
         open_outbox: makes a connection to Kafka, given what to call with its errors; called again after a failure.
+        subscribed: what may be received; by default anything.
     """
 
-    def __init__(self, journal: Journal, source: str, open_outbox: OpenOutbox) -> None:
+    def __init__(
+        self, journal: Journal, source: str, open_outbox: OpenOutbox, subscribed: Subscribed = ANYTHING
+    ) -> None:
         self.state = ForwarderState()
-        self.normaliser = Normaliser(source)
+        self.normaliser = Normaliser(source, subscribed)
         self._journal = journal
         self._open_outbox = open_outbox
         self._clock_warned = False

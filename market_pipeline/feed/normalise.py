@@ -14,6 +14,7 @@ from market_pipeline.feed.elements import original_elements
 from market_pipeline.feed.journal.frame import Frame
 from market_pipeline.feed.limits import MAX_MESSAGE_BYTES, MAX_NESTING, cut_of, is_nested_too_deep
 from market_pipeline.feed.recorded import identity_time
+from market_pipeline.feed.subscribed import Subscribed
 from market_pipeline.model import (
     MAX_SEQ,
     RejectedTrade,
@@ -30,6 +31,7 @@ from market_pipeline.model import (
 
 MAX_ELEMENTS = 100_000
 """What the fixed width of ``trade_id`` can tell apart within a frame."""
+ANYTHING = Subscribed()
 WHOLE_FRAME = -1
 """The index of a dead letter that is a whole frame."""
 _SYMBOLS_REMEMBERED = 1024
@@ -86,6 +88,7 @@ class Normaliser:
 
     Args:
         source: the feed, for frames that don't tell it themselves.
+        subscribed: what may be received; by default anything.
 
     Attributes:
         rejected: dead letters by reason.
@@ -94,13 +97,14 @@ class Normaliser:
         oldest_ts, newest_ts: oldest and newest event time, epoch milliseconds; None before the first trade.
     """
 
-    def __init__(self, source: str) -> None:
+    def __init__(self, source: str, subscribed: Subscribed = ANYTHING) -> None:
         self.rejected: Counter[str] = Counter()
         self.trades = 0
         self.price_updates = 0
         self.oldest_ts: int | None = None
         self.newest_ts: int | None = None
         self._source = source
+        self._subscribed = subscribed
         self._sequence = Sequence()
 
     def items(self, frame: Frame) -> list[Trade | DeadLetter]:
@@ -125,7 +129,7 @@ class Normaliser:
 
     def remember(self, frames: Iterable[Frame]) -> None:
         """Count within milliseconds as if just these frames had been given before; nothing else is counted."""
-        earlier = Normaliser(self._source)
+        earlier = Normaliser(self._source, self._subscribed)
         for frame in frames:
             earlier.items(frame)
         self._sequence = earlier._sequence
@@ -165,6 +169,8 @@ class Normaliser:
             raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"the element is a {type(element).__name__}")
         get = element.get
         symbol, ts = check_symbol(get("s")), check_ts(get("t"), received_at)
+        if not self._subscribed.has(symbol, received_at):
+            raise RejectedTrade(Rejection.NOT_SUBSCRIBED, f"nobody subscribed {symbol:.40}")
         price, volume = check_price(get("p")), check_volume(get("v"))
         conditions = check_conditions(get("c"))
         self.trades += 1
@@ -177,13 +183,14 @@ class Normaliser:
         return Trade(symbol, price, volume, ts, identity, seq, source, received_at, conditions)
 
 
-def trades_of(frames: Iterable[Frame], source: str) -> Iterator[Trade | DeadLetter]:
+def trades_of(frames: Iterable[Frame], source: str, subscribed: Subscribed = ANYTHING) -> Iterator[Trade | DeadLetter]:
     """What a stretch of the journal holds, by the very code that the producer uses.
 
     Args:
         frames: in order of receipt.
         source: the feed, for frames that don't tell it themselves.
+        subscribed: what may be received; of a journal what ``load_subscribed`` finds beside it.
     """
-    normaliser = Normaliser(source)
+    normaliser = Normaliser(source, subscribed)
     for frame in frames:
         yield from normaliser.items(frame)

@@ -138,7 +138,7 @@ class ReplayPlayer:
         for due in self._replay.due(begin):
             if due.after_s and not client.wait_until(started + due.after_s):
                 return
-            payload, trades = _wanted(due, client.symbols)
+            payload, trades = _wanted(due, self.symbols - client.symbols)
             if payload:
                 client.send(payload)
                 self.played.messages += 1
@@ -151,14 +151,14 @@ class ReplayPlayer:
         return bool(client.symbols) and time.monotonic() - client.subscribed_at > SETTLED_S
 
 
-def _wanted(due: Due, symbols: frozenset[str]) -> tuple[bytes, int]:
-    """The message without what was not subscribed, and its trades; empty when nothing is left of it."""
-    if due.symbols <= symbols:
+def _wanted(due: Due, unwanted: frozenset[str]) -> tuple[bytes, int]:
+    """The message without what could be subscribed and was not, and its trades; empty when nothing is left of it."""
+    if not due.symbols & unwanted:
         return due.payload, due.trades
-    if not due.symbols & symbols:
+    if due.symbols <= unwanted:
         return b"", 0
     try:
-        elements = [e for e in original_elements(due.payload) if _symbol_of(e) in symbols]
+        elements = [e for e in original_elements(due.payload) if _symbol_of(e) not in unwanted]
     except RecursionError:  # nobody wants it, and the producer says why
         return due.payload, due.trades
     mark = due.payload[due.payload.rindex(b',"replay":') :]

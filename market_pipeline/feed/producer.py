@@ -27,6 +27,7 @@ from market_pipeline.feed.receiver import KeyRefused, Receiver
 from market_pipeline.feed.recorded import REPLAY, last_mark
 from market_pipeline.feed.recording import RecordingError, symbols_in
 from market_pipeline.feed.secrecy import Secrecy
+from market_pipeline.feed.subscribed import note_subscribed
 from market_pipeline.feed.transport import connect
 from market_pipeline.sessions import is_busy
 from market_pipeline.settings import Settings
@@ -71,7 +72,8 @@ class Producer:
             Backoff(random.random),
             replaying=feed == REPLAY,
         )
-        self.forwarder = Forwarder(self.journal, feed, partial(Outbox.to_kafka, settings))
+        subscribed = note_subscribed(self.journal.directory, self.protocol.symbols, self.journal.last + 1)
+        self.forwarder = Forwarder(self.journal, feed, partial(Outbox.to_kafka, settings), subscribed)
         self.quotes = None
         if feed == "finnhub" and key is not None:
             ask = partial(ask_quote, settings.finnhub_rest_url, key)

@@ -18,6 +18,7 @@ from market_pipeline.feed.journal.reader import Damaged, unheeded
 from market_pipeline.feed.journal.segment import segment_of
 from market_pipeline.feed.limits import KEPT_BYTES, MAX_LINE_BYTES, cut_off
 from market_pipeline.feed.recorded import REPLAY, as_utf8, identity_time
+from market_pipeline.feed.subscribed import MAX_SYMBOLS
 from market_pipeline.mendable import Mendable
 from market_pipeline.model import EARLIEST_TS_MS
 
@@ -91,14 +92,24 @@ def _whole_us(ms: object) -> int:
 
 
 def symbols_in(file: Path | None) -> tuple[str, ...]:
-    """Every symbol that the recording holds, in order of appearance; what is damaged in it is told in the log.
+    """The symbols that the recording holds, in order of appearance, the first ``MAX_SYMBOLS`` of them.
+
+    What is damaged in it is told in the log, as is a symbol too many: its trades are played, and become dead letters.
 
     Raises:
         RecordingError: no file was named, it isn't there, or it holds no trade.
     """
     check_playable(file)
     payloads = _payloads(_existing(file), _tell)
-    return tuple(dict.fromkeys(s for payload, _ in payloads for s in _symbols(_elements(_object(payload)))))
+    found: dict[str, None] = {}
+    too_many = False
+    for symbol in (s for payload, _ in payloads for s in _symbols(_elements(_object(payload)))):
+        if len(found) < MAX_SYMBOLS:
+            found[symbol] = None
+        elif symbol not in found and not too_many:
+            too_many = True
+            logger.warning("%s has more than %d symbols: the trades of the others are dead letters", file, MAX_SYMBOLS)
+    return tuple(found)
 
 
 def check_playable(file: Path | None) -> None:

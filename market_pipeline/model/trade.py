@@ -43,6 +43,7 @@ class Rejection(StrEnum):
     IN_THE_FUTURE = "in_the_future"
     TOO_LARGE = "too_large"
     FORBIDDEN_CHARACTER = "forbidden_character"
+    NOT_SUBSCRIBED = "not_subscribed"
 
 
 class RejectedTrade(ValueError):

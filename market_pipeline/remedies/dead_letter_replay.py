@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from market_pipeline.broker.records import Record, read_topic
 from market_pipeline.feed.journal.frame import Frame
-from market_pipeline.feed.normalise import WHOLE_FRAME, Normaliser
+from market_pipeline.feed.normalise import ANYTHING, WHOLE_FRAME, Normaliser
+from market_pipeline.feed.subscribed import Subscribed, load_subscribed
 from market_pipeline.mendable import Mendable
 from market_pipeline.model import RejectedTrade, Trade, decode, trade_id
 from market_pipeline.remedies.sending import send
@@ -67,11 +68,12 @@ def replay(settings: Settings, *, really: bool, since_ms: int = 0) -> Replayed:
     """
     found = Replayed()
     mended: list[Trade] = []
+    subscribed = load_subscribed(settings.paths.journal)
     for record in read_topic(settings, settings.dead_letter_topic):
         if record.timestamp < since_ms:
             continue
         found.seen += 1
-        trades, reason = judge(record, settings.active_feed)
+        trades, reason = judge(record, settings.active_feed, subscribed)
         mended += trades
         if reason is not None:
             found.still[reason] += 1
@@ -81,32 +83,35 @@ def replay(settings: Settings, *, really: bool, since_ms: int = 0) -> Replayed:
     return found
 
 
-def judge(letter: Record, feed: str) -> tuple[list[Trade], str | None]:
+def judge(letter: Record, feed: str, subscribed: Subscribed = ANYTHING) -> tuple[list[Trade], str | None]:
     """The trades in a dead letter by today's rules, and why what is left of it is none; None where nothing is left.
 
     Args:
         letter: as it is on the topic of dead letters.
         feed: where a letter of the feed came from.
+        subscribed: what the feed may send.
     """
     headers = {name: value.decode("utf-8", "replace") for name, value in letter.headers}
     if "bytes" in headers:
         return [], "cut off"
     if headers.get("origin") == "feed":
-        return _of_feed(letter.value, headers, feed)
+        return _of_feed(letter.value, headers, feed, subscribed)
     try:
         return [decode(letter.value)], None
     except RejectedTrade as rejected:
         return [], str(rejected.reason)
 
 
-def _of_feed(value: bytes, headers: Mapping[str, str], feed: str) -> tuple[list[Trade], str | None]:
+def _of_feed(
+    value: bytes, headers: Mapping[str, str], feed: str, subscribed: Subscribed
+) -> tuple[list[Trade], str | None]:
     try:
         received_at, index = int(headers["received_at"]), int(headers["index"])
     except (KeyError, ValueError):
         return [], "no receive time"
     whole = index == WHOLE_FRAME
     payload = value if whole else b'{"type":"trade","data":[' + value + b"]}"
-    normaliser = Normaliser(feed)
+    normaliser = Normaliser(feed, subscribed)
     trades = [item for item in normaliser.items(Frame(received_at, payload, feed)) if isinstance(item, Trade)]
     if not whole:
         trades = [replace(trade, trade_id=trade_id(received_at, index)) for trade in trades[:1]]

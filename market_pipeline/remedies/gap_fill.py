@@ -20,6 +20,7 @@ from market_pipeline.broker.offsets import begin_offsets, end_offsets, group_off
 from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.normalise import trades_of
 from market_pipeline.feed.second_source import Recording, listen, recordings
+from market_pipeline.feed.subscribed import load_subscribed
 from market_pipeline.mendable import Mendable, Refused
 from market_pipeline.model import Trade, is_filled
 from market_pipeline.remedies.missing_trades import Content, Spans, content, missing, span_of, widened
@@ -205,7 +206,8 @@ def _held(session: Session, settings: Settings, spans: Spans) -> Iterator[tuple[
             for row in silver_between(session, settings, symbol, _moment(start), _moment(end)):
                 yield row.trade_id, Content(symbol, row.ts, row.price, row.volume, row.conditions)
     since, until = _reach(spans)
-    for item in trades_of(read_frames(settings.paths.journal, since), settings.active_feed):
+    journal = settings.paths.journal
+    for item in trades_of(read_frames(journal, since), settings.active_feed, load_subscribed(journal)):
         if item.received_at > until:
             return
         if isinstance(item, Trade) and span_of(spans, item.symbol, item.ts) is not None:

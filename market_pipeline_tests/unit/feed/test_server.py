@@ -215,5 +215,5 @@ def test_an_element_that_is_no_object_is_played_to_who_wants_less(served: Serve,
     file.write_text('{"type":"trade","data":[7,null,{"s":"A","p":1},{"s":["A"]},{"s":"B","p":2}]}\n' * 3)
     connection = served(ReplayPlayer(file, 0.0, once=True)).client("A")
     got = [json.loads(message)["data"] for message in received(connection, 3)]
-    assert got == [[{"s": "A", "p": 1}]] * 3
+    assert got == [[7, None, {"s": "A", "p": 1}, {"s": ["A"]}]] * 3  # the producer says why they are none
     connection.close()
