@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from market_pipeline.local import webserver
 from market_pipeline.local.processes import ProcessStatus, process_statuses, supervisor_states
 from market_pipeline.local.programs import BEATING
-from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus, cassandra_status, kafka_status
 from market_pipeline.unanswered import listens
@@ -128,7 +129,7 @@ def gather(settings: Settings) -> Snapshot:
             "processes": lambda: supervisor_states(settings),
             "kafka": lambda: kafka_status(settings),
             "cassandra": lambda: cassandra_status(settings),
-            "dagster": lambda: listens(f"{LOOPBACK}:{settings.ports.webserver}"),
+            "dagster": lambda: listens(webserver.address(settings)),
         },
     )
     now = time.time()

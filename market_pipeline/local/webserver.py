@@ -10,6 +10,12 @@ from market_pipeline.webserver import access_token
 ANSWER_WITHIN_S = 2.0
 
 
+def address(settings: Settings) -> str:
+    """``HOST:PORT`` of Dagster's page, for the programs of this machine."""
+    host = LOOPBACK if settings.dagster_host == EVERY_ADDRESS else settings.dagster_host
+    return f"{host}:{settings.ports.webserver}"
+
+
 def url_with_token(settings: Settings) -> str | None:
     """The URL that signs a browser in to Dagster's page; None while there is no token.
 
@@ -41,8 +47,7 @@ def daemon_works(settings: Settings, since_s: float) -> bool:
 
 def _ask(settings: Settings, method: str, path: str, body: str | None = None) -> bytes | None:
     """The answer's body, or None when there is none or it is an error."""
-    host = LOOPBACK if settings.dagster_host == EVERY_ADDRESS else settings.dagster_host
-    connection = http.client.HTTPConnection(host, settings.ports.webserver, timeout=ANSWER_WITHIN_S)
+    connection = http.client.HTTPConnection(address(settings), timeout=ANSWER_WITHIN_S)
     headers = {"Content-Type": "application/json"} if body else {}
     try:
         if token := access_token.read(settings.dagster_token_path):

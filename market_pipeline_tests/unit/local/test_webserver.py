@@ -10,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from market_pipeline.local.webserver import daemon_works, serves_page, url_with_token
+from market_pipeline.cli.start_display import StartDisplay
+from market_pipeline.cli.terminal import SafeConsole
+from market_pipeline.local.down import bring_down
+from market_pipeline.local.up import Start
+from market_pipeline.local.webserver import address, daemon_works, serves_page, url_with_token
 from market_pipeline.settings import Settings
 from market_pipeline.webserver import access_token
 
@@ -111,6 +115,33 @@ def test_the_url_that_signs_in_has_the_token_and_the_name_that_people_use(webser
     assert url_with_token(published) == f"http://127.0.0.1:3000/?token={webserver.token}"
     settings.dagster_token_path.unlink()
     assert url_with_token(settings) is None
+
+
+@pytest.mark.parametrize(
+    ("listens_on", "asked"), [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("10.0.0.5", "10.0.0.5")]
+)
+def test_the_page_is_asked_where_it_listens(listens_on: str, asked: str, tmp_path: Path) -> None:
+    assert address(Settings.load(data_dir=tmp_path, port_base=31000, dagster_host=listens_on)) == f"{asked}:31030"
+
+
+def test_each_start_has_a_new_token_and_its_end_removes_it(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path)
+    start = Start(settings, StartDisplay(SafeConsole()))
+    start._make_token()
+    first = access_token.read(settings.dagster_token_path)
+    start._make_token()
+    assert access_token.read(settings.dagster_token_path) not in (None, first)
+    bring_down(settings)
+    assert access_token.read(settings.dagster_token_path) is None
+
+
+def test_a_token_of_a_users_own_stays(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path / "data", dagster_token_file=tmp_path / "own")
+    token = access_token.renew(settings.dagster_token_path)
+    Start(settings, StartDisplay(SafeConsole()))._make_token()
+    bring_down(settings)
+    assert access_token.read(tmp_path / "own") == token
+    assert token in (url_with_token(settings) or "")
 
 
 def test_nobody_there(webserver: Webserver, tmp_path: Path) -> None:

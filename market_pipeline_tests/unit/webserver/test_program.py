@@ -15,7 +15,7 @@ from market_pipeline.local.programs import dagster_command
 from market_pipeline.local.webserver import serves_page, url_with_token
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.webserver import access_token
-from market_pipeline.webserver.__main__ import main, policy
+from market_pipeline.webserver.__main__ import policy
 from market_pipeline.webserver.request import Authority, Origin
 from market_pipeline_tests.waiting import wait_for
 
@@ -100,35 +100,27 @@ def test_it_ends_at_once_and_a_new_one_has_the_same_token(running: Running) -> N
     assert access_token.ensure(running.settings.dagster_token_path) == before
 
 
-def test_without_a_home_it_says_so_in_one_line(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [({}, "DAGSTER_HOME is not set"), ({"DAGSTER_HOME": "home"}, "chmod 600 token`")],
+    ids=["no home", "a token that others can read"],
+)
+def test_what_keeps_it_from_starting_is_one_line(variables: dict[str, str], reason: str, tmp_path: Path) -> None:
+    access_token.renew(tmp_path / "token")
+    (tmp_path / "token").chmod(0o644)
+    ours = {"MARKET_PIPELINE_DATA_DIR": str(tmp_path), "MARKET_PIPELINE_DAGSTER_TOKEN_FILE": str(tmp_path / "token")}
     environment = {name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"}
     done = subprocess.run(
         [sys.executable, "-m", "market_pipeline.webserver", "--workspace", "absent.yaml"],
-        env=environment | {"MARKET_PIPELINE_DATA_DIR": str(tmp_path)},
+        env=environment | ours | variables,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert "dagster-webserver cannot start: DAGSTER_HOME is not set" in line
-
-
-def test_a_token_that_others_can_read_keeps_it_from_starting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "token"
-    access_token.renew(file)
-    file.chmod(0o644)
-    monkeypatch.setenv("MARKET_PIPELINE_DAGSTER_TOKEN_FILE", str(file))
-    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path))
-    monkeypatch.setenv("DAGSTER_HOME", str(tmp_path))
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        assert main(["--workspace", "absent.yaml"]) == 1
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    assert f"chmod 600 {file}" in capsys.readouterr().err
+    assert "dagster-webserver cannot start: " in line
+    assert reason in line.replace(f"{tmp_path}/", "")
 
 
 def test_the_settings_become_a_policy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
