@@ -1,25 +1,16 @@
 """Dagster's own pages in headless Chromium: the assets, their lineage, and what each says of itself."""
 
-import os
-import shutil
-import subprocess
-import sys
-import time
-import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect
+
+from market_pipeline.local.webserver import url_with_token
+from market_pipeline.settings import Settings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
-ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ("trades_raw", "trades_silver", "latest_prices", "ohlcv_1m", "ohlcv_1d", "symbol_daily_stats")
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
 EXPANDED = ",".join(f"global@global:{group}" for group in ("bronze", "silver", "gold"))
 WITHIN_MS = 90_000
 EDGE = 'path[marker-end^="url(#arrow"]'
@@ -39,88 +30,29 @@ ENDS_OF_EDGES = """([edge, assets]) => {
 
 
 @pytest.fixture(scope="module")
-def webserver(tmp_path_factory: pytest.TempPathFactory, unused_port: int) -> Iterator[str]:
-    """The address of a webserver with an empty DAGSTER_HOME."""
-    home = tmp_path_factory.mktemp("dagster-home")
-    (home / "dagster.yaml").write_text("telemetry: {enabled: false}\ncode_servers: {local_startup_timeout: 180}\n")
-    log = home / "webserver.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "dagster_webserver",
-                "-w",
-                "workspace.yaml",
-                "-h",
-                "127.0.0.1",
-                "-p",
-                str(unused_port),
-            ],
-            cwd=ROOT,
-            env=os.environ | {"DAGSTER_HOME": str(home), "MARKET_PIPELINE_DATA_DIR": str(home / "data")},
-            stdout=output,
-            stderr=output,
-        )
-        try:
-            _wait_for(f"http://127.0.0.1:{unused_port}/server_info", process, log)
-            yield f"http://127.0.0.1:{unused_port}"
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-@pytest.fixture(scope="module")
-def unused_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 180
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            assert time.monotonic() < deadline, log.read_text()
-            time.sleep(0.2)
-        else:
-            return
-
-
-@pytest.fixture(scope="module")
-def page(webserver: str) -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert chromium, "this test drives Chromium: apt-get install -y --no-install-recommends chromium"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=list(FLAGS))
-        opened = browser.new_page(viewport={"width": 1500, "height": 900})
-        # a new home is greeted with an invitation, which covers the page
-        invitation = opened.get_by_role("button", name="Skip")
-        opened.add_locator_handler(invitation, lambda button: button.click())
-        yield opened
-        browser.close()
+def page(browser: Browser, dagster_page: Settings) -> Iterator[Page]:
+    """A tab in a browser that is signed in."""
+    context = browser.new_context(viewport={"width": 1500, "height": 900})
+    opened = context.new_page()
+    opened.goto(url_with_token(dagster_page) or "", wait_until="commit")
+    yield opened
+    context.close()
 
 
 def show(page: Page, address: str) -> None:
     page.goto(address, wait_until="commit", timeout=WITHIN_MS)
 
 
-def test_every_asset_is_listed_in_its_layer(page: Page, webserver: str) -> None:
-    show(page, f"{webserver}/assets")
+def test_every_asset_is_listed_in_its_layer(page: Page, dagster_page: Settings) -> None:
+    show(page, f"{dagster_page.page_url}/assets")
     for asset in ASSETS:
         expect(page.get_by_text(asset, exact=True).first).to_be_visible(timeout=WITHIN_MS)
     for group in ("bronze", "silver", "gold"):
         expect(page.get_by_text(group, exact=True).first).to_be_visible()
 
 
-def test_the_lineage_shows_every_asset_and_the_edges_between_them(page: Page, webserver: str) -> None:
-    show(page, f"{webserver}/asset-groups?expanded={EXPANDED}")
+def test_the_lineage_shows_every_asset_and_the_edges_between_them(page: Page, dagster_page: Settings) -> None:
+    show(page, f"{dagster_page.page_url}/asset-groups?expanded={EXPANDED}")
     for asset in ASSETS:
         expect(page.locator("svg").get_by_text(asset, exact=True).first).to_be_visible(timeout=WITHIN_MS)
     expect(page.locator(EDGE).first).to_be_attached(timeout=WITHIN_MS)
@@ -129,14 +61,34 @@ def test_the_lineage_shows_every_asset_and_the_edges_between_them(page: Page, we
     assert ("trades_silver", "trades_raw") not in drawn
 
 
-def test_an_asset_tells_its_columns_its_owner_and_its_storage(page: Page, webserver: str) -> None:
-    show(page, f"{webserver}/assets/trades_silver?view=overview")
+def test_an_asset_tells_its_columns_its_owner_and_its_storage(page: Page, dagster_page: Settings) -> None:
+    show(page, f"{dagster_page.page_url}/assets/trades_silver?view=overview")
     expect(page.get_by_text("market_data.trades_silver", exact=True).first).to_be_visible(timeout=WITHIN_MS)
     for text in ("ingested_at", "When the stream wrote the row last (UTC)", "market-data", "Materialising a day"):
         expect(page.get_by_text(text).first).to_be_visible(timeout=WITHIN_MS)
 
 
-def test_the_sensors_and_schedules_are_on(page: Page, webserver: str) -> None:
-    show(page, f"{webserver}/automation")
+def test_the_sensors_and_schedules_are_on(page: Page, dagster_page: Settings) -> None:
+    show(page, f"{dagster_page.page_url}/automation")
     for name in ("producer_progress", "stream_progress", "archive_every_10_minutes", "daily_gold_after_midnight"):
         expect(page.get_by_text(name, exact=True).first).to_be_visible(timeout=WITHIN_MS)
+
+
+def test_the_page_works_without_an_error_in_its_console(browser: Browser, dagster_page: Settings) -> None:
+    context = browser.new_context(viewport={"width": 1500, "height": 900})
+    opened = context.new_page()
+    errors: list[str] = []
+
+    def note(message: ConsoleMessage) -> None:
+        if message.type == "error":
+            errors.append(f"{message.text} ({message.location.get('url')})")
+
+    opened.on("console", note)
+    opened.on("pageerror", lambda error: errors.append(str(error)))
+    show(opened, url_with_token(dagster_page) or "")
+    for path in ("overview", "runs", "assets", "automation", "deployment"):
+        show(opened, f"{dagster_page.page_url}/{path}")
+        expect(opened.get_by_text("Runs").first).to_be_visible(timeout=WITHIN_MS)
+        opened.wait_for_load_state("networkidle", timeout=WITHIN_MS)
+    context.close()
+    assert errors == []
