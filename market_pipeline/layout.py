@@ -158,6 +158,11 @@ class Paths:
         return self.root / "incidents" / "ledger.sqlite"
 
     @property
+    def button_key(self) -> Path:
+        """What signs the buttons of Slack's messages."""
+        return self.root / "incidents" / "buttons.key"
+
+    @property
     def dagster_token(self) -> Path:
         """The token of Dagster's page, unless it is elsewhere."""
         return self.run / "dagster-webserver.token"

@@ -42,6 +42,7 @@ ListenSetting = Literal["server_host", "spark_driver_host", "feed_host"]
 DEFAULT_SYMBOLS = ("AAPL", "MSFT", "GOOGL", "AMZN", "NVDA", "BINANCE:BTCUSDT", "BINANCE:ETHUSDT", "OANDA:EUR_USD")
 LOOPBACK = "127.0.0.1"
 SECRETS = frozenset({"finnhub_api_key", "slack_token", "slack_app_token", "watchdog_url"})
+SLACK_USERS = ("slack_ack_users", "slack_silence_users", "slack_run_users")
 SLACK_CHANNEL = "^[CDG][A-Z0-9]{8,}$"
 EVERY_ADDRESS = "0.0.0.0"
 HOST = r"(?i:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?"
@@ -244,9 +245,20 @@ class Settings(BaseSettings):
     slack_urgent_channel: str | None = Field(
         None, pattern=SLACK_CHANNEL, description="Slack: the id of one that hears of P1 and P2 instead"
     )
+    slack_ack_users: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Slack: ids of the users who may take an incident on; unset: every member of the workspace"
+    )
+    slack_silence_users: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Slack: ids of the users who may silence; unset: every member of the workspace"
+    )
+    slack_run_users: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Slack: ids of the users who may run a remedy; unset: every member of the workspace"
+    )
     slack_api_url: str = Field("https://slack.com/api/", description="Slack: where its web API is")
 
-    @field_validator("symbols", "cassandra_contact_points", "dagster_hosts", "dagster_trusted_proxies", mode="before")
+    @field_validator(
+        "symbols", "cassandra_contact_points", "dagster_hosts", "dagster_trusted_proxies", *SLACK_USERS, mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -15,13 +15,15 @@ from market_pipeline.settings import LOOPBACK
 
 TOKEN = "xoxb-canary"
 APP_TOKEN = "xapp-canary"
+TEAM = "T0123456789"
 
 
 def pressed(message: dict[str, Any], action: dict[str, Any], by: str) -> dict[str, Any]:
     """What Slack tells of a press, by its reference of ``block_actions``."""
     return {
         "type": "block_actions",
-        "user": {"id": "U0123456789", "username": by},
+        "user": {"id": f"U{by.upper():0>10}", "username": by, "team_id": TEAM},
+        "team": {"id": TEAM, "domain": "ours"},
         "container": {"type": "message", "message_ts": message["ts"], "channel_id": message["channel"]},
         "channel": {"id": message["channel"], "name": "alerts"},
         "actions": [action | {"type": "button", "block_id": "x", "action_ts": "1800000000.1"}],
@@ -145,6 +147,8 @@ class SlackServer:
         }
         with self._lock:
             match method:
+                case "auth.test":
+                    return {"ok": True, "team_id": TEAM}
                 case "apps.connections.open":
                     port = self._socket.socket.getsockname()[1]
                     return {"ok": True, "url": f"ws://{LOOPBACK}:{port}/link"}

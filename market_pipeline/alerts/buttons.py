@@ -1,6 +1,6 @@
 """The buttons of an incident's message, and what a press of one says. Pure.
 
-Each button's value is signed with the workspace's own secret, so that only a button that we made is acted upon.
+Each button's value is signed, with its channel and the time, so that only a button that we made is acted upon.
 """
 
 import hmac
@@ -33,6 +33,10 @@ class Press:
         by: who.
         channel: where it was pressed; Slack's id, and '' of one that was typed.
         thread_ts: the message that has the button.
+        user: Slack's id of who.
+        team: Slack's id of the workspace where it was pressed.
+        home: that of the one who pressed it, which differs in a channel that workspaces share.
+        signed_at: when the button was made, epoch seconds.
     """
 
     action: Action
@@ -40,22 +44,46 @@ class Press:
     by: str
     channel: str = ""
     thread_ts: str = ""
+    user: str = ""
+    team: str = ""
+    home: str = ""
+    signed_at: float = 0.0
 
 
-def buttons(incident: Incident, rule: Rule | None, secret: bytes) -> dict[str, Any] | None:
+@dataclass(frozen=True)
+class Signer:
+    """Signs the buttons of a channel.
+
+    Attributes:
+        secret: the key.
+        channel: where the message will be.
+        now: epoch seconds.
+    """
+
+    secret: bytes
+    channel: str
+    now: float
+
+    def value(self, action: Action, incident: str) -> str:
+        """A button's value."""
+        signed = f"{incident}|{int(self.now)}"
+        return f"{signed}|{_signature(self.secret, action, self.channel, signed)}"
+
+
+def buttons(incident: Incident, rule: Rule | None, signer: Signer) -> dict[str, Any] | None:
     """The block of buttons; None where nothing is to be done any more.
 
     Args:
         incident: whose message it is.
         rule: of it.
-        secret: what signs.
+        signer: of the channel.
     """
     if incident.state is State.RESOLVED:
         return None
-    shown = [] if incident.state is State.ACKED else [_button(Action.ACK, "Take it on", incident, secret, "primary")]
-    shown.append(_button(Action.SILENCE, "Silence for 1 h", incident, secret))
+    shown = [] if incident.state is State.ACKED else [_button(Action.ACK, "Take it on", incident, signer, "primary")]
+    shown.append(_button(Action.SILENCE, "Silence for 1 h", incident, signer))
     if rule is not None and incident.mendable and rule.remedy in NEEDS_NO_ANSWER:
-        run = _button(Action.RUN, f"Run {rule.remedy}", incident, secret)
+        run = _button(Action.RUN, f"Run {rule.remedy}", incident, signer)
         what = f"{rule.remedy}{f' of {incident.subject}' if rule.remedy == RESTART_PROGRAM else ''}"
         shown.append(run | {"confirm": _sure(f"Dagster runs {what} as soon as no other remedy runs.")})
     return {"type": "actions", "elements": shown}
@@ -68,25 +96,30 @@ def press(payload: Mapping[str, Any], secret: bytes) -> Press | None:
     """
     if payload.get("type") != "block_actions":
         return None
+    user, container = payload.get("user", {}), payload.get("container", {})
+    channel = str(container.get("channel_id") or payload.get("channel", {}).get("id", ""))
     for told in payload.get("actions", ()):
         name, value = str(told.get("action_id", "")), str(told.get("value", ""))
-        incident, _, signature = value.rpartition("|")
-        if name in list(Action) and hmac.compare_digest(signature, _signature(Action(name), incident, secret)):
-            user = payload.get("user", {})
+        signed, _, signature = value.rpartition("|")
+        incident, _, signed_at = signed.rpartition("|")
+        if name not in list(Action) or not signature.isascii():
+            continue
+        if hmac.compare_digest(signature, _signature(secret, Action(name), channel, signed)):
             by = str(user.get("username") or user.get("name") or user.get("id") or "somebody")
-            container = payload.get("container", {})
-            channel = str(container.get("channel_id") or payload.get("channel", {}).get("id", ""))
-            return Press(Action(name), incident, by, channel, str(container.get("message_ts", "")))
+            team = str((payload.get("team") or {}).get("id", ""))
+            return Press(
+                *(Action(name), incident, by, channel, str(container.get("message_ts", ""))),
+                *(str(user.get("id", "")), team, str(user.get("team_id", team)), float(signed_at)),
+            )
     return None
 
 
-def _button(action: Action, text: str, incident: Incident, secret: bytes, style: str | None = None) -> dict[str, Any]:
-    value = f"{incident.id}|{_signature(action, incident.id, secret)}"
+def _button(action: Action, text: str, incident: Incident, signer: Signer, style: str | None = None) -> dict[str, Any]:
     button = {
         "type": "button",
         "action_id": str(action),
         "text": {"type": "plain_text", "text": text},
-        "value": value[:VALUE_LIMIT],
+        "value": signer.value(action, incident.id)[:VALUE_LIMIT],
     }
     return button | ({"style": style} if style is not None else {})
 
@@ -101,5 +134,6 @@ def _sure(text: str) -> dict[str, Any]:
     }
 
 
-def _signature(action: Action, incident: str, secret: bytes) -> str:
-    return hmac.new(secret, f"{action}|{incident}".encode(), "sha256").hexdigest()
+def _signature(secret: bytes, action: Action, channel: str, signed: str) -> str:
+    said = "\n".join((action, channel, signed)).encode("utf-8", "backslashreplace")
+    return hmac.new(secret, said, "sha256").hexdigest()

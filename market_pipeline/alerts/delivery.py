@@ -12,6 +12,7 @@ from functools import partial
 from typing import TypeVar
 
 from market_pipeline.alerts import message
+from market_pipeline.alerts.buttons import Signer
 from market_pipeline.alerts.notices import Notice, Notices
 from market_pipeline.alerts.outbox import Line, Outbox, Parcel
 from market_pipeline.alerts.refusals import Refusals
@@ -204,7 +205,7 @@ class Courier:
     def _edit(self, parcel: Parcel, channel: str, ts: str) -> None:
         edit = partial(self.slack.edit, channel, ts, parcel.incident.id)
         try:
-            self._in_channel(channel, partial(self._simpler, self._shown(parcel), edit))
+            self._in_channel(channel, partial(self._simpler, self._shown(parcel, channel), edit))
         except SlackRefuses as error:
             if error.scope not in (Scope.EDIT, Scope.CONTENT):
                 raise
@@ -225,7 +226,7 @@ class Courier:
         if found is None:
             self.outbox.trying_thread(incident.id, channel, self.clock())
             post = partial(self.slack.post, channel, incident.id)
-            shown = self._shown(parcel)
+            shown = self._shown(parcel, channel)
             found = self._in_channel(channel, lambda: self._simpler(shown, post))
         self.outbox.has_thread(incident.id, found)
         if before is not None and before.ts is not None:  # it takes another's place: its state alone says no change
@@ -244,9 +245,10 @@ class Courier:
             self.outbox.posted(line.number, self.clock())
         return len(lines)
 
-    def _shown(self, parcel: Parcel) -> message.Message:
+    def _shown(self, parcel: Parcel, channel: str) -> message.Message:
         rule = self.rules.get(parcel.incident.rule)
-        return message.root(parcel.incident, rule, self.flags, self.secret, self.page)
+        signer = Signer(self.secret, channel, self.clock()) if self.secret is not None else None
+        return message.root(parcel.incident, rule, self.flags, signer, self.page)
 
     def _in_channel(self, channel: str, call: Callable[[], T]) -> T:
         """Remember of a channel whether it takes messages."""

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 
 from market_pipeline.alerts.arrivals import with_arrivals
+from market_pipeline.alerts.button_key import button_key
 from market_pipeline.alerts.canary import Canaries
 from market_pipeline.alerts.delivery import Courier, Routing
 from market_pipeline.alerts.evidence import with_evidence
@@ -105,7 +106,7 @@ def courier(settings: Settings) -> Courier | None:
         return None
     slack = Slack(settings.slack_token.get_secret_value(), settings.slack_api_url)
     routing = Routing(settings.slack_channel, settings.slack_urgent_channel)
-    secret = settings.slack_token.get_secret_value().encode() if settings.slack_app_token is not None else None
+    secret = button_key(settings.paths.button_key) if settings.slack_app_token is not None else None
     incidents, page = settings.paths.incidents, settings.page_url if settings.dagster else ""
     return Courier(
         Outbox(incidents),

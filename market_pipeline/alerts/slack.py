@@ -59,6 +59,15 @@ class Slack:
         # no retries of its own: what failed is in the outbox, and is looked for before it is sent again
         self._client = WebClient(token, base_url=base_url, timeout=TIMEOUT_S, retry_handlers=[])
 
+    def team(self) -> str:
+        """Slack's id of the workspace of the token.
+
+        Raises:
+            SlackAway: it does not say.
+            SlackRefuses: it can't.
+        """
+        return str(_called(self._client.auth_test)["team_id"])
+
     def post(self, channel: str, mark: str, message: Message, thread_ts: str | None = None) -> str:
         """Post a message; returns Slack's name of it.
 

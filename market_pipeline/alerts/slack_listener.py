@@ -15,9 +15,10 @@ from slack_sdk.socket_mode.request import SocketModeRequest
 from slack_sdk.socket_mode.response import SocketModeResponse
 
 from market_pipeline.alerts.answers import answer
-from market_pipeline.alerts.buttons import press
+from market_pipeline.alerts.buttons import Action, Press, press
 from market_pipeline.alerts.delivery import Courier
 from market_pipeline.alerts.message import note
+from market_pipeline.alerts.permission import why_not
 from market_pipeline.alerts.round import courier
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.slack import TIMEOUT_S, SlackAway, SlackRefuses
@@ -40,6 +41,7 @@ class Listener:
         self._settings = settings
         self._courier = messenger
         self._secret = secret
+        self._team = ""
         self.heard = 0
         """Presses of buttons of ours since the start."""
 
@@ -60,14 +62,28 @@ class Listener:
             return
         self.heard += 1
         now = time.time()
-        said = answer(pressed, RULES, self._settings.paths.incidents, now).said
-        logger.info("%s by %s of %s: %s", pressed.action, pressed.by, pressed.incident, said or "done")
+        said = self._why_not(pressed, now) or answer(pressed, RULES, self._settings.paths.incidents, now).said
+        who = f"{pressed.by} ({pressed.user})"
+        logger.info("%s by %s of %s: %s", pressed.action, who, pressed.incident, said or "done")
         if said:
             try:
                 self._courier.slack.post(pressed.channel, envelope, note(said, now), pressed.thread_ts)
             except (SlackAway, SlackRefuses) as error:
                 logger.warning("%s; in the thread should be: %s", error, said)
         self._courier.deliver()
+
+    def _why_not(self, pressed: Press, now: float) -> str:
+        try:
+            self._team = self._team or self._courier.slack.team()
+        except (SlackAway, SlackRefuses) as error:
+            return f"{error}: whose workspace this is could not be checked, and nothing was done"
+        thread = self._courier.outbox.thread(pressed.incident)
+        allowed = {
+            Action.ACK: self._settings.slack_ack_users,
+            Action.SILENCE: self._settings.slack_silence_users,
+            Action.RUN: self._settings.slack_run_users,
+        }
+        return why_not(pressed, thread, self._team, allowed, now)
 
 
 def main() -> None:

@@ -7,8 +7,7 @@ import dagster as dg
 
 from market_pipeline.alerts.cures import INCIDENT_TAG
 from market_pipeline.defs.incidents import reports_of
-from market_pipeline.defs.remedies import restart_kafka, restart_producer, restart_program, restart_stream
-from market_pipeline.defs.repairs import compact_keyspace
+from market_pipeline.defs.remedies import restart_producer, restart_program, restart_stream
 from market_pipeline.defs.resources import PipelineResource
 
 if TYPE_CHECKING:
@@ -64,7 +63,7 @@ def _told(context: dg.SensorEvaluationContext, settings: "Settings", told: "Told
 
 
 @dg.sensor(
-    jobs=[restart_program, restart_producer, restart_stream, restart_kafka, compact_keyspace],
+    jobs=[restart_program, restart_producer, restart_stream],
     minimum_interval_seconds=ASKED_EVERY_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Runs the remedies that people ask for: by a button of Slack's or `market-pipeline incidents run`.",

@@ -97,6 +97,25 @@ def test_what_is_not_ours_is_confirmed_and_does_nothing(
     assert Ledger(settings.paths.incidents).show("program-hung")[0].acked_by is None
 
 
+def test_who_is_not_allowed_is_answered_and_nothing_is_done(
+    tmp_path: Path, settings: Settings, variables: dict[str, str], slack: SlackServer
+) -> None:
+    program = listen(tmp_path, variables | {"MARKET_PIPELINE_SLACK_RUN_USERS": "U0000000ANN, U0000000BOB"})
+    try:
+        wait_for(lambda: slack.listeners, "the listener")
+        root = opened(settings, slack)
+        slack.press(root, "run", by="eve", envelope="eve")
+        wait_for(lambda: slack.replies(str(root["ts"])), "the answer")
+        assert "eve is not allowed to do this" in slack.replies(str(root["ts"]))[0]["text"]
+        assert Requests(settings.paths.incidents).take(time.time()) == []
+        slack.press(root, "run", by="bob", envelope="bob")
+        wait_for(lambda: len(slack.replies(str(root["ts"]))) == 2, "the answer to who is")
+        assert len(Requests(settings.paths.incidents).take(time.time())) == 1
+    finally:
+        program.kill()
+        program.wait()
+
+
 def test_it_connects_again_and_ends_when_told(
     listener: subprocess.Popen[bytes], settings: Settings, slack: SlackServer
 ) -> None:
