@@ -12,12 +12,13 @@ from market_pipeline.which import where_flags
 def dagster_url() -> None:
     """Print the URL that signs your browser in to Dagster's page.
 
-    Whoever has this URL can launch and terminate runs: don't share it. Each start of the pipeline has a new token.
+    Whoever has this URL can launch and terminate runs: don't share it, nor put it on a command line, which every user
+    of this machine can read. Each start of the pipeline has a new token.
 
     \b
     Examples:
       market-pipeline dagster-url
-      xdg-open "$(market-pipeline dagster-url)"
+      market-pipeline dagster-url --data-dir /tmp/second
       docker-compose exec dagster-webserver market-pipeline dagster-url
     """
     settings = load_settings()
