@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from market_pipeline.batch.daily_tables import Replaced, replace_day, trades_of_rows
 from market_pipeline.batch.down_times import down_times, lasting
+from market_pipeline.batch.exact_vwap import with_exact_vwap
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import lacking
 from market_pipeline.bronze.trades import trades_of_day
@@ -28,12 +29,12 @@ from market_pipeline.quality.minutes import (
     states,
     unheard_minutes,
 )
-from market_pipeline.sessions import MarketKind, Span, kind_of, open_minutes, open_spans, regular_hours, utc_day
+from market_pipeline.sessions import MarketKind, Span, kind_of, open_spans, regular_hours, utc_day
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.completeness import judge_day
 from market_pipeline.stream.daily import to_day_stats, to_minute_closes
-from market_pipeline.stream.transforms import to_bars, to_day_rows
+from market_pipeline.stream.transforms import exact_notional, to_bars, to_day_rows
 from market_pipeline.utc_day import day_start, instant
 from market_pipeline.volatility import realised_volatility
 
@@ -56,7 +57,8 @@ def build_day_bars(spark: SparkSession | None, settings: Settings, day: date) ->
     """Rebuild a day of ``ohlcv_1d`` and judge it. ``spark`` may be None when the archive has no record of the day."""
 
     def bars(trades: DataFrame, _: Session) -> Rows:
-        return [_typed(row.asDict()) for row in to_day_rows(to_bars(trades, "1 day")).toLocalIterator()]
+        found = to_day_rows(to_bars(trades, "1 day", exact_notional()))
+        return [_typed(with_exact_vwap(row.asDict())) for row in found.toLocalIterator()]
 
     return _build(spark, settings, day, "ohlcv_1d", OHLCV_1D, bars, _judge)
 
@@ -66,7 +68,7 @@ def build_day_stats(spark: SparkSession | None, settings: Settings, day: date) -
 
     def stats(trades: DataFrame, session: Session) -> Rows:
         regular = regular_hours(day)
-        rows = [_typed(row.asDict()) for row in to_day_stats(trades, regular).toLocalIterator()]
+        rows = [_typed(with_exact_vwap(row.asDict())) for row in to_day_stats(trades, regular).toLocalIterator()]
         closes: dict[str, list[tuple[datetime, float]]] = {}
         for row in to_minute_closes(trades).orderBy("symbol", "ts").toLocalIterator():
             closes.setdefault(row.symbol, []).append((instant(row.ts), row.close))
@@ -96,9 +98,10 @@ def complete_stats(
             counted = [close for at, close in minutes if regular and regular[0] <= at < regular[1]]
         else:
             counted = [close for _, close in minutes]
-        market_open = open_minutes(symbol, day)
+        spans = open_spans(symbol, start, end)
+        market_open = set(minutes_of(spans, end))
         down = not_heard.get(symbol, ())
-        open_and_over = minutes_of(open_spans(symbol, start, end), now)
+        open_and_over = minutes_of(spans, now)
         traded, unheard = {at for at, _ in minutes}, unheard_minutes(down, start, end)
         counts = Counter(state for _, state in states(open_and_over, traded, unheard))
         completed.append(
@@ -106,8 +109,8 @@ def complete_stats(
             | {
                 "realised_volatility": realised_volatility(counted),
                 "minutes_traded": len(minutes),
-                "minutes_open": market_open,
-                "coverage": len(minutes) / market_open if market_open else None,
+                "minutes_open": len(market_open),
+                "coverage": len(traded & market_open) / len(market_open) if market_open else None,
                 "gap_seconds": seconds_within(down, start, min(end, now)),
                 "minutes_quiet": counts[MinuteState.QUIET],
                 "minutes_unknown": counts[MinuteState.UNKNOWN],

@@ -20,15 +20,17 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from market_pipeline.batch.down_times import down_times, lasting
+from market_pipeline.batch.exact_vwap import with_exact_vwap
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import Lacking, lacking
 from market_pipeline.bronze.trades import trades_of_day, utc
 from market_pipeline.model import COMPLETE, OHLCV_1M
+from market_pipeline.quality.bars import differing_figure
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect, prepared
 from market_pipeline.store.completeness import judge_minutes
 from market_pipeline.store.trades import symbols
-from market_pipeline.stream.transforms import to_bars, to_minute_rows
+from market_pipeline.stream.transforms import exact_notional, to_bars, to_minute_rows
 from market_pipeline.utc_day import instant
 
 FIGURES = tuple(c.name for c in OHLCV_1M if c.name not in ("symbol", "day", "ts", COMPLETE.name))
@@ -90,9 +92,10 @@ def batch_bars(spark: SparkSession | None, settings: Settings, day: date) -> Ite
     trades = trades_of_day(spark, settings, day)
     if trades is None:
         return
-    rows = to_minute_rows(to_bars(trades)).withColumn("ts", F.unix_millis("ts")).orderBy("symbol", "ts")
-    for symbol, bars in groupby(rows.toLocalIterator(), key=lambda row: str(row.symbol)):
-        yield symbol, {instant(bar.ts): _figures(bar.asDict()) for bar in bars}
+    bars = to_minute_rows(to_bars(trades, more=exact_notional()))
+    rows = bars.withColumn("ts", F.unix_millis("ts")).orderBy("symbol", "ts")
+    for symbol, of_symbol in groupby(rows.toLocalIterator(), key=lambda row: str(row.symbol)):
+        yield symbol, {instant(bar.ts): _figures(with_exact_vwap(bar.asDict())) for bar in of_symbol}
 
 
 def stored_bars(session: Session, settings: Settings, symbol: str, day: date) -> Bars:
@@ -113,7 +116,7 @@ class Corrections:
 
 def corrections(stored: Bars, batch: Bars, may_lack: Lacking) -> Corrections:
     """Compare a symbol's bars. Pure."""
-    wrong = [at for at, bar in batch.items() if stored.get(at) != bar]
+    wrong = [at for at, bar in batch.items() if at not in stored or differing_figure(stored[at], bar) is not None]
     extra = sorted(stored.keys() - batch.keys())
     kept = {at for at in extra if may_lack.minute(at)}
     kept |= {at for at in wrong if at in stored and may_lack.minute(at) and _has_more(stored[at], batch[at])}

@@ -14,6 +14,8 @@ FETCH = 5_000
 WAIT_S = 0.2
 """The client waits this long for a full fetch, so it must be short."""
 PATIENCE_S = 10.0
+QUEUE_KIB = 32 * 1024
+"""What the client fetches ahead at most: by its own default 64 MiB a partition."""
 
 
 class Record(NamedTuple):
@@ -38,12 +40,43 @@ def read_topic(
         BrokerUnreachableError: Kafka does not answer, or stopped answering on the way.
         TopicError: there is no such topic.
     """
+    for messages in _fetches(settings, topic, start, end):
+        for message in messages:
+            yield Record(
+                message.partition() or 0,
+                message.offset() or 0,
+                message.timestamp()[1],
+                message.key(),
+                message.value() or b"",
+                _headers(message),
+            )
+
+
+def read_values(settings: Settings, topic: str) -> Iterator[bytes]:
+    """The values alone of all of a topic's records, for those who count millions: half of what ``read_topic`` costs.
+
+    Raises:
+        BrokerUnreachableError, TopicError: as ``read_topic``.
+    """
+    for messages in _fetches(settings, topic, None, None):
+        for message in messages:
+            yield message.value() or b""
+
+
+def _fetches(
+    settings: Settings, topic: str, start: dict[int, int] | None, end: dict[int, int] | None
+) -> Iterator[list[Message]]:
     begin, last = begin_offsets(settings, topic), end or end_offsets(settings, topic)
     positions = {p: max(begin[p], (start or {}).get(p, 0)) for p in last}
     left = {p for p, offset in positions.items() if offset < last[p]}
     consumer = Consumer(
         client_config(settings)
-        | {"group.id": "market-pipeline-reader", "enable.auto.commit": False, "auto.offset.reset": "error"}
+        | {
+            "group.id": "market-pipeline-reader",
+            "enable.auto.commit": False,
+            "auto.offset.reset": "error",
+            "queued.max.messages.kbytes": QUEUE_KIB,
+        }
     )
     try:
         consumer.assign([TopicPartition(topic, p, positions[p]) for p in left])
@@ -54,6 +87,7 @@ def read_topic(
                 heard = time.monotonic()
             elif time.monotonic() - heard > PATIENCE_S:
                 raise BrokerUnreachableError(settings, f"no record for {PATIENCE_S:.0f} s")
+            wanted = []
             for message in messages:
                 if message.error():
                     raise BrokerUnreachableError(settings, message.error())
@@ -63,14 +97,8 @@ def read_topic(
                     continue
                 if offset + 1 >= last[partition]:
                     left.discard(partition)
-                yield Record(
-                    partition,
-                    offset,
-                    message.timestamp()[1],
-                    message.key(),
-                    message.value() or b"",
-                    _headers(message),
-                )
+                wanted.append(message)
+            yield wanted
     except KafkaException as error:
         raise BrokerUnreachableError(settings, error) from None
     finally:

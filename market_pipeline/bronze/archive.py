@@ -179,7 +179,7 @@ def read_day(settings: Settings, day: date) -> Iterator[bytes]:
     with reading(settings):
         for path in bronze_files(settings, day):
             with pq.ParquetFile(path) as file:
-                for batch in file.iter_batches(READ_ROWS, columns=["value"]):
+                for batch in file.iter_batches(READ_ROWS, columns=["value"], use_threads=False):
                     for value in batch.column(0).to_pylist():
                         yield value or b""
 

@@ -25,7 +25,7 @@ COMMANDS = {
     "status": ("status", "One screen: processes, feed, Kafka, stream, Cassandra."),
     "dagster-url": ("dagster_url", "Print the URL that signs your browser in to Dagster's page."),
     "query": ("query", "Run one CQL statement; a table or exact JSON."),
-    "reconcile": ("reconcile", "Compare received = produced = bronze = silver = bars for a day."),
+    "reconcile": ("reconcile", "Compare received = produced = bronze = silver = bars and latest prices of a day."),
     "smoke-test": ("smoke_test", "Send a marked trade over the whole path, and see it at every hop."),
     "drill": ("drill", "Break a pipeline of its own for real, and see who notices and what is lost."),
     "doctor": ("doctor", "Check this machine and the pipeline; one line each, with the cure."),

@@ -9,15 +9,14 @@ class Kind(Enum):
     """A column's type, as Spark and as Cassandra name it.
 
     Decimals are exact from end to end. Price and volume hold what a double can print (17 significant digits) for any
-    price from 0.1 up; notional is the type Spark gives price × volume (SPARK-22036: 25 digits before the point, the
-    rest after it), so a sum of notionals does not depend on the order of its terms.
+    price from 0.1 up. A vwap has as many decimals as a price, so that it never leaves the range of its bar's prices.
     """
 
     TEXT = ("STRING", "text")
     TEXT_LIST = ("ARRAY<STRING>", "list<text>")
     PRICE = ("DECIMAL(28,18)", "decimal")
     VOLUME = ("DECIMAL(32,18)", "decimal")
-    VWAP = ("DECIMAL(28,10)", "decimal")
+    VWAP = ("DECIMAL(28,18)", "decimal")
     INT = ("INT", "int")
     BIGINT = ("BIGINT", "bigint")
     DOUBLE = ("DOUBLE", "double")
@@ -132,7 +131,11 @@ SYMBOL_DAILY_STATS = (
     ),
     Column("minutes_traded", Kind.INT, "Minutes with a trade or a price update"),
     Column("minutes_open", Kind.INT, "Minutes of the UTC day in which the market was open, extended hours included"),
-    Column("coverage", Kind.DOUBLE, "minutes_traded / minutes_open; null when the market was closed all day"),
+    Column(
+        "coverage",
+        Kind.DOUBLE,
+        "Share of minutes_open with a trade or a price update, 0 to 1; null when the market was closed all day",
+    ),
     Column("gap_seconds", Kind.DOUBLE, "Seconds of the day in which the feed was down"),
     Column("minutes_quiet", Kind.INT, "Open minutes in which the feed listened and nothing was traded"),
     Column("minutes_unknown", Kind.INT, "Open minutes without a trade in which the feed was down for a while"),

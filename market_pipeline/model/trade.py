@@ -161,7 +161,7 @@ def check_volume(value: object) -> Decimal:
     volume = check_decimal("volume", value, MAX_VOLUME)
     if volume < 0:
         raise RejectedTrade(Rejection.VOLUME_NEGATIVE, f"volume is {volume!s:.40}")
-    return volume
+    return volume or volume.copy_abs()  # -0 is a price update too, and Spark has no -0
 
 
 def check_ts(value: object, received_at: int) -> int:

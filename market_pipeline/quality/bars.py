@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import reduce
 from typing import Any
 
@@ -48,13 +48,39 @@ def _fault(bar: Figures) -> str | None:
         return f"volume {volume} does not fit {trades} trades"
     if (vwap is None) != (volume == 0):
         return f"vwap {vwap} does not fit volume {volume}"
-    # the average is rounded to its type, so that it may stand outside by less than its last digit
-    if vwap is not None and not low - _LAST_DIGIT <= vwap <= high + _LAST_DIGIT:
+    if vwap is not None and not low <= vwap <= high:
         return f"vwap {vwap} is not within {low} to {high}"
     return None
 
 
-_LAST_DIGIT = Decimal("1e-10")
+VWAP_UNIT = Decimal("1e-18")
+"""The last digit of a vwap, as of a price."""
+_DIVISION = Context(prec=100, rounding=ROUND_HALF_UP)
+_STREAM_UNIT, _STREAM_NOTIONAL_ERROR = Decimal("1e-10"), Decimal("5e-14")
+"""The stream's vwap has ten decimals, and is made of notionals that were rounded to 13 each."""
+
+
+def exact_vwap(notional: Decimal | None, volume: Decimal | None) -> Decimal | None:
+    """The volume-weighted average price, rounded half up to 18 decimals: so it is within the prices that it is made
+    of. None without a volume, or where a sum outgrew its type."""
+    if not volume or notional is None:
+        return None
+    return _DIVISION.divide(notional, volume).quantize(VWAP_UNIT, context=_DIVISION)
+
+
+def differing_figure(stream: Figures, batch: Figures) -> str | None:
+    """The first figure in which two tellings of a bar differ; a vwap may by as much as the stream rounds it."""
+    return next((name for name in batch if stream[name] != batch[name] and not _is_rounding(name, stream, batch)), None)
+
+
+def _is_rounding(name: str, stream: Figures, batch: Figures) -> bool:
+    if name != "vwap":
+        return False
+    ours, theirs, volume, trades = stream[name], batch[name], batch["volume"], batch["trades"]
+    if None in (ours, theirs, volume, trades) or not volume:
+        return False
+    within = EXACT.add(_STREAM_UNIT, EXACT.divide(EXACT.multiply(_STREAM_NOTIONAL_ERROR, Decimal(trades)), volume))
+    return bool(EXACT.subtract(ours, theirs).copy_abs() <= within)
 
 
 @dataclass(frozen=True)
@@ -80,7 +106,7 @@ def differences(
         if ours is None or theirs is None:
             yield BarDifference(symbol, at, "bar", "has it" if ours else "none", "has it" if theirs else "none")
             continue
-        figure = next((name for name in theirs if ours[name] != theirs[name]), None)
+        figure = differing_figure(ours, theirs)
         if figure is not None:
             yield BarDifference(symbol, at, figure, ours[figure], theirs[figure])
 

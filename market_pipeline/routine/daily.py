@@ -105,7 +105,10 @@ def reconciled(settings: Settings, day: date, now: datetime) -> Finding:
     ]
     if report.empty:
         return Finding(True, "there was no trade on that day")
-    text = f"{report.lost:,} lost, {report.doubled:,} doubled, {len(report.bars):,} bars wrong"
+    text = (
+        f"{report.lost:,} lost, {report.doubled:,} doubled, {len(report.bars):,} bars wrong, "
+        f"{len(report.prices):,} latest prices wrong"
+    )
     return Finding(report.clean, text, rows)
 
 

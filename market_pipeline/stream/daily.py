@@ -8,11 +8,12 @@ from datetime import datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from market_pipeline.stream.transforms import plain, to_bars, vwap
+from market_pipeline.stream.transforms import NOTIONAL, exact_notional, plain, to_bars
 
 
 def to_day_stats(trades: DataFrame, regular: tuple[datetime, datetime] | None) -> DataFrame:
-    """What Spark can say of each symbol's day: ``model.SYMBOL_DAILY_STATS`` up to the regular session's volume.
+    """What Spark can say of each symbol's day: ``model.SYMBOL_DAILY_STATS`` up to the regular session's volume, with
+    ``NOTIONAL`` in place of the vwap.
 
     Decimals come as text with the digits that they have, times as epoch milliseconds: a timestamp that PySpark hands to
     Python is in the zone of the machine.
@@ -32,7 +33,7 @@ def to_day_stats(trades: DataFrame, regular: tuple[datetime, datetime] | None) -
         F.count(F.when(traded, True)).alias("trades"),
         F.count(F.when(~traded, True)).alias("price_updates"),
         F.try_sum("volume").alias("volume"),
-        F.try_sum(notional).alias("notional"),
+        *exact_notional(),
         F.min("ts").alias("first_trade"),
         F.max("ts").alias("last_trade"),
         largest.alias("largest"),
@@ -48,7 +49,7 @@ def to_day_stats(trades: DataFrame, regular: tuple[datetime, datetime] | None) -
         "trades",
         "price_updates",
         plain(F.col("volume")).alias("volume"),
-        plain(vwap(F.col("notional"), F.col("volume"))).alias("vwap"),
+        *(F.col(name).cast("string").alias(name) for name in NOTIONAL),
         F.unix_millis("first_trade").alias("first_trade"),
         F.unix_millis("last_trade").alias("last_trade"),
         plain(F.col("largest.price")).alias("largest_price"),

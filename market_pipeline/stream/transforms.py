@@ -3,6 +3,8 @@
 ``trades`` is what ``parsing.valid`` gives. No row's value depends on the order in which trades come.
 """
 
+from collections.abc import Sequence
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
@@ -60,11 +62,12 @@ def to_latest(trades: DataFrame) -> DataFrame:
     )
 
 
-def to_bars(trades: DataFrame, width: str = "1 minute") -> DataFrame:
+def to_bars(trades: DataFrame, width: str = "1 minute", more: Sequence[Column] = ()) -> DataFrame:
     """OHLCV bars with columns symbol, ts (start of the bar, UTC) and those of ``model``'s bar figures.
 
-    ``width`` is a Spark interval that divides a day. Price updates (volume 0) move the prices, not volume, vwap or
-    the number of trades. A sum that outgrows its type is null instead of the end of a stream.
+    ``width`` is a Spark interval that divides a day; ``more`` are further aggregates, such as ``exact_notional``. Price
+    updates (volume 0) move the prices, not volume, vwap or the number of trades. A sum that outgrows its type is null
+    instead of the end of a stream. The vwap is rounded, and never leaves the range of the prices.
     """
     order = F.struct("ts", "trade_id")
     traded = F.col("volume") > 0
@@ -78,6 +81,7 @@ def to_bars(trades: DataFrame, width: str = "1 minute") -> DataFrame:
             F.try_sum("volume").alias("volume"),
             F.try_sum(F.col("price") * F.col("volume")).alias("notional"),
             F.count(F.when(traded, True)).alias("trades"),
+            *more,
         )
         .select(
             "symbol",
@@ -87,10 +91,36 @@ def to_bars(trades: DataFrame, width: str = "1 minute") -> DataFrame:
             "low",
             "close",
             "volume",
-            vwap(F.col("notional"), F.col("volume")).alias("vwap"),
+            within(vwap(F.col("notional"), F.col("volume")), F.col("low"), F.col("high")).alias("vwap"),
             "trades",
+            *(NOTIONAL if more else ()),
         )
     )
+
+
+NOTIONAL = ("notional_whole", "notional_fraction", "notional_dust")
+"""The columns of ``exact_notional``."""
+
+
+def exact_notional() -> list[Column]:
+    """The sum of price × volume with all of its up to 60 digits, as three aggregates that add up to it.
+
+    Spark's own product of the two has 13 decimals. Each factor's whole and fraction are multiplied apart, which needs
+    no rounding, and of fraction × fraction what is behind the 18th decimal is summed apart.
+    """
+    whole = {name: F.floor(name).cast(f"DECIMAL({digits},0)") for name, digits in (("price", 10), ("volume", 14))}
+    part = {name: (F.col(name) - whole[name]).cast("DECIMAL(18,18)") for name in whole}
+    fine = part["price"] * part["volume"]
+    front = fine.cast("DECIMAL(19,18)")
+    fraction = whole["price"] * part["volume"] + part["price"] * whole["volume"] + front
+    sums = (whole["price"] * whole["volume"], fraction, fine - front)
+    return [F.try_sum(each).alias(name) for name, each in zip(NOTIONAL, sums, strict=True)]
+
+
+def within(average: Column, low: Column, high: Column) -> Column:
+    """A rounded average, moved to the nearest of the prices that it is made of where rounding put it outside of them;
+    null stays null."""
+    return F.when(average.isNotNull(), F.greatest(low, F.least(high, average)))
 
 
 def to_minute_rows(bars: DataFrame) -> DataFrame:
@@ -125,7 +155,8 @@ def plain(number: Column) -> Column:
 
 def _rows(bars: DataFrame, *key: str) -> DataFrame:
     figures = ("open", "high", "low", "close", "volume", "vwap")
-    return bars.select(*key, *(plain(F.col(name)).alias(name) for name in figures), "trades")
+    exact = (F.col(name).cast("string").alias(name) for name in NOTIONAL if name in bars.columns)
+    return bars.select(*key, *(plain(F.col(name)).alias(name) for name in figures), "trades", *exact)
 
 
 def _clock_ms() -> Column:

@@ -29,6 +29,7 @@ from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline_tests.bench.baseline import GROUP, create_tables
 from market_pipeline_tests.bench.prober import latencies_ms
 from market_pipeline_tests.bench.programs import Program, program, weighed
+from market_pipeline_tests.bench.reconciling import Reconciled, measure
 from market_pipeline_tests.bench.report import Latency, catch_up_table, cost_table, latency_table
 
 STREAMS = {"real-time": "real-time", "micro-batch": "micro-batch"}
@@ -70,6 +71,7 @@ class Bench:
         self.catch_up: dict[str, list[float]] = {name: [] for name in (*STREAMS, *BASELINES)}
         self.costs: dict[str, dict[str, tuple[float, float]]] = {}
         self.servers: list[Program] = []
+        self.reconciled: Reconciled | None = None
 
     def run(self) -> None:
         for number in range(1, self.rounds + 1) if self.seconds else ():
@@ -91,8 +93,14 @@ class Bench:
         with self._writer("real-time") as writer, weighed([*self.servers, writer]) as self.costs["idle"]:
             time.sleep(self.seconds)
 
+    def reconcile(self, trades: int, folder: Path) -> None:
+        say(f"reconcile of {trades:,} trades")
+        self.reconciled = measure(self.settings, self.session, trades, folder)
+        say(str(self.reconciled))
+
     def tables(self) -> list[str]:
         return [
+            *([str(self.reconciled)] if self.reconciled else []),
             latency_table(list(self.latencies.values()), REFERENCE),
             catch_up_table(self.catch_up, self.rows, REFERENCE),
             cost_table(self.costs),
@@ -103,6 +111,7 @@ class Bench:
             "latency_ms": [vars(latency) for latency in self.latencies.values()],
             "catch_up_rows_s": self.catch_up,
             "cost": self.costs,
+            "reconcile": vars(self.reconciled) if self.reconciled else None,
         }
 
     @contextmanager
@@ -201,6 +210,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=40, help="of each measurement")
     parser.add_argument("--rows", type=int, default=1_000_000, help="to catch up on")
+    parser.add_argument("--reconcile", type=int, default=500_000, help="trades to reconcile; 0 leaves it out")
     parser.add_argument("--json", type=Path, help="write all figures there")
     options = parser.parse_args()
     base = next(b for b in range(10_000, 30_000, 100) if all(is_free(port) for port in all_of(b)))
@@ -220,6 +230,8 @@ def main() -> None:
         bench = Bench(settings, session, options.rounds, options.seconds, options.rows)
         bench.servers = servers
         try:
+            if options.reconcile:
+                bench.reconcile(options.reconcile, Path(folder) / "reconcile")
             bench.run()
         finally:
             # what was measured before something broke is told all the same

@@ -17,11 +17,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from market_pipeline.cli import main
-from market_pipeline.quality.ledger import BarSum
+from market_pipeline.quality.bar_sums import BarSum
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
 from market_pipeline.store.migrate import all_migrations, migrate
-from market_pipeline.store.trades import bars_day, epoch_ms, silver_day
+from market_pipeline.store.trades import bars_day, epoch_ms, silver_batches
 
 pytestmark = pytest.mark.real_servers
 
@@ -67,12 +67,11 @@ def test_migrating_again_changes_nothing(servers: Settings) -> None:
 
 def test_a_day_is_read_up_to_its_last_millisecond_and_exactly(servers: Settings, symbol: str) -> None:
     with connect(servers) as session:
-        (trade,) = [s for s in silver_day(session, servers, DAY) if s.symbol == symbol]
+        (trade,) = [row for batch in silver_batches(session, servers, DAY, [symbol]) for row in batch.to_pylist()]
         bars = {key: bar for key, bar in bars_day(session, servers, DAY).items() if key[0] == symbol}
-    assert trade.ts == epoch_ms(TRADE_AT.replace(tzinfo=None))
-    assert str(trade.price) == "39432.480"
-    assert trade.volume == Decimal("1E-7")
-    assert bars == {(symbol, trade.minute): BarSum(1, Decimal("1E-7"))}
+    assert trade["ts"] == epoch_ms(TRADE_AT.replace(tzinfo=None))
+    assert (trade["price"], trade["volume"]) == (Decimal("39432.48"), Decimal("1E-7"))
+    assert bars == {(symbol, trade["ts"] - trade["ts"] % 60_000): BarSum(1, Decimal("1E-7"))}
 
 
 def test_query_prints_exact_json(servers: Settings, symbol: str) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from market_pipeline.batch.exact_vwap import with_exact_vwap
 from market_pipeline.model import Trade, trade_id
 from market_pipeline.sessions import regular_hours
 from market_pipeline.stream.daily import to_day_stats, to_minute_closes
@@ -42,7 +43,8 @@ TRADES = [
 @pytest.mark.parametrize("backwards", [False, True])
 def test_the_figures_of_a_day(frames: "Frames", backwards: bool) -> None:
     trades = frames.trades(TRADES[::-1] if backwards else TRADES)
-    found = {row.symbol: row.asDict() for row in to_day_stats(trades, regular_hours(HALF_DAY)).collect()}
+    rows = to_day_stats(trades, regular_hours(HALF_DAY)).collect()
+    found = {row.symbol: with_exact_vwap(row.asDict()) for row in rows}
     assert found["AAPL"] == {
         "symbol": "AAPL", "trades": 4, "price_updates": 1, "volume": "8.75", "vwap": "126.6",
         "first_trade": ms("14:29:59.999"), "last_trade": ms("18:00:00"), "largest_price": "100.1",

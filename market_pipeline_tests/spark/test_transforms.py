@@ -59,6 +59,7 @@ def reference(trades: list[Trade], width: int = MINUTE) -> dict:
             product = WIDE.multiply(each.price, each.volume)
             notional = WIDE.add(notional, product.quantize(Decimal("1e-13"), context=WIDE))
         vwap = WIDE.divide(notional, volume).quantize(Decimal("1e-10"), context=WIDE) if volume else None
+        vwap = None if vwap is None else max(min(prices), min(max(prices), vwap))
         bars[key] = {
             "symbol": key[0], "ts": key[1], "open": prices[0], "high": max(prices), "low": min(prices),
             "close": prices[-1], "volume": volume, "vwap": vwap, "trades": sum(each.volume > 0 for each in ordered),

@@ -166,3 +166,9 @@ def test_names_and_types_are_told_once() -> None:
     ]  # fmt: skip
     assert json.loads(encode(decode(record()))).keys() == {column.name for column in model.TRADE_RECORD}
     assert "`price` DECIMAL(28,18)" in model.spark_ddl(model.TRADE_RECORD)
+
+
+@pytest.mark.parametrize("text", ["-0", "-0.0", "-0E-7"])
+def test_a_volume_of_minus_zero_is_one_of_zero(text: str) -> None:
+    volume = model.check_volume(Decimal(text))
+    assert (volume, volume.is_signed()) == (0, False)

@@ -51,3 +51,17 @@ def test_a_day_that_is_not_over_counts_the_minutes_so_far() -> None:
     (row,) = complete_stats(HALF_DAY, [{"symbol": "BINANCE:BTCUSDT"}], closes, down, None, now)
     assert (row["minutes_traded"], row["minutes_quiet"], row["minutes_unknown"]) == (2, 7, 1)
     assert row["gap_seconds"] == 150
+
+
+def test_a_stock_that_trades_round_the_clock_covers_no_more_than_its_open_minutes() -> None:
+    """Overnight venues print at night; a single one at the close of after-hours trading was a minute too many."""
+    every = [(START + timedelta(minutes=number), 1.0) for number in range(24 * 60)]
+    at_the_end = [minute("18:00", 1.0)]  # 13:00 in New York, the end of a half day's after-hours trading is 17:00
+    (night,) = complete_stats(HALF_DAY, [{"symbol": "AAPL"}], {"AAPL": every}, {}, regular_hours(HALF_DAY), LATER)
+    assert (night["minutes_traded"], night["minutes_open"], night["coverage"]) == (1440, 780, 1.0)
+    (late,) = complete_stats(
+        HALF_DAY, [{"symbol": "AAPL"}], {"AAPL": [minute("22:00", 1.0)]}, {}, regular_hours(HALF_DAY), LATER
+    )
+    assert (late["minutes_traded"], late["coverage"]) == (1, 0.0)
+    (open_too,) = complete_stats(HALF_DAY, [{"symbol": "AAPL"}], {"AAPL": at_the_end}, {}, None, LATER)
+    assert open_too["coverage"] == pytest.approx(1 / 780)

@@ -42,7 +42,9 @@ from market_pipeline.local.first_trades import Seen
 from market_pipeline.local.processes import ProcessStatus
 from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
 from market_pipeline.local.supervisor_log import History
-from market_pipeline.quality.ledger import BarMismatch, BarSum, Difference
+from market_pipeline.quality.bar_sums import BarMismatch, BarSum
+from market_pipeline.quality.digest import Difference
+from market_pipeline.quality.latest import LatestPrice, PriceMismatch
 from market_pipeline.reconcile import Report
 from market_pipeline.routine.smoke_test import Hop
 from market_pipeline.settings import Settings
@@ -280,6 +282,7 @@ def test_reconcile(capsys: pytest.CaptureFixture[str]) -> None:
         counts={HOSTILE: 1},
         differences=[Difference(HOSTILE, (HOSTILE,), (HOSTILE,), (HOSTILE,))],
         bars=[BarMismatch(HOSTILE, 0, bar, None)],
+        prices=[PriceMismatch(HOSTILE, None, LatestPrice(0, HOSTILE, Decimal(1), Decimal(1)))],
     )
     _print(report)
     assert is_inert(capsys.readouterr().out)

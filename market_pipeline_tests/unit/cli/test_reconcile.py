@@ -2,6 +2,7 @@
 
 import json
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from market_pipeline.bronze.archive import ArchiveResult, OffsetsLost
 from market_pipeline.bronze.manifest import OffsetGap
 from market_pipeline.cli import main
 from market_pipeline.cli import reconcile as command
+from market_pipeline.quality.digest import Difference
+from market_pipeline.quality.latest import LatestPrice, PriceMismatch
 from market_pipeline.reconcile import DayExpired, Report
 
 GAP = OffsetGap(0, 20, 45, "Kafka deleted them before they were archived", "2025-11-28T12:00:00+00:00")
@@ -26,7 +29,7 @@ def reconciled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, answer: Report |
         return answer
 
     monkeypatch.setattr(command, "compare_hops", compare)
-    return CliRunner().invoke(main, ["--data-dir", str(tmp_path), "reconcile", *options])
+    return CliRunner().invoke(main, ["--data-dir", str(tmp_path), "reconcile", "--day", "2025-11-28", *options])
 
 
 @pytest.mark.parametrize(
@@ -85,3 +88,46 @@ def test_a_day_without_a_trade_proves_nothing(monkeypatch: pytest.MonkeyPatch, t
     said = reconciled(monkeypatch, tmp_path, report).stderr
     assert "the last days with trades are 2025-11-24, 2025-11-27: --day" in said
     assert json.loads(reconciled(monkeypatch, tmp_path, report, "--json").stdout)["clean"] is False
+
+
+def test_without_a_day_it_is_the_newest_with_trades_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    asked: list[date] = []
+    report = Report(date(2021, 1, 8), counts={"received": 7, "silver": 7, "bars": 7})
+    monkeypatch.setattr(command, "newest_day", lambda _: date(2021, 1, 8))
+    monkeypatch.setattr(command, "compare_hops", lambda _, day, progress: asked.append(day) or report)
+    answer = CliRunner().invoke(main, ["--data-dir", str(tmp_path), "reconcile"])
+    assert (answer.exit_code, asked) == (0, [date(2021, 1, 8)])
+    assert "comparing 2021-01-08 (UTC), the newest day with trades; --day chooses another" in answer.stderr
+    assert "nothing is missing" in answer.stdout
+    monkeypatch.setattr(command, "newest_day", lambda _: None)
+    empty = CliRunner().invoke(main, ["--data-dir", str(tmp_path), "reconcile"])
+    assert empty.exit_code == 1
+    assert empty.stderr.strip().splitlines()[-1].startswith("error: no trade of any day was received yet")
+
+
+def test_a_failure_names_the_trades_and_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old, new = (LatestPrice(ts, str(ts), Decimal("1.50"), Decimal(1)) for ts in (1_000, 2_000))
+    report = Report(
+        date(2025, 11, 28),
+        counts={"received": 9, "silver": 7},
+        differences=[Difference("silver", ("one", "two"), (), (), more_missing=40)],
+        prices=[PriceMismatch("AAPL", new, old), PriceMismatch("MSFT", new, None), PriceMismatch("X", None, old)],
+        unsettled=2,
+    )
+    answer = reconciled(monkeypatch, tmp_path, report)
+    assert answer.exit_code == 1
+    assert "42 lost, 0 doubled, 0 bars wrong, 3 latest prices wrong: reconciliation FAILED" in answer.stdout
+    assert "silver: 42 missing: one, two …" in answer.stdout
+    assert "--select trades_silver --partition 2025-11-28" in answer.stdout
+    assert (
+        "latest price of AAPL: 1.5 at 1970-01-01T00:00:01.000+00:00 (1000); the newest trade is 1.5 at" in answer.stdout
+    )
+    assert "latest price of MSFT: no row" in answer.stdout
+    assert "bronze has no such trade" in answer.stdout
+    assert "--select latest_prices" in answer.stdout
+    assert "2 minutes changed while they were compared" in answer.stdout
+    shown = json.loads(reconciled(monkeypatch, tmp_path, report, "--json").stdout)
+    assert (shown["clean"], shown["lost"], shown["unsettled_minutes"]) == (False, 42, 2)
+    assert [each["symbol"] for each in shown["latest_prices"]] == ["AAPL", "MSFT", "X"]

@@ -1,13 +1,28 @@
 """Bars that can't be true, and two tellings of the same bars."""
 
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, localcontext
+from functools import reduce
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from market_pipeline.quality.bars import differences, faults_of, hourly_volume, merged, volume_faults
+from market_pipeline.model import EXACT
+from market_pipeline.quality.bars import (
+    VWAP_UNIT,
+    differences,
+    differing_figure,
+    exact_vwap,
+    faults_of,
+    hourly_volume,
+    merged,
+    volume_faults,
+)
 
+PRICES = st.decimals("0.000000000000000001", "9999999999", places=18)
+VOLUMES = st.one_of(st.just(Decimal(0)), st.decimals(0, 10**9, places=18))
 AT = datetime(2021, 1, 8, 10, 30, tzinfo=UTC)
 
 
@@ -40,10 +55,42 @@ def test_each_fault_is_told_with_its_figures(changes: dict[str, Any], fault: str
     assert str(found) == f"AAPL 2021-01-08 10:30 {fault}"
 
 
-def test_a_rounded_vwap_may_leave_the_range_by_less_than_its_last_digit() -> None:
+def test_a_vwap_outside_of_its_prices_is_a_fault_however_small_they_are() -> None:
     price = Decimal("0.00000000019")
     rounded = bar(open=price, high=price, low=price, close=price, vwap=Decimal("0.0000000002"))
-    assert list(faults_of("X:Y", {AT: rounded})) == []
+    (found,) = faults_of("X:Y", {AT: rounded})
+    assert "vwap" in found.fault
+
+
+@given(st.lists(st.tuples(PRICES, VOLUMES), min_size=1, max_size=20))
+def test_an_exact_vwap_is_within_its_prices(trades: list[tuple[Decimal, Decimal]]) -> None:
+    volume = sum((volume for _, volume in trades), Decimal(0))
+    notional = reduce(EXACT.add, (EXACT.multiply(price, volume) for price, volume in trades))
+    found = exact_vwap(notional, volume)
+    if not volume:
+        assert found is None
+        return
+    prices = [price for price, volume in trades if volume]
+    assert found is not None
+    assert min(prices) <= found <= max(prices)
+    with localcontext(prec=200):
+        assert abs(found * volume - notional) <= volume * VWAP_UNIT / 2
+
+
+def test_without_a_notional_there_is_no_vwap() -> None:
+    assert exact_vwap(None, Decimal(1)) is None
+    assert exact_vwap(Decimal(1), None) is None
+
+
+def test_a_vwap_may_differ_by_what_the_stream_rounds_and_no_more() -> None:
+    batch = bar(vwap=Decimal("10.333333333333333333"))
+    assert differing_figure(bar(vwap=Decimal("10.3333333333")), batch) is None
+    assert differing_figure(bar(vwap=Decimal("10.3333333331")), batch) == "vwap"
+    dust = bar(vwap=Decimal("10.3"), volume=Decimal("0.00000002"))
+    assert differing_figure(dust | {"vwap": Decimal("10.300004")}, dust) is None
+    assert differing_figure(dust | {"vwap": Decimal("10.30002")}, dust) == "vwap"
+    assert differing_figure(bar(vwap=None), batch) == "vwap"
+    assert differing_figure(bar(vwap=batch["vwap"], close=Decimal("11.0000000001")), batch) == "close"
 
 
 def test_equal_bars_do_not_differ_whatever_digits_they_are_written_with() -> None:

@@ -1,0 +1,158 @@
+"""What is compared, how long differences are waited for, and when a report is clean."""
+
+import time
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from market_pipeline import model, reconcile
+from market_pipeline.bronze.layout import file_name
+from market_pipeline.bronze.writer import Batch, open_writer
+from market_pipeline.feed.journal import Journal
+from market_pipeline.quality.bar_sums import BarMismatch, BarSum
+from market_pipeline.quality.columns import of_trades
+from market_pipeline.quality.digest import Difference
+from market_pipeline.quality.latest import PriceMismatch
+from market_pipeline.reconcile import DayExpired, Report, settled
+from market_pipeline.reconcile.comparison import SETTLE_S, STREAM_STARTS_S, newest_archived_day
+from market_pipeline.reconcile.hops import Cut, cut_now
+from market_pipeline.settings import Settings
+from market_pipeline.stream import bars
+from market_pipeline_tests.unit.bronze import one_run
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings.load(data_dir=tmp_path)
+
+
+def finished(settings: Settings, offsets: str) -> None:
+    checkpoint = settings.paths.checkpoints / bars.QUERY
+    for folder in ("offsets", "commits"):
+        (checkpoint / folder).mkdir(parents=True)
+    (checkpoint / "offsets" / "0").write_text(f'v1\n{{}}\n{{"{settings.topic}":{offsets}}}', encoding="utf-8")
+    (checkpoint / "commits" / "0").write_text("v1\n{}", encoding="utf-8")
+
+
+def test_bars_are_behind_by_what_their_last_batch_did_not_take(settings: Settings) -> None:
+    finished(settings, '{"0":90,"1":250}')
+    assert reconcile.bars_behind(settings, {0: 100, 1: 200}) == 10
+    assert reconcile.bars_behind(settings, {0: 90, 1: 250}) == 0
+
+
+def test_a_partition_that_is_new_was_not_taken_at_all(settings: Settings) -> None:
+    finished(settings, '{"0":90}')
+    assert reconcile.bars_behind(settings, {0: 90, 1: 7}) == 7
+
+
+def test_a_stream_whose_checkpoints_are_elsewhere_says_nothing(settings: Settings) -> None:
+    assert reconcile.bars_behind(settings, {0: 100}) == 0
+
+
+DAY = date(2025, 11, 28)
+LOST = Difference("silver", missing=("a",), extra=(), changed=())
+
+
+class Time:
+    """A clock that goes on only while somebody sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def after(*reports: Report, behind: int = 0, expired: bool = False) -> tuple[Report, float]:
+    """What comes out when the hops show these, one a time, and the last one from then on; and after how long."""
+    left, time = list(reports), Time()
+    found = settled(
+        lambda: left.pop(0) if len(left) > 1 else left[0],
+        lambda: behind,
+        lambda: expired,
+        clock=time.clock,
+        sleep=time.sleep,
+    )
+    return found, time.now
+
+
+def test_a_clean_report_needs_no_second_read() -> None:
+    assert after(Report(DAY)) == (Report(DAY), 0.0)
+
+
+def test_a_trade_on_its_way_is_waited_for() -> None:
+    found, seconds = after(Report(DAY, differences=[LOST]), Report(DAY, unsettled=3), Report(DAY, counts={"silver": 7}))
+    assert (found.clean, found.counts, seconds) == (True, {"silver": 7}, 2.0)
+
+
+def test_what_stays_lost_is_lost() -> None:
+    found, seconds = after(Report(DAY, differences=[LOST]))
+    assert found.lost == 1
+    assert SETTLE_S < seconds < SETTLE_S + 3
+
+
+def test_bars_that_are_known_to_be_behind_are_waited_for_longer() -> None:
+    wrong = BarMismatch("A", 0, BarSum(1, Decimal(1)), None)
+    found, seconds = after(Report(DAY, bars=[wrong]), behind=9)
+    assert found.bars == [wrong]
+    assert STREAM_STARTS_S < seconds < STREAM_STARTS_S + 3
+
+
+def test_a_day_whose_rows_have_left_is_not_called_lost() -> None:
+    with pytest.raises(DayExpired, match="keeps a row for 90 days"):
+        after(Report(DAY, differences=[LOST]), expired=True)
+    other = Difference("bronze", missing=("a",), extra=(), changed=())
+    assert after(Report(DAY, differences=[other]), expired=True)[0].lost == 1
+
+
+@pytest.mark.parametrize(
+    "report",
+    [
+        Report(DAY, counts={"received": 9241, "silver": 9216}, unsettled=1),
+        Report(DAY, prices=[PriceMismatch("A", None, None)]),
+        Report(DAY, differences=[Difference("silver", (), (), (), more_missing=25)]),
+    ],
+)
+def test_nothing_else_is_clean(report: Report) -> None:
+    assert not report.clean
+
+
+def test_the_newest_day_with_trades_is_not_one_of_probes_or_of_rubbish(settings: Settings) -> None:
+    """Canaries and dead letters are archived on the day that they come; they are no trades."""
+    days = {DAY: one_run.value_of(0, 0)}
+    later = int(datetime(2025, 11, 30, 12, tzinfo=UTC).timestamp() * 1_000_000)
+    days[date(2025, 11, 30)] = model.encode(model.canary(later))
+    for day, value in days.items():
+        folder = settings.paths.bronze / f"date={day}" / "hour=12"
+        with open_writer(folder / file_name(0)) as writer:
+            batch = Batch()
+            batch.append(b"rubbish", 0, 0, later // 1000)
+            batch.append(value, 0, 1, later // 1000)
+            writer.write_batch(batch.to_arrow())
+    assert newest_archived_day(settings) == DAY
+
+
+def test_what_was_received_before_is_compared_whatever_its_id_says() -> None:
+    """Of a recording the ids may lie in the future; what comes while hops are compared is left out."""
+    cut = Cut(1_763_000_000_000_000)
+    now, ahead = cut.micros - 5, cut.micros + 10**12
+    rows = [(now, now), (ahead, now), (now - 10**12, cut.micros + 5), (cut.micros + 7, cut.micros + 7)]
+    trades = [
+        model.Trade("A", Decimal(1), Decimal(1), 0, model.trade_id(identity, 0), 0, "replay", received)
+        for identity, received in rows
+    ]
+    assert cut.before(of_trades(trades)).to_pylist() == [True, True, True, False]
+
+
+def test_the_cut_is_not_before_what_the_journal_has(settings: Settings) -> None:
+    """The clock was put back: what was received by the old one is compared all the same."""
+    ahead = time.time_ns() // 1000 + 3_600_000_000
+    journal = Journal(settings.paths.journal, "simulator", clock=lambda: ahead)
+    journal.append(b"{}")
+    journal.close()
+    assert ahead < cut_now(settings).micros <= ahead + 1000
