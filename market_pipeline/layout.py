@@ -108,6 +108,11 @@ class Paths:
         return self.config / "port-base"
 
     @property
+    def without_dagster(self) -> Path:
+        """There while the pipeline that was started last has no Dagster."""
+        return self.config / "without-dagster"
+
+    @property
     def logs(self) -> Path:
         return self.root / "logs"
 

@@ -338,8 +338,12 @@ class Settings(BaseSettings):
         return init_settings, env_settings, _EnvFile(settings_cls, getattr(dotenv_settings, "env_file", None))
 
     @classmethod
-    def load(cls, **given: Any) -> "Settings":
+    def load(cls, *, as_started: bool = True, **given: Any) -> "Settings":
         """Read the settings; ``given`` values that are not None win over the environment.
+
+        Args:
+            as_started: whether a pipeline that was started without Dagster has none; a new start decides anew.
+            given: values, by the fields' names.
 
         Raises:
             SettingsError: a value is wrong; the message names the variable and what it may be.
@@ -349,7 +353,10 @@ class Settings(BaseSettings):
             values = {name: value for name, value in given.items() if value is not None}
             settings = cls(**values)
             if "port_base" not in settings.model_fields_set and (kept := kept_port_base(settings.paths)) is not None:
-                settings = cls(**values, port_base=kept)
+                values["port_base"] = kept
+                settings = cls(**values)
+            if as_started and "dagster" not in settings.model_fields_set and settings.paths.without_dagster.exists():
+                settings = cls(**values, dagster=False)
             return settings
         except ValidationError as error:
             raise SettingsError(_complaint(error)) from None

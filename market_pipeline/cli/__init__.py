@@ -16,6 +16,7 @@ from market_pipeline.cli.echo import echo
 from market_pipeline.env_file import read_env_file
 from market_pipeline.layout import kept_port_base
 from market_pipeline.mendable import Mendable
+from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError, unknown_variables
 from market_pipeline.supervision.lock import holder
 
@@ -181,6 +182,7 @@ class LazyGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what a person can put right is told in one line, whatever met it."""
+        keep_private()
         try:
             with _misuse_in_one_line():
                 return super().invoke(ctx)
@@ -225,13 +227,13 @@ def main() -> None:
     """
 
 
-def load_settings(**given: object) -> Settings:
+def load_settings(*, as_started: bool = True, **given: object) -> Settings:
     """The settings for a command; options that were not given stay as the environment says.
 
     Raises:
         PipelineError: a setting is wrong, or the pipeline runs on other ports, on which its servers would look dead.
     """
-    settings = chosen_settings(**given)
+    settings = chosen_settings(as_started=as_started, **given)
     kept = kept_port_base(settings.paths)
     if kept not in (None, settings.port_base) and holder(settings.paths.lock("supervisord")) is not None:
         raise PipelineError(
@@ -241,14 +243,14 @@ def load_settings(**given: object) -> Settings:
     return settings
 
 
-def chosen_settings(**given: object) -> Settings:
+def chosen_settings(*, as_started: bool = True, **given: object) -> Settings:
     """The same, whatever runs.
 
     Raises:
         PipelineError: a setting is wrong.
     """
     try:
-        settings = Settings.load(**given)
+        settings = Settings.load(as_started=as_started, **given)
     except SettingsError as error:
         raise PipelineError(str(error)) from None
     for name, meant in unknown_variables({*os.environ, *read_env_file(Path(".env"))}).items():

@@ -1,5 +1,6 @@
 """``up``, ``down`` and ``init``: the life of a pipeline on this machine."""
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisor_client import SupervisorAway
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.local.up import Start
+from market_pipeline.private_process import in_container, root_warning
 from market_pipeline.settings import Settings
 from market_pipeline.store import failure
 from market_pipeline.store.cluster import STORE_ERRORS
@@ -82,7 +84,10 @@ def up(
         replay_speed=replay_speed,
         replay_once=replay_once,
         dagster=dagster,
+        as_started=False,
     )
+    if warning := root_warning(os.geteuid(), in_container=in_container()):
+        echo(f"warning: {warning}", fg="yellow", err=True)
     console = new_console()
     with interruptible():
         display = StartDisplay(console)

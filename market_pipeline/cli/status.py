@@ -167,6 +167,8 @@ def feed_faults(snapshot: Snapshot) -> list[str]:
         told.append(f"gap since {lasts}" + (f" ({feed.gap_reason})" if feed.gap_reason else ""))
     if feed.gaps_waiting:
         told.append(f"gaps that wait for Cassandra: {feed.gaps_waiting}")
+    if feed.rejected_symbols:
+        told.append(f"rejected by the feed: {', '.join(feed.rejected_symbols)}")
     if feed.left_out:
         told.append(f"beyond the plan's limit, left out: {', '.join(feed.left_out)}")
     return told
@@ -207,6 +209,8 @@ def stream_line(snapshot: Snapshot) -> str:
     ]
     if stream.last_progress_age_s is not None:
         parts.append(f"last progress {age(stream.last_progress_age_s)} ago")
+    if stream.master is not None:
+        parts.append(f"on {stream.master}")
     if stream.late_dropped:
         parts.append(f"{stream.late_dropped:,} too late for their bar")
     if stream.rejected:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from market_pipeline.feed.secrecy import Secrecy
+from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.log_lines import start_logging, write_error
 
@@ -14,7 +15,8 @@ EXIT_USAGE = 2
 
 
 def settings_or_exit(service: str) -> Settings:
-    """The settings of a service; a wrong one ends the program with one line."""
+    """The settings of a service, which keeps its files to itself; a wrong one ends the program with one line."""
+    keep_private()
     try:
         return Settings.load_for(service)
     except SettingsError as error:

@@ -50,6 +50,7 @@ def examine(settings: Settings, *, verify: bool = False) -> Iterator[Check]:
     yield check_memory(settings, memory.available, memory.total, running=running)
     yield check_ports(settings, running=running)
     yield check_other_users(settings, people_here())
+    yield check_spark(settings)
     yield check_feed(settings)
     yield from check_vendor(settings, ask_vendor)
     yield check_websocket(settings, knock)
@@ -162,6 +163,16 @@ def check_other_users(settings: Settings, others: Sequence[str]) -> Check:
     return Check("other users", "warning", text, "use a machine or a container where nobody else logs in")
 
 
+def check_spark(settings: Settings) -> Check:
+    """Where the stream runs, and whether that can be reached."""
+    try:
+        preflight.check_spark(settings)
+    except StartError as error:
+        return Check("spark", "failed", *_split(error))
+    where = "within the stream's own process" if settings.local_spark else "accepts connections"
+    return Check("spark", "ok", f"{settings.master}, {where}")
+
+
 def check_feed(settings: Settings) -> Check:
     """Whether the feed has what it needs. The key itself is never shown."""
     try:
@@ -223,10 +234,6 @@ def check_key(settings: Settings, ask: Callable[[str, str], Reply | str]) -> Ite
         return
     wanted = settings.active_feed == "finnhub"
     key = settings.finnhub_api_key.get_secret_value()
-    if not (key.isascii() and key.isprintable()):
-        text = "the key has characters that no key has"
-        yield Check("key", "failed" if wanted else "warning", text, "copy it anew from finnhub.io/dashboard")
-        return
     reply = ask(f"{settings.finnhub_rest_url}/quote?symbol=AAPL", key)
     if isinstance(reply, str):
         yield Check("key", "not checked", f"no answer ({reply})", "check the network")

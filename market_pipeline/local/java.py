@@ -211,7 +211,7 @@ def wrapped(home: Path, wrapper_home: Path) -> Path:
         script.parent.mkdir(parents=True, exist_ok=True)
         scratch = script.with_name(f"java.{os.getpid()}.tmp")
         scratch.write_text(text, encoding="utf-8")
-        scratch.chmod(0o755)
+        scratch.chmod(0o700)
         scratch.replace(script)  # another process may be starting it at this moment
     return wrapper_home
 

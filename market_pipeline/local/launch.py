@@ -17,6 +17,7 @@ from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.jvm import UnusablePath
 from market_pipeline.local.programs import DAGSTER, dagster_command
+from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
 from market_pipeline.supervision.log_lines import start_logging, write_error
@@ -67,6 +68,7 @@ LAUNCHABLE = (*SERVERS, *DAGSTER, supervisord.NAME)
 
 
 def main(arguments: list[str]) -> int:
+    keep_private()
     start_logging()
     if len(arguments) != 1 or arguments[0] not in LAUNCHABLE:
         write_error(f"usage: python -m market_pipeline.local.launch {'|'.join(LAUNCHABLE)}")

@@ -1,6 +1,7 @@
 """What is checked before anything is started: each failure is one line that says what to do."""
 
 import os
+import stat
 from pathlib import Path
 
 import psutil
@@ -11,6 +12,7 @@ from market_pipeline.local.jars import locked, missing, repository
 from market_pipeline.local.java import find
 from market_pipeline.local.jvm import check_path
 from market_pipeline.local.programs import EVERY_NAME
+from market_pipeline.local.reach import spark_master_fault
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.mendable import Mendable
 from market_pipeline.settings import ListenSetting, Settings, SettingsError
@@ -22,6 +24,8 @@ LAYOUT = 1
 
 KEEP_FREE_BYTES = 1024**3
 """Kafka and Cassandra both go wrong on a full disk, so nothing starts with less than this."""
+
+MASTER_WITHIN_S = 3.0
 
 OURS = frozenset(
     {
@@ -61,6 +65,7 @@ def check(settings: Settings) -> None:
     check_disk(settings)
     find(settings)
     check_ports(settings)
+    check_spark(settings)
 
 
 def check_feed(settings: Settings) -> None:
@@ -92,6 +97,19 @@ def check_hosts(settings: Settings) -> None:
             settings.listen_host(setting)
     except SettingsError as error:
         raise StartError(str(error)) from None
+
+
+def check_spark(settings: Settings) -> None:
+    """The master of a cluster listens: Spark itself would try for minutes before it says so."""
+    try:
+        fault = spark_master_fault(settings.master, MASTER_WITHIN_S)
+    except ValueError as error:
+        raise StartError(f"SPARK_MASTER: {error}") from None
+    if fault is not None:
+        raise StartError(
+            f"Spark's master {settings.master} can't be reached ({fault}): start it, or set SPARK_MASTER to its "
+            "address; unset, Spark runs here"
+        )
 
 
 def check_layout(root: Path) -> None:
@@ -141,9 +159,11 @@ def _check_version(root: Path, text: str) -> None:
 
 
 def claim(settings: Settings) -> None:
-    """Make the data dir and write its version."""
+    """Make the data dir and write its version. Nobody else sees what is in it, also of one that was made before."""
     try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if stat.S_IMODE(settings.data_dir.stat().st_mode) & 0o077:
+            settings.data_dir.chmod(0o700)
         if not settings.paths.version.exists():
             settings.paths.version.write_text(f"{LAYOUT}\n", encoding="utf-8")
     except OSError as error:

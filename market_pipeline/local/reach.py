@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from market_pipeline.feed.quote import KEY_HEADER, NoRedirect
+from market_pipeline.spark_master import addresses
 
 REACH_WITHIN_S = 5.0
 
@@ -74,13 +75,23 @@ def knock(url: str) -> str | None:
     return None
 
 
-def listens(host: str, port: int) -> str | None:
+def listens(host: str, port: int, within_s: float = REACH_WITHIN_S) -> str | None:
     """None when somebody accepts a connection there, else why not."""
     try:
-        socket.create_connection((host, port), REACH_WITHIN_S).close()
+        socket.create_connection((host, port), within_s).close()
     except (OSError, ValueError) as error:
         return _reason(error)
     return None
+
+
+def spark_master_fault(master: str, within_s: float = REACH_WITHIN_S) -> str | None:
+    """Why no master of a standalone cluster can be reached, one being enough; None when one can, or none is needed.
+
+    Raises:
+        ValueError: it is no master that Spark takes.
+    """
+    faults = [f"{host}:{port}: {why}" for host, port in addresses(master) if (why := listens(host, port, within_s))]
+    return "; ".join(faults) if faults and len(faults) == len(addresses(master)) else None
 
 
 def _reason(error: Exception) -> str:

@@ -31,6 +31,7 @@ class FeedStatus:
         gaps_waiting: gaps that are not in Cassandra yet.
         gap_since: of a gap that lasts, epoch seconds; ``gap_reason`` says why.
         symbol_names: what is subscribed.
+        rejected_symbols: those that the feed does not send, and its words.
         clock_is_slow: trades come from the future of this machine's clock.
         quote: the vendor's own last trade, as its quote endpoint tells it while the stream is silent.
     """
@@ -49,6 +50,7 @@ class FeedStatus:
     journal: Mapping[str, Any] | None = None
     silent_s: float | None = None
     left_out: list[str] = field(default_factory=list)
+    rejected_symbols: dict[str, str] = field(default_factory=dict)
     journal_error: str | None = None
     gaps_waiting: int | None = None
     gap_since: float | None = None
@@ -78,6 +80,7 @@ class StreamStatus:
             made no progress although there was something to do. ``late_after_s`` is how long that may be.
         jvm_silent_s: how long Spark's JVM has not responded while the stream's own process goes on, in seconds; None
             of one that responds. ``jvm_doing`` says what the operating system shows of it.
+        master: Spark's master, on which it runs.
     """
 
     mode: str | None = None
@@ -96,6 +99,7 @@ class StreamStatus:
     jvm_pid: int | None = None
     jvm_silent_s: float | None = None
     jvm_doing: str | None = None
+    master: str | None = None
 
 
 @dataclass(frozen=True)
@@ -249,4 +253,5 @@ def stream_status(beat: Beat | None, pid: int | None, now: float, stored_age_s: 
         jvm_pid=jvm.get("pid"),
         jvm_silent_s=round(jvm["silent_s"] + beat.age_s(now), 1) if "silent_s" in jvm else None,
         jvm_doing=jvm.get("doing"),
+        master=detail.get("master"),
     )

@@ -124,8 +124,8 @@ def environment_for(settings: Settings, own: Mapping[str, str], java_home: Path)
 def write_configuration(settings: Settings, programs: Sequence[Program], own: Mapping[str, str]) -> Path:
     """Write what the supervisor and Dagster's workspace need; returns the configuration file."""
     for folder in (settings.paths.run, settings.paths.logs, settings.paths.config, settings.paths.dagster):
-        folder.mkdir(parents=True, exist_ok=True)
-    settings.paths.run.chmod(0o700)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
     for socket in (socket_path(settings), unix_sockets.code_server(settings)):
         unix_sockets.secure(socket.parent)
     forget_overrides(settings.paths.run)

@@ -99,6 +99,10 @@ class Start:
         if settings.dagster:
             self._make_token()
         write_if_changed(settings.paths.port_base, f"{settings.port_base}\n")
+        if settings.dagster:
+            settings.paths.without_dagster.unlink(missing_ok=True)
+        else:
+            settings.paths.without_dagster.touch()
         supervisord.write_configuration(settings, programs(settings), os.environ)
         environment = supervisord.environment_for(settings, os.environ, java_home(settings))
         output = settings.paths.logs / "supervisord.out"

@@ -25,6 +25,7 @@ from market_pipeline.broker.offsets import end_offsets
 from market_pipeline.broker.topics import TopicError, wait_for_kafka
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
+from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
 from market_pipeline.stream import bars, class_archive, dead_letters, position, queries, slots
@@ -130,6 +131,7 @@ class Application:
         hung = self._responsiveness.unresponsive if self._responsiveness is not None else None
         return {
             "mode": self._settings.stream_mode,
+            "master": self._settings.master,
             "phase": UNRESPONSIVE if hung is not None else self._phase,
             "tables": self._tables(),
             "late_after_s": late_after_s(self._settings.commit_interval_s),
@@ -218,6 +220,7 @@ class Application:
 
 
 def main() -> NoReturn:
+    keep_private()
     # py4j tells of a connection that it opens anew, with a stack trace, through the root logger
     start_logging(lambda record: record.name != "root" or record.levelno > logging.INFO)
     for quiet in ("py4j", "cassandra", "market_pipeline.broker.librdkafka", "market_pipeline.stream.librdkafka"):

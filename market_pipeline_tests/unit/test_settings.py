@@ -112,12 +112,15 @@ def test_the_key_is_not_shown_by_repr_or_dump(monkeypatch: pytest.MonkeyPatch) -
 def test_two_pipelines_share_no_port() -> None:
     def ports(base: int) -> set[int]:
         of = Settings.load(port_base=base).ports
-        names = [name for name, member in vars(Ports).items() if isinstance(member, property)]
-        assert len(names) >= 7
-        found = {getattr(of, name) for name in names}
-        assert len(found) == len(names)
-        assert found <= set(range(base, base + 100))
-        return found
+        values = [getattr(of, name) for name, member in vars(Ports).items() if isinstance(member, property)]
+        drivers = [of.stream, *of.batches]
+        numbers = [value for value in values if isinstance(value, int)] + [
+            port for each in drivers for port in each.every()
+        ]
+        assert len(values) >= 9
+        assert len(set(numbers)) == len(numbers)
+        assert set(numbers) <= set(range(base, base + 100))
+        return set(numbers)
 
     assert not ports(29000) & ports(29100)
 
@@ -185,3 +188,15 @@ def test_a_secret_that_can_not_be_sent_is_refused_without_showing_it(setting: st
 def test_a_name_that_kafka_or_cassandra_would_refuse_is_refused(setting: str, name: str) -> None:
     with pytest.raises(SettingsError, match=f"MARKET_PIPELINE_{setting.upper()} must be text"):
         Settings.load(**{setting: name})
+
+
+def test_a_data_dir_knows_that_it_was_started_without_dagster(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    mark = Settings.load(data_dir=tmp_path).paths.without_dagster
+    assert Settings.load(data_dir=tmp_path).dagster
+    mark.parent.mkdir()
+    mark.touch()
+    assert not Settings.load(data_dir=tmp_path).dagster
+    assert Settings.load(data_dir=tmp_path, as_started=False).dagster  # what `up` takes
+    assert Settings.load(data_dir=tmp_path, dagster=True).dagster
+    monkeypatch.setenv("MARKET_PIPELINE_DAGSTER", "yes")
+    assert Settings.load(data_dir=tmp_path).dagster

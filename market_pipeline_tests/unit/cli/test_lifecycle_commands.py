@@ -291,8 +291,8 @@ def test_the_headline_names_the_recording_as_it_is(run: object, monkeypatch: pyt
 
 def test_the_screen_tells_what_is_wrong() -> None:
     feed = FeedStatus(
-        "finnhub", silent_s=12.0, left_out=["X", "Y"], journal_error="No space left on device", gaps_waiting=2,
-        gap_since=40.0, gap_reason="disk",
+        "finnhub", silent_s=12.0, left_out=["X", "Y"], rejected_symbols={"aapl": "no", "foo bar": "no"},
+        journal_error="No space left on device", gaps_waiting=2, gap_since=40.0, gap_reason="disk",
     )  # fmt: skip
     sick = replace(
         a_snapshot(),
@@ -306,6 +306,7 @@ def test_the_screen_tells_what_is_wrong() -> None:
         "nothing is received: the journal can't be written (No space left on device)",
         "gap since 60 s (disk)",
         "gaps that wait for Cassandra: 2",
+        "rejected by the feed: aapl, foo bar",
         "beyond the plan's limit, left out: X, Y",
     ]
     assert all(fault in feed_line(sick) for fault in feed_faults(sick))

@@ -53,17 +53,20 @@ def test_what_is_wrong_with_the_feed_is_handed_on() -> None:
     said = beat(
         journal_error="No space left on device",
         left_out=["B"],
+        rejected_symbols={"aapl": "Invalid symbol aapl"},
         gaps_waiting=2,
         gap_since=NOW - 60,
         gap_reason="disk",
     )
     feed = feed_status(said, PID, NOW)
     assert (feed.journal_error, feed.left_out, feed.gaps_waiting) == ("No space left on device", ["B"], 2)
+    assert feed.rejected_symbols == {"aapl": "Invalid symbol aapl"}
     assert (feed.gap_since, feed.gap_reason) == (NOW - 60, "disk")
 
 
 def test_a_stream_that_works_says_what_it_does() -> None:
-    stream = stream_status(beat(1.0, phase="running", lag=4, input_rate=50.0), PID, NOW)
+    stream = stream_status(beat(1.0, phase="running", lag=4, input_rate=50.0, master="spark://m:7077"), PID, NOW)
+    assert stream.master == "spark://m:7077"
     assert (stream.phase, stream.lag, stream.input_rate, stream.silent_s) == ("running", 4, 50.0, None)
 
 
