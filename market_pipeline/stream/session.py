@@ -88,7 +88,8 @@ def session_in(jvm: Jvm) -> SparkSession:
 
 
 def private_sockets(settings: Settings, name: str) -> dict[str, str]:
-    """Makes PySpark hand data to the JVM and back over Unix sockets, instead of over TCP ports by chance.
+    """Makes PySpark hand data to the JVM and back over Unix sockets, instead of over TCP ports by chance. Nothing for a
+    cluster: the machines of its executors have no such folder.
 
     Args:
         settings: of the pipeline.
@@ -97,6 +98,8 @@ def private_sockets(settings: Settings, name: str) -> dict[str, str]:
     Raises:
         UnsafeFolder: the folder for sockets is not ours alone.
     """
+    if not settings.local_spark:
+        return {}
     prefix = "spark.python.unix.domain.socket"
     return {f"{prefix}.enabled": "true", f"{prefix}.dir": str(unix_sockets.emptied(settings, name))}
 

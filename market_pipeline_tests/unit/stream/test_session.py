@@ -42,3 +42,4 @@ def test_what_a_killed_jvm_left_is_removed_and_only_we_can_enter(tmp_path: Path)
     assert Path(private_sockets(settings, "s")["spark.python.unix.domain.socket.dir"]) == where
     assert list(where.iterdir()) == []
     assert where.stat().st_mode & 0o077 == 0
+    assert private_sockets(Settings.load(data_dir=tmp_path, **CLUSTER), "s") == {}  # executors have no such folder
