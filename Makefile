@@ -10,7 +10,7 @@ STAMP  := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: run stop test test-compose test-nightly check unit install lock bench clean chromium
+.PHONY: run stop test test-compose test-nightly check unit install lock bench golden clean chromium
 
 run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARGS="--feed replay --replay-file F"
 	@$(BIN)/market-pipeline up $(ARGS)
@@ -38,6 +38,9 @@ test-nightly: install ## what is too slow for every change
 
 unit: install ## the quick tests alone, two at a time
 	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)
+
+golden: install ## after a change that is meant: the copies of help, screens, segments and messages that tests compare with
+	UPDATE_GOLDEN=yes $(BIN)/pytest -q market_pipeline_tests/unit/golden
 
 bench: install ## latency, catch-up and cost, beside what one would write instead
 	$(BIN)/python -m market_pipeline_tests.bench $(ARGS)

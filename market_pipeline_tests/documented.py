@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "RUNBOOK.md", "CONTRIBUTING.md", "docs/*.md")
+PAGES = ("README.md", "RUNBOOK.md", "CONTRIBUTING.md", "SECURITY.md", "docs/*.md")
 ASSIGNMENT = re.compile(r"(?:export )?[A-Z][A-Z_]*=")
 _INLINE = re.compile(r"`((?:market-pipeline|dagster(?:-\w+)?|make) [^`]+)`")
 _PLACEHOLDER = re.compile(r"…|\[|\||<|\b[A-Z]{1,8}\b(?![=:._-])|--data-dir`|/NAME")
@@ -105,6 +105,7 @@ HOW: dict[str, How] = {
     "make test": How.PARSE,
     "make test-nightly": How.PARSE,
     "make unit": How.PARSE,
+    "make golden": How.PARSE,
     ".venv/bin/pytest market_pipeline_tests/spark -k bars": How.PARSE,
     "echo FINNHUB_API_KEY=… > .env": How.PARSE,
     "export MARKET_PIPELINE_DATA_DIR=~/.local/share/market-pipeline": How.PARSE,
@@ -163,7 +164,19 @@ HOW: dict[str, How] = {
     'market-pipeline query "SELECT * FROM market_data.latest_prices"': How.RUN,
     "market-pipeline tune apply --profile tuned": How.RUN,
     "market-pipeline drill --only producer-killed": How.ELSEWHERE,
+    # docs/security.md
+    "market-pipeline dagster-url": How.ELSEWHERE,
+    (
+        'curl -H "Authorization: Bearer $(cat ~/.local/share/market-pipeline/run/dagster-webserver.token)" '
+        """-H "Content-Type: application/json" -d '{"query": "{ version }"}' http://127.0.0.1:29030/graphql"""
+    ): How.ELSEWHERE,
+    "ssh -L 8030:127.0.0.1:29030 server": How.PARSE,
+    "MARKET_PIPELINE_DAGSTER_HOST=10.0.0.5": How.PARSE,
+    "MARKET_PIPELINE_DAGSTER_HOSTS=box.lan:29030": How.PARSE,
+    "MARKET_PIPELINE_DAGSTER_TRUSTED_PROXIES=10.0.0.4": How.PARSE,
+    "MARKET_PIPELINE_DAGSTER_IDENTITY_HEADER=X-Auth-Request-Email": How.PARSE,
     # docs/containers.md
+    "docker-compose exec dagster-webserver market-pipeline dagster-url": How.CONTAINERS,
     "cp .env.example .env": How.CONTAINERS,
     'sed -i "s/^POSTGRES_PASSWORD=.*/POSTGRES_PASSWORD=$(openssl rand -hex 24)/" .env': How.CONTAINERS,
     "docker-compose build": How.CONTAINERS,

