@@ -52,6 +52,8 @@ class Look:
         canaries: those of the same time, the oldest first.
         canary_taken: whether Kafka has one of this look.
         smoke_tests: how many were ever sent.
+        unread: records that are not known to be queryable, by the offsets that the stream mirrored last; asked for only
+            while the stream itself does not say its lag.
         leaderless: partitions of Kafka without a leader.
         delays_s: received → written of the newest trade of each symbol that had one within a minute, seconds.
         vendor_delays_s: event → received of the same trades, seconds: the vendor's own delay and the way to us.
@@ -76,6 +78,7 @@ class Look:
     canaries: Sequence[Flight] = ()
     canary_taken: bool = False
     smoke_tests: int = 0
+    unread: int | None = None
     leaderless: int | None = None
     delays_s: Sequence[float] | None = None
     vendor_delays_s: Sequence[float] | None = None

@@ -11,7 +11,7 @@ from market_pipeline.alerts.canary import Canaries, Flight, recover, release
 from market_pipeline.alerts.look import DeadLetters, Look
 from market_pipeline.alerts.smoke_tests import SmokeTests
 from market_pipeline.broker.client import BrokerUnreachableError
-from market_pipeline.broker.offsets import end_offsets, records_since
+from market_pipeline.broker.offsets import end_offsets, group_offsets, records_since
 from market_pipeline.broker.records import read_topic
 from market_pipeline.broker.topics import TopicError, list_topics
 from market_pipeline.feed.quote import Quote
@@ -21,6 +21,7 @@ from market_pipeline.store.cluster import STORE_ERRORS, connect
 from market_pipeline.store.delays import Delay, newest_delays
 from market_pipeline.store.disk_usage import DiskUsage, disk_usage_by_node
 from market_pipeline.supervision.disk import disk
+from market_pipeline.supervision.servers import KafkaStatus
 
 ANSWER_WITHIN_S = 4.0
 DELAYS_OVER = timedelta(minutes=1)
@@ -52,6 +53,7 @@ def look(settings: Settings, now: float | None = None, canaries: Canaries | None
         ANSWER_WITHIN_S,
         {
             "arrivals": lambda: arrivals(settings, snapshot.kafka.end, now) if snapshot.kafka.live else None,
+            "unread": lambda: unread(settings, snapshot.kafka) if snapshot.stream.lag is None else None,
             "leaderless": lambda: leaderless(settings) if snapshot.kafka.live else None,
             "delays": lambda: delays(settings, symbols, now) if snapshot.cassandra.live else None,
             "dead_letters": lambda: dead_letters(settings, now) if snapshot.kafka.live else None,
@@ -106,6 +108,18 @@ def arrivals(settings: Settings, end: Mapping[int, int], now: float) -> int | No
         return records_since(settings, settings.topic, window_ms(now), end)
     except BROKER_ERRORS:
         return None
+
+
+def unread(settings: Settings, kafka: KafkaStatus) -> int | None:
+    """Records behind the offsets up to which everything was queryable when the stream last said so."""
+    if not kafka.live or not kafka.end:
+        return None
+    try:
+        mirrored = group_offsets(settings, settings.consumer_group, settings.topic)
+    except BROKER_ERRORS:
+        return None
+    known = {partition: offset for partition, offset in mirrored.items() if offset is not None}
+    return sum(max(0, end - known.get(partition, end)) for partition, end in kafka.end.items())
 
 
 def quote_of(feed: FeedStatus) -> Quote | None:

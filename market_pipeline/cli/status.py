@@ -14,6 +14,7 @@ from rich.text import Text
 from market_pipeline.cli import REPORTED_FAULT, load_settings
 from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import cell, console
+from market_pipeline.local.processes import NOT_SEEN
 from market_pipeline.local.snapshot import Snapshot, StreamStatus, gather
 from market_pipeline.settings import Settings
 from market_pipeline.which import where_flags
@@ -79,8 +80,13 @@ def screen(snapshot: Snapshot, settings: Settings) -> Group:
     )
     if not snapshot.anything_runs:
         cure = f"nothing runs here: start it with `market-pipeline up{where_flags(settings)}`"
+        if snapshot.elsewhere:
+            servers = f"Kafka at {settings.bootstrap_servers} nor Cassandra at {','.join(settings.contact_points)}"
+            cure = f"neither {servers} answers, and no service of ours runs on this data dir"
         return Group(head, cell(cure, "yellow", whole=True))  # a command is copied whole
-    return Group(head, _processes(snapshot), _figures(snapshot, settings))
+    unseen = [name for name, each in snapshot.processes.items() if each.state == NOT_SEEN]
+    note = [cell(f"kept by another platform, not seen from here: {', '.join(unseen)}", "dim")] if unseen else []
+    return Group(head, _processes(snapshot), *note, _figures(snapshot, settings))
 
 
 def _processes(snapshot: Snapshot) -> Table:
@@ -88,6 +94,8 @@ def _processes(snapshot: Snapshot) -> Table:
     for heading in ("process", "pid", "state", "uptime", "restarts", "memory", "last error"):
         table.add_column(heading, header_style="bold", justify="right" if heading in _NUMERIC else "left")
     for name, each in snapshot.processes.items():
+        if each.state == NOT_SEEN:
+            continue
         table.add_row(
             name,
             str(each.pid or NONE),
@@ -250,6 +258,8 @@ def cassandra_line(snapshot: Snapshot) -> str:
 
 def dagster_line(snapshot: Snapshot, settings: Settings) -> str:
     page = settings.page_url
+    if snapshot.elsewhere and not snapshot.dagster_page:
+        return f"not seen from here: {page}"
     if not snapshot.dagster_page:
         return f"its page does not answer yet: {page}"
     # no token here: what `status` shows is pasted into tickets

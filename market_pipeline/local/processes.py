@@ -14,6 +14,11 @@ from market_pipeline.supervision.heartbeat import Beat
 from market_pipeline.supervision.lock import holder
 
 DOWN = "STOPPED"
+RUNNING = "RUNNING"
+GONE = "GONE"
+"""Another platform keeps it; it wrote a heartbeat once, and runs no more."""
+NOT_SEEN = "NOT SEEN"
+"""Another platform keeps it, and nothing of it can be seen from here."""
 UNSUPERVISED = "UNSUPERVISED"
 """It runs, but its supervisor doesn't."""
 
@@ -51,6 +56,10 @@ def process_statuses(
     memory: bool = True,
 ) -> dict[str, ProcessStatus]:
     """Every program, by name. ``memory`` takes the longest: every process of the machine is asked whose child it is."""
+    if states is None and kept_elsewhere(settings):
+        return {
+            name: status_elsewhere(beats.get(name), holder(settings.paths.lock(name)), now) for name in names(settings)
+        }
     histories = read_histories(settings) if states is not None else {}
     return {
         name: process_status(
@@ -63,6 +72,28 @@ def process_statuses(
         )
         for name in states or names(settings)
     }
+
+
+def kept_elsewhere(settings: Settings) -> bool:
+    """Whether another platform keeps the services, such as containers: no server of ours is to run here."""
+    return not (settings.embedded_kafka or settings.embedded_cassandra)
+
+
+def status_elsewhere(beat: Beat | None, lock_pid: int | None, now: float) -> ProcessStatus:
+    """A service that another platform keeps, by its heartbeat and its lock in the data dir that it shares with us.
+
+    A pid of another container says nothing here, where it may be any process, so that the system is not asked.
+    """
+    runs = lock_pid is not None
+    return ProcessStatus(
+        pid=lock_pid,
+        state=RUNNING if runs else (NOT_SEEN if beat is None else GONE),
+        uptime_s=round(max(0.0, now - beat.started_at), 1) if beat is not None and runs else None,
+        restarts=0,
+        last_error=None,
+        rss_mb=None,
+        beat_age_s=round(beat.age_s(now), 1) if beat is not None else None,
+    )
 
 
 def process_status(

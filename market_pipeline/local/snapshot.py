@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from market_pipeline.local import webserver
-from market_pipeline.local.processes import ProcessStatus, process_statuses, supervisor_states
+from market_pipeline.local.processes import ProcessStatus, kept_elsewhere, process_statuses, supervisor_states
 from market_pipeline.local.programs import BEATING
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat, read_heartbeat
@@ -117,9 +117,14 @@ class Snapshot:
     dagster_page: bool = False
     """Whether Dagster's webserver is there: it listens once it has loaded the definitions."""
 
+    elsewhere: bool = False
+    """Whether another platform keeps the services, such as containers: of those that share no data dir with us nothing
+    can be seen but whether they answer."""
+
     @property
     def anything_runs(self) -> bool:
-        return self.supervisor is not None or any(each.pid is not None for each in self.processes.values())
+        here = self.supervisor is not None or any(each.pid is not None for each in self.processes.values())
+        return here or (self.elsewhere and (self.kafka.live or self.cassandra.live))
 
     def as_json(self) -> dict[str, Any]:
         return {"running": self.anything_runs, **asdict(self)}
@@ -151,6 +156,7 @@ def gather(settings: Settings) -> Snapshot:
         stream=stream_status(beats["stream"], processes["stream"].pid, now, stored.newest_trade_age_s),
         cassandra=stored,
         dagster_page=bool(answers["dagster"]),
+        elsewhere=supervisor is None and kept_elsewhere(settings),
     )
 
 
@@ -169,6 +175,7 @@ def programs_alone(settings: Settings) -> Snapshot:
         kafka=KafkaStatus(),
         stream=stream_status(beats["stream"], processes["stream"].pid, now),
         cassandra=CassandraStatus(),
+        elsewhere=supervisor is None and kept_elsewhere(settings),
     )
 
 

@@ -14,7 +14,7 @@ RULE = Rule(
     "Cassandra does not answer",
     Severity.P1,
     runbook="beside Common Alerts: Cassandra down",
-    hold_s=55,  # three looks, half a minute apart
+    hold_s=25,  # two looks, half a minute apart
     clear_s=60,
     inhibits=frozenset({"high-latency", "consumer-lag", "stream-stalled", "table-frozen"}),
     remedy=RESTART_PROGRAM,

@@ -17,7 +17,7 @@ RULE = Rule(
     "Trades take more than 10 s from being received to being queryable",
     Severity.P2,
     runbook="Common Alerts 2: High Latency (>10 seconds)",
-    hold_s=60,
+    hold_s=25,  # two looks, half a minute apart
     clear_s=60,
     remedy="restart_stream",
 )
@@ -31,6 +31,12 @@ def judge(look: Look) -> Signal:
     if stream.lag:  # of a stream that does not say how old what waits is, the newest trade's age is the least
         known = stream.oldest_waiting_age_s is not None
         waiting_s = stream.oldest_waiting_age_s if known else stream.newest_event_age_s
+    if stream.lag is None and look.unread and stream.newest_event_age_s is not None:
+        # it starts, hangs or is gone, and what came since then waits: by the offsets up to which all was queryable
+        age_s = stream.newest_event_age_s
+        if age_s > LIMIT_S:
+            text = f"{look.unread:,} records wait, the newest queryable trade is {age_s:.0f} s old"
+            return _signal(Verdict.FAULT, f"{text}; {doing(stream)}", age_s, evidence=stages(look))
     if waiting_s is not None and waiting_s > LIMIT_S:
         return _signal(
             Verdict.FAULT,
@@ -54,6 +60,13 @@ def judge(look: Look) -> Signal:
     what = "the newest trades" if look.delays_s else "the canaries"
     text = f"95 % of {what} were queryable within {p95_s:.2f} s"
     return _signal(verdict, text, p95_s, evidence=stages(look))
+
+
+def doing(stream: StreamStatus) -> str:
+    """What a stream that does not say its lag does, as far as is known."""
+    if stream.silent_s is not None:
+        return f"the stream has not answered for {stream.silent_s:.0f} s"
+    return f"the stream is in phase {stream.phase}" if stream.phase else "the stream does not say what it does"
 
 
 def waiting(stream: StreamStatus, for_s: float) -> str:

@@ -14,7 +14,7 @@ RULE = Rule(
     "Kafka does not answer, or has partitions without a leader",
     Severity.P1,
     runbook="Common Alerts 3: Kafka Broker Down",
-    hold_s=55,  # three looks, half a minute apart
+    hold_s=25,  # two looks, half a minute apart
     clear_s=60,
     inhibits=frozenset(
         {

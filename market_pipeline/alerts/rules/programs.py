@@ -11,7 +11,7 @@ from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
-from market_pipeline.local.processes import ProcessStatus
+from market_pipeline.local.processes import GONE, NOT_SEEN, ProcessStatus
 from market_pipeline.local.snapshot import StreamStatus
 
 YOUNG_S = 60.0
@@ -48,6 +48,7 @@ READ_ITS_LOG_S = 300.0
 ENDS_ITSELF_S = 30.0
 """A stream whose JVM does not respond has ended itself by then: a remedy that comes between would restart it twice."""
 SUPERVISOR = "supervisord"
+PATH_OF_TRADES = ("producer", "stream")
 _BESIDE_THE_PATH = ("dagster-", "slack")
 
 
@@ -57,6 +58,8 @@ def judge_down(look: Look) -> Iterator[Signal]:
         if look.supervised:
             text = "nobody keeps the programs: what ends stays down"
             yield Signal(DOWN.id, SUPERVISOR, Verdict.FAULT, text, mendable=False)
+        elif look.snapshot.elsewhere:
+            yield from _down_elsewhere(look)
         return
     yield Signal(DOWN.id, SUPERVISOR, Verdict.FINE, f"{SUPERVISOR} runs")
     for name, process in look.snapshot.processes.items():
@@ -64,6 +67,20 @@ def judge_down(look: Look) -> Iterator[Signal]:
         # what still ends again and again the supervisor starts anew; what is done or refused no new start can mend
         given_up = process.state == GIVEN_UP
         yield Signal(DOWN.id, name, verdict, text, severity=_severity(name), mendable=given_up)
+
+
+def _down_elsewhere(look: Look) -> Iterator[Signal]:
+    """What another platform keeps on the path of the trades and shares its data dir with us."""
+    for name in PATH_OF_TRADES:
+        process = look.snapshot.processes.get(name)
+        if process is None or process.state == NOT_SEEN:
+            continue
+        # a recording that was played to its end leaves nothing to run
+        gone = process.state == GONE and look.feed != "replay"
+        text = f"{name} does not run, and its last heartbeat is {process.beat_age_s or 0.0:.0f} s old"
+        yield Signal(
+            DOWN.id, name, Verdict.FAULT if gone else Verdict.FINE, text if gone else f"{name} runs", mendable=False
+        )
 
 
 def _severity(program: str) -> Severity | None:

@@ -2,7 +2,9 @@
 
 import json
 import os
+import signal
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -15,7 +17,7 @@ from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
 
 from market_pipeline.broker.topics import TopicError
-from market_pipeline.local.processes import process_status
+from market_pipeline.local.processes import GONE, NOT_SEEN, asleep, process_status
 from market_pipeline.local.snapshot import feed_status, gather, programs_alone, stream_status, within
 from market_pipeline.local.supervisor_client import ProcessState, state_of
 from market_pipeline.local.supervisor_log import History
@@ -24,6 +26,7 @@ from market_pipeline.supervision import servers
 from market_pipeline.supervision.heartbeat import Beat, Heartbeat
 from market_pipeline.supervision.lock import ProcessLock
 from market_pipeline.supervision.servers import KafkaStatus
+from market_pipeline_tests.waiting import wait_for
 
 NOW = 1_000_000.0
 PID = 1
@@ -201,3 +204,40 @@ def test_the_look_at_programs_has_what_the_stream_says(settings: Settings) -> No
         Heartbeat(settings.paths.heartbeat("stream"), "stream", lambda: {"lag": 4, "jvm": jvm}).beat()
         stream = programs_alone(settings).stream
     assert (stream.lag, stream.jvm_doing) == (4, "stopped")
+
+
+@pytest.fixture
+def container(tmp_path: Path, free_port: int) -> Settings:
+    """As in a container: a shared data dir without a supervisor, and servers elsewhere."""
+    away = f"127.0.0.1:{free_port}"
+    return Settings.load(
+        data_dir=tmp_path, kafka_bootstrap_servers=away, cassandra_contact_points="127.0.0.1", cassandra_port=free_port
+    )  # fmt: skip
+
+
+def test_in_a_container_services_are_seen_by_heartbeat_and_lock_and_pids_mean_nothing(container: Settings) -> None:
+    container.paths.run.mkdir(parents=True)
+    for name in ("producer", "stream"):
+        Heartbeat(container.paths.heartbeat(name), name, dict).beat()
+    stopped = subprocess.Popen(["sleep", "600"])
+    try:
+        os.kill(stopped.pid, signal.SIGSTOP)
+        wait_for(lambda: asleep(stopped.pid), "the stop")
+        with ProcessLock(container.paths.lock("producer")) as lock:
+            lock.path.write_text(str(stopped.pid))  # the same number in another container
+            snapshot = gather(container)
+    finally:
+        stopped.kill()
+        stopped.wait()
+    assert snapshot.elsewhere
+    producer, stream = snapshot.processes["producer"], snapshot.processes["stream"]
+    assert (producer.state, producer.asleep, producer.pid) == ("RUNNING", False, stopped.pid)
+    assert (stream.state, stream.pid) == (GONE, None)
+    assert snapshot.processes["dagster-webserver"].state == NOT_SEEN
+    assert snapshot.anything_runs
+
+
+def test_in_a_container_without_anything_nothing_is_said_to_be_stopped(container: Settings) -> None:
+    snapshot = gather(container)
+    assert not snapshot.anything_runs
+    assert {each.state for each in snapshot.processes.values()} == {NOT_SEEN}
