@@ -2,7 +2,8 @@
 
 import base64
 from collections.abc import Sequence
-from html import escape
+
+from market_pipeline.escaping import for_markdown, for_xml
 
 WIDTH, HEIGHT = 640, 200
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 30, 24
@@ -47,7 +48,7 @@ def sparkline(values: Sequence[float], points: int = 30) -> str:
 def as_markdown(svg: str, text: str) -> str:
     """The chart as a markdown image that needs no server; ``text`` is what a reader without images gets."""
     encoded = base64.b64encode(svg.encode()).decode()
-    return f"![{text.translate(str.maketrans('[]', '()'))}](data:image/svg+xml;base64,{encoded})"
+    return f"![{for_markdown(text)}](data:image/svg+xml;base64,{encoded})"
 
 
 def _bars(values: Sequence[float], top: float) -> str:
@@ -90,7 +91,7 @@ def _spread(labels: Sequence[str]) -> str:
             continue  # it would touch the last one
         anchor = "start" if place == 0 else "end" if place == len(labels) - 1 else "middle"
         x = _LEFT + (WIDTH - _LEFT - _RIGHT) * place / max(1, len(labels) - 1)
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{escape(label)}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{for_xml(label)}</text>')
     return "".join(parts)
 
 
@@ -102,7 +103,7 @@ def _slot_labels(labels: Sequence[str]) -> str:
         text = label.rpartition(":")[2]  # the venue is the same for most and would not fit
         text = text if len(text) <= room else text[: room - 1] + "…"
         x = _LEFT + (place + 0.5) * slot
-        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(text)}</text>')
+        parts.append(f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="middle">{for_xml(text)}</text>')
     return "".join(parts)
 
 
@@ -110,9 +111,9 @@ def _framed(title: str, labels: str, low: float, high: float, drawing: str, summ
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" viewBox="0 0 {WIDTH} {HEIGHT}" '
         f'role="img" font-family="sans-serif" font-size="11" fill="{INK}">',
-        f"<title>{escape(title)}: {escape(summary)}</title>",
+        f"<title>{for_xml(title)}: {for_xml(summary)}</title>",
         f'<rect width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{PAPER}"/>',
-        f'<text x="{_LEFT}" y="18" font-size="12" font-weight="600">{escape(title)}</text>',
+        f'<text x="{_LEFT}" y="18" font-size="12" font-weight="600">{for_xml(title)}</text>',
     ]
     for share in (0.0, 0.5, 1.0):
         y = HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * share

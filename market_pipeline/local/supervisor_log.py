@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from os import EX_NOPERM, EX_SOFTWARE, EX_USAGE
 from pathlib import Path
 
 from market_pipeline.local.supervisord import NAME
@@ -14,6 +15,27 @@ _SPAWNED = re.compile(r"spawned: '(?P<name>[^']+)' with pid \d+$")
 _EXITED = re.compile(r"exited: (?P<name>\S+) \((?P<how>.*)\)$")
 _STOPPED = re.compile(r"stopped: (?P<name>\S+) \(.*\)$")
 _GAVE_UP = re.compile(r"gave up: (?P<name>\S+) ")
+
+
+_STATUSES = {
+    ("stream", 70): "it stalled and ended itself, to be started again",
+    (None, 2): "a setting is wrong",
+    (None, EX_USAGE): "told to do what can't be done",
+    (None, EX_SOFTWARE): "an error that nobody caught",
+    (None, 75): "another one runs already",
+    (None, EX_NOPERM): "refused by the vendor",
+    (None, 137): "killed, as the kernel does when memory runs out",
+}
+"""What the exit statuses of our programs mean, of one program or of any."""
+
+
+def _named(program: str, how: str) -> str:
+    """How it ended, with the meaning of its exit status, where it has one."""
+    status = how.removeprefix("exit status ")
+    if not status.isdecimal():
+        return how
+    meaning = _STATUSES.get((program, int(status))) or _STATUSES.get((None, int(status)))
+    return f"{how} ({meaning})" if meaning else how
 
 
 @dataclass
@@ -47,7 +69,7 @@ def histories(lines: Iterable[str]) -> dict[str, History]:
         elif event := _EXITED.search(what):
             history = found.setdefault(event["name"], History())
             history.ended = True
-            history.last_exit = f"{event['how'].partition(';')[0]} at {matched['at']}"
+            history.last_exit = f"{_named(event['name'], event['how'].partition(';')[0])} at {matched['at']}"
         elif event := _STOPPED.search(what):
             found.setdefault(event["name"], History()).ended = False
         elif event := _GAVE_UP.search(what):

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from market_pipeline.charts import as_markdown
+from market_pipeline.escaping import for_markdown
 from market_pipeline.mendable import Mendable
 from market_pipeline.store.cluster import STORE_ERRORS
 
@@ -95,17 +96,17 @@ MARKS: Mapping[bool | None, str] = {True: "✅", False: "❌", None: "❔"}
 
 
 def _page(report: Report) -> Iterator[str]:
-    yield f"# {report.title}"
+    yield f"# {for_markdown(report.title)}"
     yield ""
     yield f"{report.made_at:%Y-%m-%d %H:%M} UTC: **{report.verdict}**."
     yield ""
     for title, found in report.findings.values():
-        yield f"- {MARKS[found.fine]} **{title}**: {cell(found.text)}"
+        yield f"- {MARKS[found.fine]} **{for_markdown(title)}**: {cell(found.text)}"
     for title, found in report.findings.values():
         if not found.rows and found.chart is None:
             continue
         yield ""
-        yield f"## {title}"
+        yield f"## {for_markdown(title)}"
         yield ""
         if found.chart is not None:
             yield as_markdown(found.chart, f"{title}: {found.text}")
@@ -118,7 +119,7 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
     if not rows:
         return
     names = list(rows[0])
-    yield "| " + " | ".join(names) + " |"
+    yield "| " + " | ".join(map(cell, names)) + " |"
     yield "|" + "---|" * len(names)
     for row in rows[:SHOWN_ROWS]:
         yield "| " + " | ".join(cell(row.get(name, "")) for name in names) + " |"
@@ -129,4 +130,4 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
 def cell(value: object) -> str:
     """A value that breaks no table and is no markup."""
     text = f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-    return " ".join(text.split()).replace("|", "\\|").replace("<", "&lt;")
+    return for_markdown(text)

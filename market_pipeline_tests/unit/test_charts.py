@@ -31,7 +31,7 @@ def test_a_line_chart_has_holes_and_stays_small(points: list[float | None]) -> N
 def test_markdown_holds_the_image_itself() -> None:
     svg = bar_chart("t", [], [1.0])
     markdown = as_markdown(svg, "a [b]")
-    assert markdown.startswith("![a (b)](data:image/svg+xml;base64,")
+    assert markdown.startswith(r"![a \[b\]](data:image/svg+xml;base64,")
     assert base64.b64decode(markdown.partition("base64,")[2].rstrip(")")).decode() == svg
 
 
@@ -58,3 +58,11 @@ def test_labels_of_a_long_series_do_not_stand_on_top_of_each_other(count: int, s
     assert (drawn[0], drawn[-1]) == (labels[0], labels[-1])
     assert len(drawn) <= MAX_LABELS
     assert len(drawn) == shown
+
+
+def test_hostile_labels_and_titles_change_no_picture() -> None:
+    hostile = "</text><script>x</script>\x1b[2J\x00\ufffe\ud800\u202e&\"'"
+    for svg in (bar_chart(hostile, [hostile], [1.0], slots=True), line_chart(hostile, [hostile, "b"], [1.0, 2.0])):
+        parsed = ET.fromstring(svg)
+        assert {each.tag.rpartition("}")[2] for each in parsed.iter()} <= {"svg", "title", "rect", "text", "path"}
+        assert "</text><script>x</script>\\u001b[2J\\u0000" in "".join(parsed.itertext())

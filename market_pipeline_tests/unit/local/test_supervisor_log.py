@@ -1,5 +1,7 @@
 """Restarts are counted from the supervisor's log."""
 
+import pytest
+
 from market_pipeline.local.supervisor_log import histories
 
 STARTED = "2026-01-05 10:00:00,001 INFO supervisord started with pid 100"
@@ -55,6 +57,20 @@ def test_a_program_that_was_given_up_says_why() -> None:
 def test_an_earlier_supervisor_does_not_count() -> None:
     earlier = [STARTED, at(1, "spawned: 'kafka' with pid 7"), at(2, "exited: kafka (exit status 1; not expected)")]
     assert histories([*earlier, STARTED, at(8, "spawned: 'kafka' with pid 9")])["kafka"].restarts == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "how", "told"),
+    [
+        ("stream", "exit status 70; not expected", "exit status 70 (it stalled and ended itself, to be started again)"),
+        ("producer", "exit status 70; not expected", "exit status 70 (an error that nobody caught)"),
+        ("producer", "exit status 2; not expected", "exit status 2 (a setting is wrong)"),
+        ("kafka", "exit status 3; not expected", "exit status 3"),
+    ],
+)
+def test_an_exit_status_has_a_meaning(name: str, how: str, told: str) -> None:
+    found = histories([STARTED, at(1, f"spawned: '{name}' with pid 7"), at(9, f"exited: {name} ({how})")])
+    assert found[name].last_exit == f"{told} at 2026-01-05 10:00:09"
 
 
 def test_noise_is_skipped() -> None:

@@ -37,7 +37,7 @@ def test_a_box_that_can_not_be_told_keeps_no_other_from_being_looked_at() -> Non
     ]
     page = report.markdown()
     assert page.startswith("# Checks\n\n2026-11-26 01:10 UTC: **2 of 3 need a person**.\n")
-    assert "| a\\|b &lt;c> | 1,234 |" in page
+    assert r"| a\|b \<c\> | 1,234 |" in page
     assert "data:image/svg+xml;base64," in page
     assert "## One" not in page  # it has nothing more to show
 
