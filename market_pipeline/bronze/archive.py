@@ -15,12 +15,11 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from market_pipeline.broker.topics import topic_id
 from market_pipeline.bronze.commit import commit, current_manifest, recover, staging_folder
 from market_pipeline.bronze.compaction import CompactionResult, compact_hours
 from market_pipeline.bronze.layout import SCHEMA, days, files_of_day
 from market_pipeline.bronze.manifest import ArchiveError, Manifest, OffsetGap, read_manifest
-from market_pipeline.bronze.source import TopicReader, open_reader, reach
+from market_pipeline.bronze.source import KafkaTopic, Reader, Topic
 from market_pipeline.bronze.writer import EventTimes, HourWriter
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
@@ -105,8 +104,12 @@ class OffsetsLost(ArchiveError):
         self.result = result
 
 
-def archive_new(settings: Settings) -> ArchiveResult:
+def archive_new(settings: Settings, topic: Topic | None = None) -> ArchiveResult:
     """Take everything that is on ``trades_raw`` at this moment and not yet archived.
+
+    Args:
+        settings: the pipeline's.
+        topic: what to take it from, by default its Kafka.
 
     Raises:
         OffsetsLost: Kafka no longer had some of it; the rest is archived, and the next run goes on after the gap.
@@ -117,18 +120,19 @@ def archive_new(settings: Settings) -> ArchiveResult:
     began = time.monotonic()
     root = settings.paths.bronze
     result = ArchiveResult()
+    topic = topic or KafkaTopic(settings)
     with writing(settings):
         recover(root)
-        kafka_id = topic_id(settings, settings.topic)
+        kafka_id = topic.identity()
         manifest = current_manifest(root, settings.topic, kafka_id)
-        span = reach(settings, manifest, kafka_id)
+        span = topic.reach(manifest, kafka_id)
         manifest = Manifest(
             manifest.topic, kafka_id, manifest.commits, dict(span.start), manifest.gaps + span.gaps
         )  # fmt: skip
         result.gaps.extend(span.gaps)
         result.offsets = dict(span.start)
         if span.start != span.end or span.gaps:
-            with open_reader(settings, span) as reader:
+            with topic.open_reader(span) as reader:
                 _take(root, manifest, reader, result)
     result.seconds = time.monotonic() - began
     if result.gaps:
@@ -225,7 +229,7 @@ def writing(settings: Settings, wait_s: float = WAIT_FOR_LOCK_S) -> Iterator[Non
         lock.release()
 
 
-def _take(root: Path, manifest: Manifest, reader: TopicReader, result: ArchiveResult) -> None:
+def _take(root: Path, manifest: Manifest, reader: Reader, result: ArchiveResult) -> None:
     batches = reader.batches()
     finished = False
     while not finished:

@@ -2,14 +2,16 @@
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Protocol
 
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 
 from market_pipeline.broker.client import BrokerUnreachableError, client_config, reason
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
+from market_pipeline.broker.topics import topic_id
 from market_pipeline.bronze.manifest import Manifest, OffsetGap
 from market_pipeline.bronze.writer import Batch
 from market_pipeline.settings import Settings
@@ -38,13 +40,13 @@ class Reach:
 
 
 def plan(
-    manifest: Manifest, topic_id: str, begin: dict[int, int], end: dict[int, int], now: datetime
+    manifest: Manifest, identity: str, begin: dict[int, int], end: dict[int, int], now: datetime
 ) -> Reach:  # fmt: skip
     """What to read, given the archive's place and the offsets that Kafka has. Pure."""
     noticed_at = now.isoformat(timespec="seconds")
     known = manifest.next_offsets
     gaps = []
-    if manifest.topic_id and manifest.topic_id != topic_id:
+    if manifest.topic_id and manifest.topic_id != identity:
         gaps = [OffsetGap(p, known[p], None, TOPIC_REPLACED, noticed_at) for p in sorted(known)]
         known = {}
     start = {}
@@ -66,6 +68,48 @@ def reach(settings: Settings, manifest: Manifest, kafka_topic_id: str) -> Reach:
     """
     begin, end = begin_offsets(settings, settings.topic), end_offsets(settings, settings.topic)
     return plan(manifest, kafka_topic_id, begin, end, datetime.now(UTC))
+
+
+class Reader(Protocol):
+    """Batches of records up to an end; see ``TopicReader``."""
+
+    positions: dict[int, int]
+
+    def batches(self) -> Iterator[Batch]: ...
+
+    def take_gaps(self) -> tuple[OffsetGap, ...]: ...
+
+
+class Topic(Protocol):
+    """What the archive takes records from: Kafka's ``trades_raw``."""
+
+    def identity(self) -> str:
+        """Kafka's id of the topic, another one when it was deleted and created again."""
+        ...
+
+    def reach(self, manifest: Manifest, identity: str) -> Reach:
+        """What the archive lacks at this moment."""
+        ...
+
+    def open_reader(self, span: Reach) -> AbstractContextManager[Reader]:
+        """A reader of the span."""
+        ...
+
+
+@dataclass(frozen=True)
+class KafkaTopic:
+    """``trades_raw`` on the pipeline's Kafka."""
+
+    settings: Settings
+
+    def identity(self) -> str:
+        return topic_id(self.settings, self.settings.topic)
+
+    def reach(self, manifest: Manifest, identity: str) -> Reach:
+        return reach(self.settings, manifest, identity)
+
+    def open_reader(self, span: Reach) -> AbstractContextManager[Reader]:
+        return open_reader(self.settings, span)
 
 
 @dataclass

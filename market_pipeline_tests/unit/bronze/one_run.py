@@ -7,16 +7,19 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from market_pipeline.bronze import archive
-from market_pipeline.bronze.commit import commit, current_manifest, recover, staging_folder
 from market_pipeline.bronze.layout import HOUR_MS
-from market_pipeline.bronze.writer import Batch, HourWriter
+from market_pipeline.bronze.manifest import Manifest, OffsetGap
+from market_pipeline.bronze.source import Reach, plan
+from market_pipeline.bronze.writer import Batch
 from market_pipeline.model import Trade, encode, trade_id
 from market_pipeline.settings import Settings
 
@@ -36,21 +39,39 @@ def value_of(partition: int, offset: int) -> bytes:
     )
 
 
-def run(settings: Settings, end: int) -> None:
-    """What ``archive_new`` does, with records of our own in place of Kafka's."""
-    root = settings.paths.bronze
-    with archive.writing(settings):
-        recover(root)
-        manifest = current_manifest(root, "trades_raw", "id")
-        writer = HourWriter(staging_folder(root), manifest.commits)
-        for partition in (0, 1):
+@dataclass
+class Records:
+    """A topic of two partitions with records of our own in place of Kafka's, up to an offset."""
+
+    end: int
+    positions: dict[int, int] = field(default_factory=dict)
+
+    def identity(self) -> str:
+        return "id"
+
+    def reach(self, manifest: Manifest, identity: str) -> Reach:
+        return plan(manifest, identity, {0: 0, 1: 0}, {0: self.end, 1: self.end}, datetime.now(UTC))
+
+    @contextmanager
+    def open_reader(self, span: Reach) -> Iterator["Records"]:
+        self.positions = dict(span.start)
+        yield self
+
+    def batches(self) -> Iterator[Batch]:
+        for partition, start in list(self.positions.items()):
             batch = Batch()
-            for offset in range(manifest.next_offsets.get(partition, 0), end):
+            for offset in range(start, self.end):
                 batch.append(value_of(partition, offset), partition, offset, START_MS)
-            writer.add(batch)
-        files = writer.close()
-        if files:
-            commit(root, manifest.advanced({0: end, 1: end}), [file.path for file in files])
+            self.positions[partition] = self.end
+            yield batch
+
+    def take_gaps(self) -> tuple[OffsetGap, ...]:
+        return ()
+
+
+def run(settings: Settings, end: int) -> None:
+    """``archive_new`` as it is, of records of our own."""
+    archive.archive_new(settings, Records(end))
 
 
 def compact(settings: Settings) -> None:
