@@ -25,6 +25,7 @@ from market_pipeline.broker.offsets import end_offsets
 from market_pipeline.broker.topics import TopicError, wait_for_kafka
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
+from market_pipeline.local.unix_sockets import UnsafeFolder
 from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
@@ -36,7 +37,7 @@ from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.parsing import valid
 from market_pipeline.stream.progress import Progress, ProgressListener
 from market_pipeline.stream.responsiveness import Responsiveness, Unresponsive
-from market_pipeline.stream.session import Session, open_session
+from market_pipeline.stream.session import SecretError, Session, open_session
 from market_pipeline.stream.source import in_one_task, read_trades
 from market_pipeline.stream.stall import end_with_stacks
 from market_pipeline.stream.visibility import Visibility
@@ -54,7 +55,10 @@ SERVERS_TIMEOUT_S = 120.0
 OTHERS_WAIT_S = PATIENCE_S + 5.0
 """A backlog that real time doesn't work off is seen before."""
 EXIT_FAILED = 1
-MENDABLE = (BrokerUnreachableError, TopicError, StoreUnreachableError, GatewayError, JarError, NoJava, SettingsError)
+MENDABLE = (
+    *(BrokerUnreachableError, TopicError, StoreUnreachableError, GatewayError, JarError, NoJava, SettingsError),
+    *(SecretError, UnsafeFolder),
+)
 logger = logging.getLogger(NAME)
 
 
