@@ -152,6 +152,17 @@ def test_our_page_and_our_own_calls_work(server: Server) -> None:
     assert not server.run_goes_on
 
 
+def test_a_read_only_page_changes_nothing(dagster: tuple[DagsterInstance, Any]) -> None:
+    instance, _ = dagster
+    with WorkspaceProcessContext(instance, EmptyWorkspaceTarget(), read_only=True) as context:
+        server = Server(instance, create_app_from_workspace_process_context(context))
+        body = json.dumps({"query": server.terminate}).encode()
+        assert ask(server.guarded, "POST", "/graphql", BEARER | JSON, body=body).status == 200
+        assert server.run_goes_on
+        report = ask(server.guarded, "POST", "/report_asset_materialization/a", BEARER | JSON, body=b"{}")
+        assert report.status == 401
+
+
 def test_nobody_frames_the_page_and_no_url_leaves_it(server: Server) -> None:
     for answer in (
         ask(server.guarded, "GET", "/", SIGNED_IN | {"Accept": "text/html"}),
