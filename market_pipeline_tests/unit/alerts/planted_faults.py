@@ -20,6 +20,7 @@ def _with_feed(look: Look, **said: Any) -> Look:
 
 
 def _with_stream(look: Look, **said: Any) -> Look:
+    said = {"oldest_waiting_age_s": said.get("newest_event_age_s"), **said}
     return replace(look, snapshot=replace(look.snapshot, stream=replace(look.snapshot.stream, **said)))
 
 

@@ -206,5 +206,12 @@ class SimulatedMarket:
 @cache
 def _snapshot(lag: int, age_s: float) -> Snapshot:
     """Made once for each age, which is rounded: a week has many looks."""
-    stream = replace(WELL.snapshot.stream, lag=lag, newest_event_age_s=age_s, last_progress_age_s=age_s + 9.0)
+    waiting_s = 0.1 if lag else None  # a trade on its way, however long ago the one before it came
+    stream = replace(
+        WELL.snapshot.stream,
+        lag=lag,
+        newest_event_age_s=age_s,
+        oldest_waiting_age_s=waiting_s,
+        last_progress_age_s=age_s + 9.0,
+    )
     return replace(WELL.snapshot, stream=stream)
