@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
+from pydantic import SecretStr
+
 from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rules import (
     cassandra_disk,
@@ -18,8 +20,9 @@ from market_pipeline.alerts.rules import (
 )
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.charts import sparkline
+from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.local.logs import log_files, tail
-from market_pipeline.settings import Settings
+from market_pipeline.settings import SECRETS, Settings
 from market_pipeline.which import where_flags
 
 LOG_LINES, LOOKED_BACK, LOG_WIDTH = 5, 300, 200
@@ -62,8 +65,10 @@ def chart(rule: str, look: Look) -> Iterator[tuple[str, str]]:
 
 
 def last_lines(settings: Settings, program: str) -> str:
-    """The end of a program's log, cut to what a message holds."""
-    logs = [tail(file, LOOKED_BACK) for file in log_files(settings, program)]
+    """The end of a program's log, cut to what a message holds, without our keys."""
+    kept: list[SecretStr | None] = [getattr(settings, name) for name in SECRETS]
+    secrecy = Secrecy(*(each.get_secret_value() for each in kept if each is not None))
+    logs = [secrecy.redact(tail(file, LOOKED_BACK)) for file in log_files(settings, program)]
     return "\n".join(entries("\n".join(logs))[-LOG_LINES:])
 
 

@@ -5,6 +5,7 @@ import re
 from urllib.parse import quote, quote_plus
 
 _TOKEN = re.compile(r"(token=)[^&\s'\"]+", re.IGNORECASE)
+_SLACK = re.compile(r"\bx(?:ox[a-z]|app)-[\w-]+|(?<=hooks\.slack\.com/)[\w/]+")
 _HIDDEN = "***"
 
 
@@ -12,19 +13,19 @@ class Secrecy(logging.Filter):
     """Replaces the key in text and, as a filter of a log handler, in every record that passes.
 
     Args:
-        key: the key; None when the feed needs none.
+        keys: the keys; None in place of one that isn't set.
     """
 
-    def __init__(self, key: str | None) -> None:
+    def __init__(self, *keys: str | None) -> None:
         super().__init__()
-        forms = {key, quote(key, safe=""), quote_plus(key)} if key else set()
+        forms = {form for key in keys if key for form in (key, quote(key, safe=""), quote_plus(key))}
         self._forms = sorted(forms, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
         """The text without the key, however it was escaped."""
         for form in self._forms:
             text = text.replace(form, _HIDDEN)
-        return _TOKEN.sub(rf"\1{_HIDDEN}", text)
+        return _SLACK.sub(_HIDDEN, _TOKEN.sub(rf"\1{_HIDDEN}", text))
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = self.redact(record.getMessage()), None

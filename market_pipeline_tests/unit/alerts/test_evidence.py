@@ -3,10 +3,12 @@
 from dataclasses import replace
 from pathlib import Path
 
-from market_pipeline.alerts.evidence import LOG_LINES, LOG_WIDTH, entries, with_evidence
+from pydantic import SecretStr
+
+from market_pipeline.alerts.evidence import LOG_LINES, LOG_WIDTH, entries, last_lines, with_evidence
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.charts import sparkline
-from market_pipeline.settings import Settings
+from market_pipeline.settings import SECRETS, Settings
 from market_pipeline_tests.unit.alerts.looks import WELL
 
 
@@ -56,3 +58,16 @@ def test_a_sparkline_is_thinned_to_its_peaks() -> None:
     assert sparkline([]) == ""
     assert sparkline([5.0, 5.0]) == "▁▁"
     assert sparkline([0.0] * 30 + [9.0] + [0.0] * 29, points=30) == "▁" * 15 + "█" + "▁" * 14
+
+
+def test_the_end_of_a_log_shows_no_key(tmp_path: Path) -> None:
+    keys = {name: SecretStr(f"https://s3cret-{name}") for name in SECRETS}
+    settings = Settings.load(data_dir=tmp_path).model_copy(update=keys)
+    log = settings.paths.log("producer")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    shown = " ".join([*(each.get_secret_value() for each in keys.values()), "xoxb-1-other", "?token=another"])
+    log.write_text(f"2026-11-29T10:00:00.000Z ERROR producer: {shown}\n")
+    said = last_lines(settings, "producer")
+    assert "ERROR producer" in said
+    for secret in ("s3cret", "xoxb", "another"):
+        assert secret not in said
