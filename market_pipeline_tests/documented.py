@@ -167,8 +167,8 @@ HOW: dict[str, How] = {
     # docs/security.md
     "market-pipeline dagster-url": How.ELSEWHERE,
     (
-        'curl -H "Authorization: Bearer $(cat ~/.local/share/market-pipeline/run/dagster-webserver.token)" '
-        """-H "Content-Type: application/json" -d '{"query": "{ version }"}' http://127.0.0.1:29030/graphql"""
+        """printf 'Authorization: Bearer %s' "$(cat ~/.local/share/market-pipeline/run/dagster-webserver.token)" | """
+        """curl -H @- -H "Content-Type: application/json" -d '{"query": "{ version }"}' http://127.0.0.1:29030/graphql"""
     ): How.ELSEWHERE,
     "ssh -L 8030:127.0.0.1:29030 server": How.PARSE,
     "MARKET_PIPELINE_DAGSTER_HOST=10.0.0.5": How.PARSE,

@@ -19,7 +19,7 @@ from market_pipeline_tests.documented import ASSIGNMENT, HOW, ROOT, Command, com
 
 ALL = commands()
 TYPED = [*ALL, *inline_commands()]
-SHELL = ("cp", "curl", "echo", "export", "sed", "source", "ssh")
+SHELL = ("cp", "curl", "echo", "export", "printf", "sed", "source", "ssh")
 OTHER_VARIABLES = {"DAGSTER_HOME", "DAGSTER_DISABLE_TELEMETRY", "ARGS", "PYTHON", "POSTGRES_PASSWORD"}
 
 
