@@ -8,30 +8,36 @@ from market_pipeline.local.nodetool import nodetool_command
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.disk_usage import DiskUsage, disk_usage_by_node
+from market_pipeline.supervision.disk import bytes_below
 from market_pipeline_tests.waiting import wait_for
 
 pytestmark = pytest.mark.real_servers
 
 
-def states(settings: Settings) -> dict[str, DiskUsage | None]:
+def state(settings: Settings) -> DiskUsage | None:
     with connect(settings) as session:
-        return disk_usage_by_node(session)
+        return disk_usage_by_node(session)[LOOPBACK]
 
 
-def test_a_node_without_the_guardrail_says_nothing(servers: Settings) -> None:
-    assert states(servers) == {LOOPBACK: None}
+def test_a_node_without_the_guardrail_gossips_nothing(servers: Settings) -> None:
+    assert state(servers) is None
 
 
 @pytest.mark.nightly  # the node measures its disk each half minute
-def test_a_node_above_its_threshold_is_stuffed(servers: Settings) -> None:
-    def set_thresholds(warn: int, fail: int) -> None:
-        guardrails = ("-b", "org.apache.cassandra.db:type=Guardrails", "-mc")
-        operation = ("-op", "setDataDiskUsagePercentageThreshold", "-a", str(warn), str(fail))
-        command = nodetool_command(servers, ["sjk", "mx", *guardrails, *operation])
-        subprocess.run(command, check=True, capture_output=True, timeout=120)
+def test_a_node_whose_data_is_above_the_threshold_is_stuffed(servers: Settings) -> None:
+    def call(operation: str, *arguments: str) -> None:
+        guardrails = ("-b", "org.apache.cassandra.db:type=Guardrails")
+        command = nodetool_command(servers, ["sjk", "mx", "-mc", *guardrails, "-op", operation, "-a", *arguments])
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+        assert "Usage" not in done.stdout, done.stdout
 
-    set_thresholds(1, 99)
+    # a disk four times as large as the data is a quarter full
+    size_mib = max(1, 4 * bytes_below(servers.paths.cassandra / "data") // 2**20)
+    call("setDataDiskUsageMaxDiskSize", f"{size_mib}MiB")
+    call("setDataDiskUsagePercentageThreshold", "1", "99")
     try:
-        wait_for(lambda: states(servers)[LOOPBACK] is DiskUsage.STUFFED, "the node to measure its disk", within_s=120)
+        wait_for(lambda: state(servers) is DiskUsage.STUFFED, "the node to measure its disk", within_s=180)
     finally:
-        set_thresholds(-1, -1)
+        call("setDataDiskUsagePercentageThreshold", "99", "100")
+        call("setDataDiskUsageMaxDiskSize", "10GiB")
+    wait_for(lambda: state(servers) is DiskUsage.SPACIOUS, "the node to measure it again", within_s=180)
