@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from market_pipeline.alerts.ledger import Ledger
 from market_pipeline_tests.documented import HOW, How
 from market_pipeline_tests.running import RunningPipeline
 from market_pipeline_tests.waiting import wait_for
@@ -21,6 +22,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[
     running = RunningPipeline(tmp_path_factory.mktemp("documented") / "data", free_port_base())
     try:
         running.up("--feed", "simulator", "--no-dagster")
+        Ledger(running.settings.paths.incidents).not_over()  # there since Dagster first evaluated the rules
         yield running
     finally:
         running.stop()
