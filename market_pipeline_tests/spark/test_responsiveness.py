@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 import pytest
@@ -18,9 +18,12 @@ KEPT = 1_000_000
 
 
 @pytest.fixture(scope="module")
-def jvm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jvm]:
-    java = java_home(Settings.load(data_dir=tmp_path_factory.mktemp("jvm")))
-    started = start_jvm(java, ["-Xmx256m", "-XX:+UseSerialGC"], [], {})
+def jvm(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]) -> Iterator[Jvm]:
+    settings = Settings.load(data_dir=tmp_path_factory.mktemp("jvm"), port_base=free_port_base())
+    settings.paths.run.mkdir(parents=True)
+    options = ["-Xmx256m", "-XX:+UseSerialGC"]
+    properties_at = settings.paths.run / "spark.properties"
+    started = start_jvm(java_home(settings), options, [], {}, settings.ports.stream, properties_at)
     yield started
     started.kill()
 
