@@ -10,8 +10,7 @@ import click
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.local.nodetool import nodetool_command
 from market_pipeline.settings import LOOPBACK
-from market_pipeline.unanswered import listens
-from market_pipeline.which import where_flags
+from market_pipeline.unanswered import cure, listens
 
 OURS = ("--data-dir", "--port-base")
 
@@ -52,7 +51,7 @@ def nodetool(arguments: tuple[str, ...]) -> None:
     if settings.embedded_cassandra and "help" not in arguments:
         address = f"{LOOPBACK}:{settings.ports.cassandra_jmx}"
         if not listens(address):
-            cure = f"start it with `market-pipeline up{where_flags(settings)}`"
-            raise PipelineError(f"Cassandra does not answer at {address} (JMX): {cure}")
+            hint = cure(settings, "cassandra", [address])
+            raise PipelineError(f"Cassandra does not answer at {address} (JMX): {hint}")
     command = nodetool_command(settings, arguments or ("help",))
     sys.exit(subprocess.run(command, check=False).returncode)

@@ -4,7 +4,9 @@ import time
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from market_pipeline.cli import main
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import ProcessLock
 from market_pipeline.unanswered import cure
@@ -55,3 +57,14 @@ def test_a_server_that_was_given_up_or_never_ended_says_so(settings: Settings, f
             (now - 8, "gave up: cassandra entered FATAL state, too many start retries too quickly"),
         )
         assert "gave it up" in hint(settings, free_port)
+
+
+def test_nodetool_has_the_same_hint(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(settings.data_dir))
+    write_log(settings, (time.time() - 2, "exited: cassandra (terminated by SIGKILL; not expected)"))
+    settings.paths.run.mkdir(parents=True, exist_ok=True)
+    with ProcessLock(settings.paths.lock("supervisord")):
+        done = CliRunner().invoke(main, ["nodetool", "status"])
+    assert done.exit_code == 1
+    assert "it is being restarted (" in done.stderr
+    assert "market-pipeline up" not in done.stderr
