@@ -1,5 +1,6 @@
 """``status``: the whole pipeline on one screen, or as JSON."""
 
+import contextlib
 import json
 import time
 from collections.abc import Mapping
@@ -64,13 +65,18 @@ def shows_fault(snapshot: Snapshot) -> bool:
 
 
 def _watch(settings: Settings) -> None:
-    with Live(screen(gather(settings), settings), console=console(), screen=True, auto_refresh=False) as live:
-        try:
+    """On a terminal one screen that renews itself; in a pipe or a file one screen after the other."""
+    out = console()
+    with contextlib.suppress(KeyboardInterrupt):
+        if not out.is_terminal:
+            while True:
+                out.print(screen(gather(settings), settings), crop=False)
+                out.file.flush()
+                time.sleep(WATCH_EVERY_S)
+        with Live(screen(gather(settings), settings), console=out, screen=True, auto_refresh=False) as live:
             while True:
                 time.sleep(WATCH_EVERY_S)
                 live.update(screen(gather(settings), settings), refresh=True)
-        except KeyboardInterrupt:
-            return
 
 
 def screen(snapshot: Snapshot, settings: Settings) -> Group:

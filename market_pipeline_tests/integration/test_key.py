@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from websockets.sync.server import serve
 
 from market_pipeline.feed.players import SimulatorPlayer
 from market_pipeline.feed.server import FeedServer
@@ -22,8 +23,8 @@ EXPORTED, IN_FILE = "exported", "in .env"
 
 @contextmanager
 def vendor(port: int) -> Iterator[None]:
-    """A feed that takes any key."""
-    with FeedServer(SimulatorPlayer(40, 17)).listen(LOOPBACK, port) as server:
+    """A feed that takes any key, and as the vendor's does, a connection with an Origin header."""
+    with serve(FeedServer(SimulatorPlayer(40, 17)).handle, LOOPBACK, port) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:

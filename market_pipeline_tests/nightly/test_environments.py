@@ -76,7 +76,7 @@ def without_java(environment: dict[str, str], directory: Path) -> dict[str, str]
     for folder in map(Path, environment["PATH"].split(os.pathsep)):
         for program in folder.iterdir() if folder.is_dir() else ():
             link = directory / program.name
-            if not program.name.startswith("java") and not link.exists(follow_symlinks=False):
+            if not program.name.startswith("java") and not link.is_symlink():
                 link.symlink_to(program)
     kept = {name: value for name, value in environment.items() if name not in {"JAVA_HOME", "JDK_HOME"}}
     return kept | {"PATH": str(directory)}
