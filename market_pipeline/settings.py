@@ -302,8 +302,9 @@ class Settings(BaseSettings):
     @field_validator("dagster_hosts", mode="after")
     @classmethod
     def _hosts(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        if not all(re.fullmatch(HOST, name) for name in names):
-            raise ValueError("not NAME or NAME:PORT")
+        for name in names:
+            if not re.fullmatch(HOST, name):
+                raise ValueError(f"{name!r} is not NAME or NAME:PORT")
         return names
 
     @field_validator("dagster_trusted_proxies", mode="after")
@@ -317,7 +318,7 @@ class Settings(BaseSettings):
     @classmethod
     def _believed_from_somebody(cls, header: str | None, info: ValidationInfo) -> str | None:
         if header is not None and not info.data.get("dagster_trusted_proxies"):
-            raise ValueError("no proxy is trusted")
+            raise ValueError("it counts from trusted proxies alone: set MARKET_PIPELINE_DAGSTER_TRUSTED_PROXIES")
         return header
 
     @field_validator("data_dir", "second_source", "cassandra_data_dir", "dagster_token_file", mode="after")

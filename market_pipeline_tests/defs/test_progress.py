@@ -129,7 +129,7 @@ def test_a_check_of_a_whole_asset_is_evaluated_with_the_report_of_new_data(pipel
 
 
 def test_a_check_that_can_not_be_evaluated_is_left_out(pipeline: PipelineResource, free_port: int) -> None:
-    elsewhere = PipelineResource(data_dir=pipeline.data_dir, port_base=free_port - 42)
+    elsewhere = PipelineResource.at(pipeline.settings().data_dir, free_port - 42)
     beat(pipeline, "stream", STREAM)
     result = tick(stream_progress, elsewhere)
     assert len(told(result, dg.AssetMaterialization)) == 3

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -132,8 +133,12 @@ def test_another_pipeline_on_the_same_ports_is_told_who_holds_them(pipeline: Run
     done = other.run("up", check=False)
     assert done.returncode == 1
     (line,) = (each for each in done.stderr.splitlines() if not each.startswith("warning: "))  # root is warned
-    assert f"port {pipeline.settings.ports.webserver} (dagster-webserver) is taken by " in line
-    assert f"(pid {pipeline.pid('dagster-webserver')})" in line
+    named = re.search(r"port (\d+) \(.+?\) is taken by .+? \(pid (\d+)\) \(and \d+ more\)", line)
+    assert named, line
+    assert int(named[1]) in all_of(pipeline.settings.port_base)
+    ours = [psutil.Process(each["pid"]) for each in pipeline.status()["processes"].values()]
+    pids = {process.pid for leader in ours for process in (leader, *leader.children(recursive=True))}
+    assert int(named[2]) in pids
 
 
 def test_a_killed_producer_is_back_and_counted(pipeline: RunningPipeline) -> None:

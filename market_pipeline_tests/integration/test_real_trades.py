@@ -16,7 +16,7 @@ from market_pipeline_tests.running import RunningPipeline
 from market_pipeline_tests.waiting import wait_for
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance-btcusdt-2021-01-08.jsonl"
-KINDS = ["made", *(["real"] if REAL.exists() else [])]
+KINDS = ["made", *([pytest.param("real", marks=pytest.mark.nightly)] if REAL.exists() else [])]
 REAL_BAR = {
     "open": Decimal("39432.48"),
     "high": Decimal("39550.0"),
