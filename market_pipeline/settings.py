@@ -193,6 +193,9 @@ class Settings(BaseSettings):
     commit_interval_s: int = Field(30, ge=5, description="Real-time mode: how often offsets are committed")
     watermark_minutes: int = Field(10, ge=1, description="How late a trade may be and still correct its bar")
     catch_up_above: int = Field(50_000, ge=0, description="Records behind above which the stream starts in batches")
+    catch_up_after_s: float = Field(
+        20.0, ge=0, description="Seconds that so many records wait before a running stream goes over to batches"
+    )
     accept_lost_offsets: bool = Field(
         False, description="Start the stream although Kafka no longer has its next records, and skip what is lost"
     )

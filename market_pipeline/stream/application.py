@@ -30,7 +30,6 @@ from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
 from market_pipeline.stream import bars, class_archive, dead_letters, position, queries, slots
-from market_pipeline.stream.backlog import PATIENCE_S
 from market_pipeline.stream.failure import StreamError, one_line
 from market_pipeline.stream.freshness import Freshness, as_detail, late_after_s
 from market_pipeline.stream.gateway import GatewayError
@@ -52,8 +51,8 @@ UNRESPONSIVE = "unresponsive"
 OTHER_TABLES = (queries.LATEST, bars.QUERY)
 """Of ``trades_silver`` Visibility knows more than Spark reports."""
 SERVERS_TIMEOUT_S = 120.0
-OTHERS_WAIT_S = PATIENCE_S + 5.0
-"""A backlog that real time doesn't work off is seen before."""
+OTHERS_WAIT_S = 5.0
+"""Beyond ``catch_up_after_s``: a backlog that real time doesn't work off is seen before."""
 EXIT_FAILED = 1
 MENDABLE = (
     *(BrokerUnreachableError, TopicError, StoreUnreachableError, GatewayError, JarError, NoJava, SettingsError),
@@ -199,12 +198,13 @@ class Application:
         ]
 
     def _trades_flow(self) -> Callable[[], bool]:
-        """Tells whether trades are queryable as they come, from now on; or that ``OTHERS_WAIT_S`` are over."""
+        """Tells whether trades are queryable as they come, from now on; or that the others have waited long enough."""
         began = time.monotonic()
+        others_wait_s = self._settings.catch_up_after_s + OTHERS_WAIT_S
 
         def told() -> bool:
             flows = self._visibility is not None and self._visibility.view.flows(time.time())
-            return flows or time.monotonic() - began > OTHERS_WAIT_S
+            return flows or time.monotonic() - began > others_wait_s
 
         return told
 

@@ -1,14 +1,15 @@
 """A backlog that real time doesn't work off: batches are several times as fast."""
 
-PATIENCE_S = 20.0
-"""What a short outage leaves behind is gone by then; what is still there would grow, or take minutes."""
-
 
 class Backlog:
-    """Tells when more than ``above`` records have been waiting for ``PATIENCE_S``. Times are monotonic seconds."""
+    """Tells when more than ``above`` records have been waiting for ``after_s``. Times are monotonic seconds.
 
-    def __init__(self, above: int) -> None:
+    What a short outage leaves behind is gone by then; what is still there would grow, or take minutes.
+    """
+
+    def __init__(self, above: int, after_s: float) -> None:
         self._above = above
+        self._after_s = after_s
         self._since: float | None = None
 
     def lasts(self, now: float, lag: int | None) -> bool:
@@ -18,4 +19,4 @@ class Backlog:
             return False
         if self._since is None:
             self._since = now
-        return now - self._since >= PATIENCE_S
+        return now - self._since >= self._after_s

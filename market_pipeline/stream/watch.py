@@ -70,7 +70,7 @@ class Watch:
         """
         names = {query: str(query.name) for query in (*running, *passing)}
         stall = StallWatch(self.settings.commit_interval_s, time.monotonic())
-        backlog = Backlog(self.settings.catch_up_above)
+        backlog = Backlog(self.settings.catch_up_above, self.settings.catch_up_after_s)
         while not self.wish.to_stop:
             self.wish.wait(LOOK_EVERY_S)
             if self.wish.to_stop:

@@ -27,7 +27,7 @@ def test_each_remedy_that_a_rule_names_is_a_job_and_all_share_a_pool() -> None:
 
 
 def test_a_fill_without_a_source_is_refused_and_is_no_failed_run(tmp_path: Path) -> None:
-    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    pipeline = PipelineResource.at(tmp_path / "data")
     says = "there is no second source: set MARKET_PIPELINE_SECOND_SOURCE to another pipeline's journal"
     with dg.instance_for_test() as instance:
         done = repairs.fill_gap.execute_in_process(resources={"pipeline": pipeline}, instance=instance)
@@ -48,7 +48,7 @@ def test_a_compaction_without_room_is_refused_and_kept_with_its_incident_as_such
         raise NoRoom("the disk is short: make room")
 
     monkeypatch.setattr(compaction, "compact", refuse)
-    pipeline = PipelineResource(data_dir=str(tmp_path / "data"))
+    pipeline = PipelineResource.at(tmp_path / "data")
     done = repairs.compact_keyspace.execute_in_process(
         resources={"pipeline": pipeline}, tags={INCIDENT_TAG: "cassandra-disk/cassandra/1"}
     )

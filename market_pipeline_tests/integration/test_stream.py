@@ -7,7 +7,6 @@ import random
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -468,44 +467,6 @@ def test_a_backlog_is_eaten_in_batches_then_in_real_time(
     assert "catching up in batches" in stream.text()
     wait_for(all_there(cassandra, market), "the backlog")
     wait_for(lambda: latest_is_right(cassandra, market), "the newest price")
-    wait_for(lambda: bars_are_right(cassandra, market), "right bars")
-    market.send(market.trade(time.time_ns() // 1_000_000, "5"))
-    wait_for(all_there(cassandra, market), "a trade in real time")
-
-
-@contextlib.contextmanager
-def slowed(process: psutil.Process) -> Iterator[None]:
-    """The process runs for 50 ms of every two seconds."""
-    ended = threading.Event()
-
-    def alternate() -> None:
-        while not ended.wait(0.05):
-            process.suspend()
-            ended.wait(2)
-            process.resume()
-
-    thread = threading.Thread(target=alternate, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-def test_a_running_stream_that_falls_behind_goes_over_to_batches(
-    stream: Stream, settings: Settings, cassandra: Session
-) -> None:
-    """Its JVM runs a fortieth of the time, so that a backlog stays although it responds."""
-    stream.running_with(settings.model_copy(update={"catch_up_above": 1_000}))
-    market = Market(settings, "BEHIND")
-    begun = stream.text().count("running in real-time mode")
-    wait_for(lambda: stream.detail().get("lag") == 0, "lag to be known")
-    with slowed(stream.jvm()):
-        market.send(*market.burst(10_000, random.Random(8)))
-        wait_for(lambda: "going over to batches" in stream.text(), "the program to notice")
-    wait_for(lambda: stream.text().count("running in real-time mode") > begun, "real time again", STARTS_WITHIN_S)
-    wait_for(all_there(cassandra, market), "the backlog")
     wait_for(lambda: bars_are_right(cassandra, market), "right bars")
     market.send(market.trade(time.time_ns() // 1_000_000, "5"))
     wait_for(all_there(cassandra, market), "a trade in real time")

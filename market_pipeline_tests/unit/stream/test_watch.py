@@ -26,12 +26,12 @@ class Query:
         return self._error
 
 
-def watch(*, death: str | None = None, view: View | None = None, alive: bool = True) -> Watch:
+def watch(*, death: str | None = None, view: View | None = None, alive: bool = True, **settings: object) -> Watch:
     jvm: Any = SimpleNamespace(death=lambda: death, process=None)
     visibility: Any = SimpleNamespace(alive=alive, view=view or View(lag=0), advanced_at=0.0)
     wish = Wish()
     wish.look()
-    return Watch(Settings.load(), jvm, Progress(), visibility, wish)
+    return Watch(Settings.load(**settings), jvm, Progress(), visibility, wish)
 
 
 def run(looks: Watch, running: list[Any], passing: list[Any]) -> None:
@@ -47,6 +47,13 @@ def test_a_wish_to_stop_is_the_end_whatever_else_is_wrong() -> None:
     looks.wish.stop()
     run(looks, [Query("trades_silver", ValueError("x"))], [])
     assert looks.wish.to_stop
+
+
+def test_a_stream_that_falls_behind_goes_over_to_batches(caplog: pytest.LogCaptureFixture) -> None:
+    looks = watch(view=View(lag=2_000), catch_up_above=1_000, catch_up_after_s=0.0)
+    with caplog.at_level("INFO"):
+        run(looks, [Query("trades_silver", active=True)], [])
+    assert "2000 records wait: going over to batches" in caplog.text
 
 
 @pytest.mark.parametrize(
