@@ -5,7 +5,7 @@ the minutes that differ are read again, trade by trade.
 """
 
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -275,10 +275,3 @@ _NOTHING = pa.table(
         "checksum": pa.array([], pa.uint64()),
     }
 )
-
-
-def in_batches(batches: Iterable[pa.RecordBatch], digest: HopDigest) -> Iterator[pa.RecordBatch]:
-    """The batches, each counted in ``digest`` on its way."""
-    for batch in batches:
-        digest.add(batch)
-        yield batch

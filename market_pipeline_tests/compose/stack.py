@@ -118,9 +118,6 @@ class Stack:
     def down(self) -> None:
         self.run("down", "--volumes", "--timeout", "30", timeout_s=HEALTHY_WITHIN_S, check=False)
 
-    def container(self, service: str) -> str:
-        return self.run("ps", "-q", service).stdout.split()[0]
-
     def containers(self) -> dict[str, list[dict[str, Any]]]:
         """The engine's word for each container, by service."""
         ids = self.run("ps", "-q").stdout.split()
@@ -161,6 +158,3 @@ class Stack:
             self.execute("code-location", "market-pipeline", "query", "--json", cql)
         )
         return answer
-
-    def logs(self, *services: str) -> str:
-        return self.run("logs", "--no-color", "--tail", "40", *services, check=False).stdout

@@ -1,14 +1,23 @@
-"""Python environments other than the one that runs the tests."""
+"""A pipeline for each test, and Python environments other than the one that runs the tests."""
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from market_pipeline_tests.running import RunningPipeline
+
 ROOT = Path(__file__).parents[2]
 INSTALLS_WITHIN_S = 900
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[RunningPipeline]:
+    running = RunningPipeline(tmp_path / "data", free_port_base())
+    yield running
+    running.stop()
 
 
 @pytest.fixture(scope="session")

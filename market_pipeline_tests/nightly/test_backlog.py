@@ -1,7 +1,6 @@
 """A stream that starts far behind catches up, and every trade is there once."""
 
 import json
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,13 +13,6 @@ pytestmark = [pytest.mark.real_servers, pytest.mark.nightly, pytest.mark.timeout
 
 TRADES, A_FRAME = 60_000, 50
 DAY_MS = 86_400_000
-
-
-@pytest.fixture
-def pipeline(tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[RunningPipeline]:
-    running = RunningPipeline(tmp_path / "data", free_port_base())
-    yield running
-    running.stop()
 
 
 def recording(file: Path) -> Path:

@@ -5,7 +5,7 @@ import pwd
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -20,13 +20,6 @@ pytestmark = [pytest.mark.real_servers, pytest.mark.nightly, pytest.mark.timeout
 DEBIANS_PYTHON = "/usr/bin/python3"
 OTHER_USER = "nobody"
 FEED = ("--feed", "simulator", "--rate", "50", "--no-dagster")
-
-
-@pytest.fixture
-def pipeline(tmp_path: Path, free_port_base: Callable[[], int]) -> Iterator[RunningPipeline]:
-    running = RunningPipeline(tmp_path / "data", free_port_base())
-    yield running
-    running.stop()
 
 
 def assert_it_stores_every_trade(pipeline: RunningPipeline) -> None:

@@ -1,15 +1,5 @@
 """What every quick test gets."""
 
-import os
-from collections.abc import Iterator
+from market_pipeline_tests.environment import own_environment
 
-import pytest
-
-
-@pytest.fixture(autouse=True)
-def _environment_of_its_own() -> Iterator[None]:
-    """What a test leaves in the variables, as ``--data-dir`` does, reaches no other test."""
-    before = dict(os.environ)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+__all__ = ["own_environment"]
