@@ -81,12 +81,12 @@ def _short_lived_jvms() -> Iterator[None]:
 
 
 @pytest.fixture
-def free_port() -> int:
-    """A port that nobody listens on at the moment."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def refusing_port() -> Iterator[int]:
+    """A port that refuses every connection: it is taken while the test runs, and nobody listens on it."""
+    with socket.socket() as taken:
+        taken.bind((LOOPBACK, 0))
+        port: int = taken.getsockname()[1]
+        yield port
 
 
 @pytest.fixture(scope="session")

@@ -44,4 +44,9 @@ def webserver(data_dir: Path, port_base: int, workspace: Path, *, bare: bool = F
             yield settings
         finally:
             process.terminate()
-            process.wait(60)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise

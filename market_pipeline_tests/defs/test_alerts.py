@@ -22,10 +22,10 @@ T0 = 1_800_000_000.0
 
 
 @pytest.fixture
-def pipeline(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> PipelineResource:
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port}")
+def pipeline(tmp_path: Path, refusing_port: int, monkeypatch: pytest.MonkeyPatch) -> PipelineResource:
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{refusing_port}")
     monkeypatch.setenv("CASSANDRA_CONTACT_POINTS", "127.0.0.1")
-    monkeypatch.setenv("CASSANDRA_PORT", str(free_port))
+    monkeypatch.setenv("CASSANDRA_PORT", str(refusing_port))
     return PipelineResource.at(tmp_path / "data")
 
 

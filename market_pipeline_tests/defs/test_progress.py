@@ -128,8 +128,8 @@ def test_a_check_of_a_whole_asset_is_evaluated_with_the_report_of_new_data(pipel
             assert is_shown(instance, "trades_raw", "no_offsets_lost")
 
 
-def test_a_check_that_can_not_be_evaluated_is_left_out(pipeline: PipelineResource, free_port: int) -> None:
-    elsewhere = PipelineResource.at(pipeline.settings().data_dir, free_port - 42)
+def test_a_check_that_can_not_be_evaluated_is_left_out(pipeline: PipelineResource, refusing_port: int) -> None:
+    elsewhere = PipelineResource.at(pipeline.settings().data_dir, refusing_port - 42)
     beat(pipeline, "stream", STREAM)
     result = tick(stream_progress, elsewhere)
     assert len(told(result, dg.AssetMaterialization)) == 3

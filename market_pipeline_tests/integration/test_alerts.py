@@ -68,13 +68,13 @@ def test_zero_trades_goes_by_kafkas_own_word(settings: Settings) -> None:
     assert (flowing.verdict, flowing.value) == (Verdict.FINE, 1)
 
 
-def test_canaries_are_no_trades(settings: Settings, free_port: int, tmp_path: Path) -> None:
+def test_canaries_are_no_trades(settings: Settings, refusing_port: int, tmp_path: Path) -> None:
     canaries = Canaries(tmp_path / "incidents.db")
     before = look(settings).arrivals
     assert (first := look(settings, canaries=canaries)).arrivals == before
     assert (second := look(settings, canaries=canaries)).arrivals == before
     assert (len(first.canaries), len(second.canaries)) == (1, 2)
-    gone = settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port}"})
+    gone = settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{refusing_port}"})
     look(gone, canaries=canaries)
     assert (third := look(settings, canaries=canaries)).arrivals == before  # what never came is not taken off
     assert len(third.canaries) == 3
@@ -92,16 +92,18 @@ def test_latency_is_that_of_the_rows_of_the_last_minute(settings: Settings) -> N
         assert newest_delays(session, settings, [SYMBOL], now + timedelta(minutes=1)) == []
 
 
-def test_a_kafka_that_is_gone_is_down_and_of_the_rest_nothing_is_made_up(settings: Settings, free_port: int) -> None:
-    gone = settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port}"})
+def test_a_kafka_that_is_gone_is_down_and_of_the_rest_nothing_is_made_up(
+    settings: Settings, refusing_port: int
+) -> None:
+    gone = settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{refusing_port}"})
     found = signals(gone)
     assert found["kafka-down"].verdict is Verdict.FAULT
     assert found["zero-trades"].verdict is Verdict.UNKNOWN
     assert found["cassandra-disk"].verdict is Verdict.FINE
 
 
-def test_a_cassandra_that_is_gone_makes_no_latency_up(settings: Settings, free_port: int) -> None:
-    gone = settings.model_copy(update={"cassandra_contact_points": ("127.0.0.1",), "cassandra_port": free_port})
+def test_a_cassandra_that_is_gone_makes_no_latency_up(settings: Settings, refusing_port: int) -> None:
+    gone = settings.model_copy(update={"cassandra_contact_points": ("127.0.0.1",), "cassandra_port": refusing_port})
     found = signals(gone)
     assert found["high-latency"].verdict is Verdict.UNKNOWN
     assert found["kafka-down"].verdict is Verdict.FINE

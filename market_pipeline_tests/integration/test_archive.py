@@ -21,6 +21,7 @@ from market_pipeline.bronze import archive
 from market_pipeline.bronze.archive import OffsetsLost, archive_new, bronze_days, read_day
 from market_pipeline.model import Trade, encode, trade_id
 from market_pipeline.settings import Settings
+from market_pipeline_tests.ending import ended
 from market_pipeline_tests.waiting import wait_for
 
 pytestmark = pytest.mark.real_servers
@@ -114,13 +115,13 @@ def test_killed_in_the_middle_again_and_again_nothing_is_lost_or_doubled(setting
         produce(settings, new)
         values += new
         before = files_of(settings)
-        process = subprocess.Popen(command(settings), env=environment(settings), stdout=-3, stderr=-3)
-        wait_for(
-            lambda: files_of(settings) - before or process.poll() is not None,  # noqa: B023
-            "something new in the archive's folder",
-        )
-        process.send_signal(signal.SIGKILL)
-        hits += process.wait(30) == -signal.SIGKILL
+        with ended(subprocess.Popen(command(settings), env=environment(settings), stdout=-3, stderr=-3)) as process:
+            wait_for(
+                lambda: files_of(settings) - before or process.poll() is not None,  # noqa: B023
+                "something new in the archive's folder",
+            )
+            process.send_signal(signal.SIGKILL)
+            hits += process.wait(30) == -signal.SIGKILL
     assert hits >= 2  # kills that met a process which had begun to write, and was not done
     archive_new(settings)
     assert held(settings) == Counter(values)
@@ -149,11 +150,11 @@ def test_without_a_topic_there_is_one_clear_line(settings: Settings) -> None:
         archive_new(other)
 
 
-def test_without_kafka_there_is_one_clear_line(tmp_path: Path, free_port: int) -> None:
-    given = Settings.load(data_dir=tmp_path, kafka_bootstrap_servers=f"127.0.0.1:{free_port}")
+def test_without_kafka_there_is_one_clear_line(tmp_path: Path, refusing_port: int) -> None:
+    given = Settings.load(data_dir=tmp_path, kafka_bootstrap_servers=f"127.0.0.1:{refusing_port}")
     done = subprocess.run(
         command(given), env=environment(given), capture_output=True, text=True, check=False, timeout=120
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert done.stderr.startswith(f"error: Kafka does not answer at 127.0.0.1:{free_port}")
+    assert done.stderr.startswith(f"error: Kafka does not answer at 127.0.0.1:{refusing_port}")

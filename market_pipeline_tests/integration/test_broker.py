@@ -198,8 +198,8 @@ def test_an_unknown_topic_is_named(servers: Settings) -> None:
         end_offsets(servers, "nowhere")
 
 
-def test_no_broker_is_one_line_with_the_cure(free_port: int) -> None:
-    absent = Settings.load(kafka_bootstrap_servers=f"127.0.0.1:{free_port}")
+def test_no_broker_is_one_line_with_the_cure(refusing_port: int) -> None:
+    absent = Settings.load(kafka_bootstrap_servers=f"127.0.0.1:{refusing_port}")
     with pytest.raises(BrokerUnreachableError, match="check KAFKA_BOOTSTRAP_SERVERS"):
         wait_for_kafka(absent, 0.5)
     answer = CliRunner().invoke(main, ["topics", "list"], env=dict(absent.environment()))

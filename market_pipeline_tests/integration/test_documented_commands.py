@@ -10,6 +10,7 @@ import pytest
 
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline_tests.documented import HOW, How
+from market_pipeline_tests.ending import ended
 from market_pipeline_tests.running import RunningPipeline
 from market_pipeline_tests.waiting import wait_for
 
@@ -83,9 +84,8 @@ def test_it_goes_on_until_it_is_ended(pipeline: RunningPipeline, folder: Path, t
         process = subprocess.Popen(
             ["bash", "-c", f"exec {text}"], env=shell(pipeline), cwd=folder, stdin=subprocess.DEVNULL, stdout=file
         )
-    try:
+    with ended(process):
         wait_for(lambda: output.stat().st_size > 0, "something that it prints")
         assert process.poll() is None
-    finally:
         process.terminate()
         process.wait(30)

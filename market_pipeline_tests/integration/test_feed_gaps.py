@@ -54,10 +54,10 @@ def test_a_gap_is_read_back_from_each_of_its_days_and_storing_it_again_changes_n
 
 
 def test_gaps_wait_in_their_file_while_cassandra_is_away_and_are_stored_by_the_next_producer(
-    servers: Settings, tmp_path: Path, free_port: int
+    servers: Settings, tmp_path: Path, refusing_port: int
 ) -> None:
     symbol = f"TEST:{uuid.uuid4().hex[:8]}"
-    absent = Settings.load(cassandra_contact_points="127.0.0.1", cassandra_port=free_port)
+    absent = Settings.load(cassandra_contact_points="127.0.0.1", cassandra_port=refusing_port)
     recorder = GapRecorder(tmp_path / "gaps.json", partial(write_gaps, absent))
     recorder.up(epoch_us(YESTERDAY), (symbol,))
     recorder.down(Gap(epoch_us(EVENING), "stopped", (symbol,)))

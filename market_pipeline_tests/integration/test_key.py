@@ -22,13 +22,13 @@ EXPORTED, IN_FILE = "exported", "in .env"
 
 
 @contextmanager
-def vendor(port: int) -> Iterator[None]:
-    """A feed that takes any key, and as the vendor's does, a connection with an Origin header."""
-    with serve(FeedServer(SimulatorPlayer(40, 17)).handle, LOOPBACK, port) as server:
+def vendor() -> Iterator[str]:
+    """A feed that takes any key, and as the vendor's does, a connection with an Origin header; its address."""
+    with serve(FeedServer(SimulatorPlayer(40, 17)).handle, LOOPBACK, 0) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
-            yield
+            yield f"ws://{LOOPBACK}:{server.socket.getsockname()[1]}"
         finally:
             server.shutdown()
             thread.join(10)
@@ -42,10 +42,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("where", [EXPORTED, pytest.param(IN_FILE, marks=pytest.mark.nightly)])
 def test_the_key_is_seen_by_no_process_and_in_no_file(
-    where: str, folder: Path, free_port_base: Callable[[], int], free_port: int
+    where: str, folder: Path, free_port_base: Callable[[], int]
 ) -> None:
     pipeline = RunningPipeline(folder / "data", free_port_base())
-    variables = {"FINNHUB_WS_URL": f"ws://{LOOPBACK}:{free_port}", "XDG_STATE_HOME": str(folder / "state")}
+    variables = {"XDG_STATE_HOME": str(folder / "state")}
     if where == EXPORTED:
         variables["FINNHUB_API_KEY"] = KEY
     else:
@@ -53,8 +53,8 @@ def test_the_key_is_seen_by_no_process_and_in_no_file(
     copy = pipeline.settings.paths.run / "producer" / ".env"
     allowed = {copy} if where == EXPORTED else {folder / ".env"}
     try:
-        with vendor(free_port):
-            pipeline.up("--feed", "finnhub", **variables)
+        with vendor() as url:
+            pipeline.up("--feed", "finnhub", FINNHUB_WS_URL=url, **variables)
             assert pipeline.status()["feed"]["name"] == "finnhub"
             wait_for(lambda: set(pipeline.states().values()) == {"RUNNING"}, "every program to run", within_s=240)
             assert processes_that_show(KEY) == []

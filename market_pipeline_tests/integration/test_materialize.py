@@ -351,17 +351,17 @@ def test_a_range_of_thirty_days_is_one_run(settings: Settings, built: dict[str, 
     assert {day: each["dagster/row_count"] for day, each in told.items() if each["dagster/row_count"]} == {str(DAY): 3}
 
 
-def test_without_a_pipeline_there_is_one_clear_line(tmp_path: Path, free_port: int) -> None:
+def test_without_a_pipeline_there_is_one_clear_line(tmp_path: Path, refusing_port: int) -> None:
     nothing = Settings.load(
         data_dir=tmp_path,
-        kafka_bootstrap_servers=f"127.0.0.1:{free_port}",
+        kafka_bootstrap_servers=f"127.0.0.1:{refusing_port}",
         cassandra_contact_points=("127.0.0.1",),
-        cassandra_port=free_port,
+        cassandra_port=refusing_port,
     )
     done = run(nothing, "--select", "ohlcv_1d", "--partition", "2025-11-10", check=False)
     assert done.returncode != 0
     *_, clear, last = (line for line in done.stderr.splitlines() if line.strip())
-    assert f"Kafka does not answer at 127.0.0.1:{free_port}" in clear
+    assert f"Kafka does not answer at 127.0.0.1:{refusing_port}" in clear
     assert "check KAFKA_BOOTSTRAP_SERVERS" in clear
     assert last.startswith("Error: ")
     assert "cimpl.KafkaException" not in done.stdout + done.stderr

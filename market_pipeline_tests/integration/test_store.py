@@ -194,8 +194,8 @@ def test_a_wrong_statement_is_one_line(servers: Settings, cql: str, said: str) -
     assert answer.stderr.count("\n") == 1
 
 
-def test_no_cassandra_is_one_line_with_the_cure(free_port: int) -> None:
-    absent = Settings.load(cassandra_contact_points="127.0.0.1", cassandra_port=free_port)
+def test_no_cassandra_is_one_line_with_the_cure(refusing_port: int) -> None:
+    absent = Settings.load(cassandra_contact_points="127.0.0.1", cassandra_port=refusing_port)
     with pytest.raises(StoreUnreachableError, match="check CASSANDRA_CONTACT_POINTS"):
         wait_for_cql(absent, 0.1)
     answer = CliRunner().invoke(main, ["query", "SELECT 1"], env=dict(absent.environment()))

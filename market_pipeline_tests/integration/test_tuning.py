@@ -98,9 +98,11 @@ def test_what_needs_a_restart_is_refused_where_no_supervisor_is(settings: Settin
     assert refused.stderr.count("\n") == 1
 
 
-def test_a_topic_that_is_not_there_and_a_kafka_that_is_away_are_one_line(settings: Settings, free_port: int) -> None:
+def test_a_topic_that_is_not_there_and_a_kafka_that_is_away_are_one_line(
+    settings: Settings, refusing_port: int
+) -> None:
     with pytest.raises(TopicError, match="topic nowhere keeps its configuration: "):
         configure_topic(settings, "nowhere", {"retention.ms": "1"})
-    absent = settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{free_port}"})
+    absent = settings.model_copy(update={"kafka_bootstrap_servers": f"127.0.0.1:{refusing_port}"})
     with pytest.raises(BrokerUnreachableError):
         configure_topic(absent, settings.topic, {"retention.ms": "1"})

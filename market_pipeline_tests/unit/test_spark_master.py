@@ -26,18 +26,18 @@ def test_what_is_no_address_is_refused_in_one_line(master: str) -> None:
         check_spark(Settings.load(spark_master=master))
 
 
-def test_a_master_that_nobody_is_at_is_said_before_anything_starts(free_port: int, tmp_path: Path) -> None:
-    settings = Settings.load(data_dir=tmp_path, spark_master=f"spark://{LOOPBACK}:{free_port}")
-    with pytest.raises(StartError, match=rf"{free_port}: Connection refused\): start it, or set SPARK_MASTER"):
+def test_a_master_that_nobody_is_at_is_said_before_anything_starts(refusing_port: int, tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path, spark_master=f"spark://{LOOPBACK}:{refusing_port}")
+    with pytest.raises(StartError, match=rf"{refusing_port}: Connection refused\): start it, or set SPARK_MASTER"):
         check_spark(settings)
     line = check_line(settings)
-    assert (line.verdict, f"{free_port}" in line.found, bool(line.cure)) == ("failed", True, True)
+    assert (line.verdict, f"{refusing_port}" in line.found, bool(line.cure)) == ("failed", True, True)
 
 
-def test_one_of_several_masters_is_enough(free_port: int) -> None:
+def test_one_of_several_masters_is_enough(refusing_port: int) -> None:
     with socket.create_server((LOOPBACK, 0)) as server:
         there = server.getsockname()[1]
-        settings = Settings.load(spark_master=f"spark://{LOOPBACK}:{free_port},{LOOPBACK}:{there}")
+        settings = Settings.load(spark_master=f"spark://{LOOPBACK}:{refusing_port},{LOOPBACK}:{there}")
         check_spark(settings)
         assert check_line(settings).verdict == "ok"
         assert settings.master in check_line(settings).found

@@ -24,16 +24,16 @@ def write_log(settings: Settings, *events: tuple[float, str]) -> None:
     log.write_text("".join(f"{when},123 INFO {what}\n" for when, (_, what) in zip(at, events, strict=True)))
 
 
-def hint(settings: Settings, free_port: int) -> str:
-    return cure(settings, "cassandra", [f"127.0.0.1:{free_port}"])
+def hint(settings: Settings, refusing_port: int) -> str:
+    return cure(settings, "cassandra", [f"127.0.0.1:{refusing_port}"])
 
 
-def test_without_a_supervisor_it_has_to_be_started(settings: Settings, free_port: int) -> None:
+def test_without_a_supervisor_it_has_to_be_started(settings: Settings, refusing_port: int) -> None:
     write_log(settings, (time.time() - 2, "exited: cassandra (terminated by SIGKILL; not expected)"))
-    assert hint(settings, free_port).startswith("start it with `market-pipeline up")
+    assert hint(settings, refusing_port).startswith("start it with `market-pipeline up")
 
 
-def test_a_server_that_was_just_killed_is_being_restarted(settings: Settings, free_port: int) -> None:
+def test_a_server_that_was_just_killed_is_being_restarted(settings: Settings, refusing_port: int) -> None:
     write_log(
         settings,
         (time.time() - 900, "exited: kafka (terminated by SIGKILL; not expected)"),
@@ -41,22 +41,22 @@ def test_a_server_that_was_just_killed_is_being_restarted(settings: Settings, fr
     )
     settings.paths.run.mkdir(parents=True, exist_ok=True)
     with ProcessLock(settings.paths.lock("supervisord")):
-        said = hint(settings, free_port)
+        said = hint(settings, refusing_port)
     assert "market-pipeline up" not in said
     assert said.split(":")[0] in {f"it is being restarted ({seconds} s ago)" for seconds in range(1, 30)}
 
 
-def test_a_server_that_was_given_up_or_never_ended_says_so(settings: Settings, free_port: int) -> None:
+def test_a_server_that_was_given_up_or_never_ended_says_so(settings: Settings, refusing_port: int) -> None:
     settings.paths.run.mkdir(parents=True, exist_ok=True)
     with ProcessLock(settings.paths.lock("supervisord")):
-        assert hint(settings, free_port).startswith("it is being started")
+        assert hint(settings, refusing_port).startswith("it is being started")
         now = time.time()
         write_log(
             settings,
             (now - 9, "exited: cassandra (exit status 1; not expected)"),
             (now - 8, "gave up: cassandra entered FATAL state, too many start retries too quickly"),
         )
-        assert "gave it up" in hint(settings, free_port)
+        assert "gave it up" in hint(settings, refusing_port)
 
 
 def test_nodetool_has_the_same_hint(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -190,8 +190,8 @@ def test_a_wrong_token_is_told_and_not_shown(
     assert "xoxb-wrong" not in caplog.text
 
 
-def test_nobody_there_is_no_exception(watch: Watch, free_port: int) -> None:
-    watch.courier.slack = Slack(TOKEN, f"http://127.0.0.1:{free_port}/api/")
+def test_nobody_there_is_no_exception(watch: Watch, refusing_port: int) -> None:
+    watch.courier.slack = Slack(TOKEN, f"http://127.0.0.1:{refusing_port}/api/")
     watch.see(Verdict.FAULT)
     assert watch.courier.deliver() == 0
     assert "does not answer" in (watch.courier.outbox.trouble() or "")

@@ -54,11 +54,11 @@ def test_it_hears_what_was_found(outside: Outside) -> None:
 
 
 def test_one_that_refuses_or_is_not_there_is_told_in_the_log(
-    outside: Outside, free_port: int, caplog: pytest.LogCaptureFixture
+    outside: Outside, refusing_port: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     outside.status = 503
     assert not report_alive(f"http://127.0.0.1:{outside.server_port}/ping", "well")
-    assert not report_alive(f"http://127.0.0.1:{free_port}/ping", "well")
+    assert not report_alive(f"http://127.0.0.1:{refusing_port}/ping", "well")
     assert not report_alive("http://", "well")
     assert caplog.text.count("did not take the report") == 3
 

@@ -32,9 +32,9 @@ def test_a_history_of_ones_own_stays(tmp_path: Path) -> None:
     assert environment(Settings.load(), {"CQL_HISTORY": "/x/y", "HOME": "/nowhere"})["CQL_HISTORY"] == "/x/y"
 
 
-def test_no_cassandra_is_one_line_that_says_how_to_start_it(tmp_path: Path, free_port: int) -> None:
+def test_no_cassandra_is_one_line_that_says_how_to_start_it(tmp_path: Path, refusing_port: int) -> None:
     done = CliRunner().invoke(
-        main, ["cqlsh", "--data-dir", str(tmp_path), "-e", "SELECT 1"], env={"CASSANDRA_PORT": str(free_port)}
+        main, ["cqlsh", "--data-dir", str(tmp_path), "-e", "SELECT 1"], env={"CASSANDRA_PORT": str(refusing_port)}
     )
     assert done.exit_code == 1
     assert done.stderr.startswith("error: Cassandra does not answer at 127.0.0.1:")

@@ -20,6 +20,7 @@ from click.testing import CliRunner
 
 from market_pipeline.cli import PipelineError, main
 from market_pipeline.cli.query import run_statement
+from market_pipeline_tests.ending import ended
 
 
 class Rows:
@@ -96,17 +97,18 @@ def on_a_terminal(code: str, *, columns: int) -> str:
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    program = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=follower, stdout=follower, stderr=subprocess.PIPE, env=environment
-    )
-    os.close(follower)
-    parts = []
-    with contextlib.suppress(OSError):  # Linux says that all is read, when nobody writes any more, with EIO
-        while part := os.read(leader, 65536):
-            parts.append(part)
-    os.close(leader)
-    _, errors = program.communicate(timeout=30)
-    assert program.returncode == 0, errors.decode()
+    command = [sys.executable, "-c", code]
+    with ended(
+        subprocess.Popen(command, stdin=follower, stdout=follower, stderr=subprocess.PIPE, env=environment)
+    ) as program:
+        os.close(follower)
+        parts = []
+        with contextlib.suppress(OSError):  # Linux says that all is read, when nobody writes any more, with EIO
+            while part := os.read(leader, 65536):
+                parts.append(part)
+        os.close(leader)
+        _, errors = program.communicate(timeout=30)
+        assert program.returncode == 0, errors.decode()
     return b"".join(parts).decode()
 
 

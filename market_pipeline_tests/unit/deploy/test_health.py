@@ -158,8 +158,8 @@ def test_no_heartbeat_is_not(tmp_path: Path) -> None:
         health.heartbeat(str(tmp_path / "producer.heartbeat.json"))
 
 
-def test_the_command_says_why_and_exits_with_1(free_port: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert health.main(["listens", f"{LOOPBACK}:{free_port}"]) == 1
+def test_the_command_says_why_and_exits_with_1(refusing_port: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert health.main(["listens", f"{LOOPBACK}:{refusing_port}"]) == 1
     assert "refused" in capsys.readouterr().err
 
 

@@ -30,8 +30,8 @@ def test_an_idle_cluster_says_so() -> None:
 
 
 def test_a_master_that_does_not_answer_is_one_line(
-    free_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    refusing_port: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(spark_status, "MASTER_PAGE", f"http://127.0.0.1:{free_port}/json/")
+    monkeypatch.setattr(spark_status, "MASTER_PAGE", f"http://127.0.0.1:{refusing_port}/json/")
     assert spark_status.main() == 1
     assert capsys.readouterr().err.startswith("error: the master does not answer")

@@ -67,8 +67,8 @@ def test_an_odd_key_is_no_crash(key: str) -> None:
         assert ask_quote(address, key, "AAPL") in (None, 1.0)
 
 
-def test_a_vendor_that_never_answers_is_not_waited_for(free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert ask_quote(f"http://{LOOPBACK}:{free_port}", KEY, "AAPL") is None
+def test_a_vendor_that_never_answers_is_not_waited_for(refusing_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert ask_quote(f"http://{LOOPBACK}:{refusing_port}", KEY, "AAPL") is None
     assert quote.ANSWER_WITHIN_S <= 2.0
     monkeypatch.setattr(quote, "ANSWER_WITHIN_S", 0.2)
     with socket.create_server((LOOPBACK, 0)) as silent:

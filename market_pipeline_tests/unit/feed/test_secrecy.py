@@ -71,8 +71,8 @@ def test_no_exception_shows_or_chains_the_key(
     assert "tweety" not in told
 
 
-def test_an_unreachable_or_nonsense_address_does_not_show_the_key(free_port: int) -> None:
-    for url in (f"ws://{LOOPBACK}:{free_port}", "ws://", "http://x", "nonsense"):
+def test_an_unreachable_or_nonsense_address_does_not_show_the_key(refusing_port: int) -> None:
+    for url in (f"ws://{LOOPBACK}:{refusing_port}", "ws://", "http://x", "nonsense"):
         with pytest.raises(Disconnected) as caught:
             connect(url, CANARY, Secrecy(CANARY), open_timeout_s=2)
         assert "tweety" not in str(caught.value)

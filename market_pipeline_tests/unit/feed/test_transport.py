@@ -79,9 +79,9 @@ def test_retry_after_is_passed_on(finnhub: FakeFinnhub, header: str | None, seco
     assert caught.value.retry_after_s == seconds
 
 
-def test_nobody_listens(free_port: int) -> None:
+def test_nobody_listens(refusing_port: int) -> None:
     with pytest.raises(Disconnected, match="refused") as caught:
-        connect(f"ws://{LOOPBACK}:{free_port}", None, OPEN)
+        connect(f"ws://{LOOPBACK}:{refusing_port}", None, OPEN)
     assert caught.value.reason is Reason.UNREACHABLE
 
 

@@ -34,7 +34,7 @@ def _no_proxy_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", LOOPBACK)
 
 
-def test_a_healthy_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_port: int) -> None:
+def test_a_healthy_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checkup, "ask_vendor", lambda url: "no network")
     monkeypatch.setattr(checkup, "knock", lambda url: "no network")
     settings = Settings.load(data_dir=tmp_path / "data", feed="simulator")
@@ -175,11 +175,11 @@ def test_servers_that_are_not_ours_to_start_are_looked_for(host: str, port: int,
     assert list(check_servers(Settings.load())) == []
 
 
-def test_the_websockets_host_is_knocked_at(free_port: int) -> None:
+def test_the_websockets_host_is_knocked_at(refusing_port: int) -> None:
     with socket.create_server((LOOPBACK, 0)) as listener:
         there = Settings.load(feed="finnhub", finnhub_ws_url=f"ws://{LOOPBACK}:{listener.getsockname()[1]}")
         assert check_websocket(there, knock).verdict == "ok"
-    away = f"ws://{LOOPBACK}:{free_port}"
+    away = f"ws://{LOOPBACK}:{refusing_port}"
     assert check_websocket(Settings.load(feed="finnhub", finnhub_ws_url=away), knock).verdict == "failed"
     assert check_websocket(Settings.load(feed="simulator", finnhub_ws_url=away), knock).verdict == "ok"
 

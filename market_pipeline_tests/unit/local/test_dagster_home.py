@@ -1,5 +1,6 @@
 """Dagster's storage is made once, whole, whoever comes first."""
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from market_pipeline.local import dagster_home
 from market_pipeline.settings import Settings
+from market_pipeline_tests.ending import ended
 
 PREPARE = """
 import sys
@@ -26,8 +28,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def test_three_at_once_leave_one_storage_that_works(settings: Settings) -> None:
-    programs = [subprocess.Popen([sys.executable, "-c", PREPARE, str(settings.data_dir)]) for _ in range(3)]
-    assert [program.wait(300) for program in programs] == [0, 0, 0]
+    command = [sys.executable, "-c", PREPARE, str(settings.data_dir)]
+    with contextlib.ExitStack() as started:
+        programs = [started.enter_context(ended(subprocess.Popen(command))) for _ in range(3)]
+        assert [program.wait(300) for program in programs] == [0, 0, 0]
     assert works(settings.paths.dagster)
     assert "telemetry:\n  enabled: false" in (settings.paths.dagster / "dagster.yaml").read_text()
     assert [each for each in settings.data_dir.iterdir() if each.name.startswith(".dagster-")] == []

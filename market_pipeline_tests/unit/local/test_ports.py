@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,9 +12,9 @@ from market_pipeline.settings import LOOPBACK, Settings
 
 
 @pytest.fixture
-def listener(free_port: int) -> Iterator[int]:
-    with socket.create_server((LOOPBACK, free_port)):
-        yield free_port
+def listener() -> Iterator[int]:
+    with socket.create_server((LOOPBACK, 0)) as server:
+        yield server.getsockname()[1]
 
 
 def test_a_port_with_a_listener_is_not_free(listener: int) -> None:
@@ -27,9 +27,10 @@ def test_who_listens_is_named(listener: int) -> None:
     assert f"(pid {os.getpid()})" in found.sentence()
 
 
-def test_a_free_port_is_nobodys(free_port: int) -> None:
-    assert is_free(free_port)
-    assert taken({"kafka": free_port}) == []
+def test_a_free_port_is_nobodys(free_port_base: Callable[[], int]) -> None:
+    port = free_port_base()
+    assert is_free(port)
+    assert taken({"kafka": port}) == []
 
 
 def test_all_ports_lie_within_a_hundred_of_the_base() -> None:

@@ -1,6 +1,7 @@
 """What is refused before a start, each in one line with its cure."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -99,11 +100,11 @@ def test_a_full_disk_is_refused_with_figures(settings: Settings, monkeypatch: py
     assert "200 MiB free and needs 1,024 MiB" in message
 
 
-def test_a_taken_port_names_its_holder(tmp_path: Path, free_port: int) -> None:
-    settings = Settings.load(data_dir=tmp_path, port_base=free_port - 92, feed="simulator")
+def test_a_taken_port_names_its_holder(tmp_path: Path, free_port_base: Callable[[], int]) -> None:
+    settings = Settings.load(data_dir=tmp_path, port_base=free_port_base(), feed="simulator")
     with socket.create_server((LOOPBACK, settings.ports.kafka)):
         message = refused(preflight.check_ports, settings)
-    assert f"port {free_port} (kafka) is taken by " in message
+    assert f"port {settings.ports.kafka} (kafka) is taken by " in message
     assert "--port-base" in message
 
 

@@ -16,12 +16,13 @@ from market_pipeline.cli.restart import away
 from market_pipeline.local import restart
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.processes import asleep
-from market_pipeline.local.restart import ended, ready
+from market_pipeline.local.restart import ready
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat, Heartbeat
 from market_pipeline.supervision.lock import ProcessLock
+from market_pipeline_tests.ending import ended
 from market_pipeline_tests.waiting import wait_for
 
 NOW = 1_000.0
@@ -53,12 +54,12 @@ def test_a_server_is_ready_when_the_supervisor_says_so() -> None:
 
 
 def test_waiting_ends_where_it_is_of_no_use() -> None:
-    assert ended(state("STARTING"), 1) is None
-    assert ended(state("BACKOFF", pid=None), 1) is None
-    assert ended(state("EXITED", pid=None, exit_status=1), 1) is None
-    assert ended(state("FATAL", pid=None), 2) == "it ends again and again"
-    assert "77, which a new start cannot mend" in str(ended(state("EXITED", pid=None, exit_status=77), 1))
-    assert ended(state("STARTING"), 4) == "it ended 3 times"
+    assert restart.ended(state("STARTING"), 1) is None
+    assert restart.ended(state("BACKOFF", pid=None), 1) is None
+    assert restart.ended(state("EXITED", pid=None, exit_status=1), 1) is None
+    assert restart.ended(state("FATAL", pid=None), 2) == "it ends again and again"
+    assert "77, which a new start cannot mend" in str(restart.ended(state("EXITED", pid=None, exit_status=77), 1))
+    assert restart.ended(state("STARTING"), 4) == "it ended 3 times"
 
 
 @pytest.fixture
@@ -97,16 +98,16 @@ def test_a_restart_waits_for_the_new_process(settings: Settings, monkeypatch: py
 def test_a_program_that_hangs_is_killed_for_it_would_hear_nothing(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    hung = subprocess.Popen(["sleep", "600"])
-    os.kill(hung.pid, signal.SIGSTOP)
-    now = time.time()
-    beats = iter([Beat("producer", hung.pid, now - 90, now - 30), *[Beat("producer", os.getpid(), now, now)] * 9])
-    monkeypatch.setattr(restart, "read_heartbeat", lambda path: next(beats))
-    supervisor = Supervisor(state(pid=hung.pid), state("STARTING", pid=None), state(pid=os.getpid()))
-    monkeypatch.setattr(supervisor, "stop", None)  # asking politely would be of no use
-    monkeypatch.setattr(restart, "SupervisorClient", supervisor)
-    assert restart.restart(settings, "producer").after == os.getpid()
-    assert hung.wait(10) == -signal.SIGKILL
+    with ended(subprocess.Popen(["sleep", "600"])) as hung:
+        os.kill(hung.pid, signal.SIGSTOP)
+        now = time.time()
+        beats = iter([Beat("producer", hung.pid, now - 90, now - 30), *[Beat("producer", os.getpid(), now, now)] * 9])
+        monkeypatch.setattr(restart, "read_heartbeat", lambda path: next(beats))
+        supervisor = Supervisor(state(pid=hung.pid), state("STARTING", pid=None), state(pid=os.getpid()))
+        monkeypatch.setattr(supervisor, "stop", None)  # asking politely would be of no use
+        monkeypatch.setattr(restart, "SupervisorClient", supervisor)
+        assert restart.restart(settings, "producer").after == os.getpid()
+        assert hung.wait(10) == -signal.SIGKILL
 
 
 def test_who_beats_or_never_did_does_not_hang() -> None:
@@ -122,17 +123,18 @@ def test_who_beats_or_never_did_does_not_hang() -> None:
 def test_what_a_hung_program_started_is_killed_with_it(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """A stream that is stopped leaves a JVM that goes on writing."""
     starts_one = "import subprocess, sys; print(subprocess.Popen(['sleep', '600']).pid, flush=True); sys.stdin.read()"
-    hung = subprocess.Popen([sys.executable, "-c", starts_one], stdout=subprocess.PIPE, stdin=subprocess.PIPE)
-    assert hung.stdout is not None
-    child = psutil.Process(int(hung.stdout.readline()))
-    os.kill(hung.pid, signal.SIGSTOP)
-    wait_for(lambda: asleep(hung.pid), "the stop")
-    Heartbeat(settings.paths.heartbeat("producer"), "producer", dict).beat()
-    supervisor = Supervisor(state(pid=hung.pid), state("STARTING", pid=None), state(pid=os.getpid()))
-    monkeypatch.setattr(restart, "SupervisorClient", supervisor)
-    assert restart.restart(settings, "producer").killed
-    assert hung.wait(10) == -signal.SIGKILL
-    wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child's end")
+    program = [sys.executable, "-c", starts_one]
+    with ended(subprocess.Popen(program, stdout=subprocess.PIPE, stdin=subprocess.PIPE)) as hung:
+        assert hung.stdout is not None
+        with ended(psutil.Process(int(hung.stdout.readline()))) as child:
+            os.kill(hung.pid, signal.SIGSTOP)
+            wait_for(lambda: asleep(hung.pid), "the stop")
+            Heartbeat(settings.paths.heartbeat("producer"), "producer", dict).beat()
+            supervisor = Supervisor(state(pid=hung.pid), state("STARTING", pid=None), state(pid=os.getpid()))
+            monkeypatch.setattr(restart, "SupervisorClient", supervisor)
+            assert restart.restart(settings, "producer").killed
+            assert hung.wait(10) == -signal.SIGKILL
+            wait_for(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child's end")
 
 
 def test_a_restart_that_fails_tells_the_end_of_the_log(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

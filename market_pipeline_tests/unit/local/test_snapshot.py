@@ -207,12 +207,15 @@ def test_the_look_at_programs_has_what_the_stream_says(settings: Settings) -> No
 
 
 @pytest.fixture
-def container(tmp_path: Path, free_port: int) -> Settings:
+def container(tmp_path: Path, refusing_port: int) -> Settings:
     """As in a container: a shared data dir without a supervisor, and servers elsewhere."""
-    away = f"127.0.0.1:{free_port}"
+    away = f"127.0.0.1:{refusing_port}"
     return Settings.load(
-        data_dir=tmp_path, kafka_bootstrap_servers=away, cassandra_contact_points="127.0.0.1", cassandra_port=free_port
-    )  # fmt: skip
+        data_dir=tmp_path,
+        kafka_bootstrap_servers=away,
+        cassandra_contact_points="127.0.0.1",
+        cassandra_port=refusing_port,
+    )
 
 
 def test_in_a_container_services_are_seen_by_heartbeat_and_lock_and_pids_mean_nothing(container: Settings) -> None:

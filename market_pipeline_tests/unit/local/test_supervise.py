@@ -16,6 +16,7 @@ from market_pipeline.local.supervisor_client import SupervisorClient
 from market_pipeline.local.supervisord import environment_for, socket_path, write_configuration
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import read_heartbeat
+from market_pipeline_tests.ending import ended
 from market_pipeline_tests.waiting import wait_for
 
 FULL = Path("/dev/full")
@@ -46,16 +47,14 @@ autorestart=true
 redirect_stderr=true
 stdout_logfile={tmp_path}/logs/talker.log
 """)
-    with FULL.open("wb") as full:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "market_pipeline.local.supervise", "--configuration", str(configuration)],
-            stdin=subprocess.DEVNULL,
-            stdout=full,
-            stderr=full,
-        )
-    yield process
-    process.terminate()
-    process.wait(30)
+    command = [sys.executable, "-m", "market_pipeline.local.supervise", "--configuration", str(configuration)]
+    with (
+        FULL.open("wb") as full,
+        ended(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=full, stderr=full)) as process,
+    ):
+        yield process
+        process.terminate()
+        process.wait(30)
 
 
 @needs_full
@@ -87,13 +86,11 @@ def test_a_log_goes_on_when_there_is_room_again(tmp_path: Path) -> None:
 def test_it_hears_a_signal(tmp_path: Path) -> None:
     configuration = tmp_path / "supervisord.conf"
     configuration.write_text(f"[supervisord]\nnodaemon=true\nlogfile={tmp_path}/log\npidfile={tmp_path}/pid\n")
-    process = subprocess.Popen(
-        [sys.executable, "-m", "market_pipeline.local.supervise", "--configuration", str(configuration)],
-        stdout=subprocess.DEVNULL,
-    )
-    wait_for((tmp_path / "pid").exists, "it to run")
-    os.kill(process.pid, signal.SIGTERM)
-    assert process.wait(30) == 0
+    command = [sys.executable, "-m", "market_pipeline.local.supervise", "--configuration", str(configuration)]
+    with ended(subprocess.Popen(command, stdout=subprocess.DEVNULL)) as process:
+        wait_for((tmp_path / "pid").exists, "it to run")
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(30) == 0
 
 
 def test_it_runs_in_a_data_dir_whose_name_means_something_to_it(
@@ -101,12 +98,9 @@ def test_it_runs_in_a_data_dir_whose_name_means_something_to_it(
 ) -> None:
     settings = Settings.load(data_dir=tmp_path / "50% %(ENV_HOME)s [x]", port_base=free_port_base(), feed="simulator")
     write_configuration(settings, programs(settings), {})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "market_pipeline.local.launch", "supervisord"],
-        env=environment_for(settings, os.environ, Path("/java")),
-        stdin=subprocess.DEVNULL,
-    )
-    try:
+    command = [sys.executable, "-m", "market_pipeline.local.launch", "supervisord"]
+    environment = environment_for(settings, os.environ, Path("/java"))
+    with ended(subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)) as process:
         client = SupervisorClient(settings)
         wait_for(socket_path(settings).exists, "the supervisor to listen")
         client.start("feed-server")
@@ -115,6 +109,3 @@ def test_it_runs_in_a_data_dir_whose_name_means_something_to_it(
         assert settings.paths.log("feed-server").exists()
         client.shutdown()
         assert process.wait(30) == 0
-    finally:
-        process.kill()
-        process.wait()

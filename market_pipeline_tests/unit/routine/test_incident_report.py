@@ -20,13 +20,13 @@ NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
 @pytest.fixture
-def settings(tmp_path: Path, free_port: int) -> Settings:
+def settings(tmp_path: Path, refusing_port: int) -> Settings:
     """With nothing that answers."""
     return Settings.load(
         data_dir=tmp_path / "data",
-        kafka_bootstrap_servers=f"127.0.0.1:{free_port}",
+        kafka_bootstrap_servers=f"127.0.0.1:{refusing_port}",
         cassandra_contact_points="127.0.0.1",
-        cassandra_port=free_port,
+        cassandra_port=refusing_port,
     )
 
 

@@ -29,11 +29,11 @@ def test_a_probe_is_never_newer_than_the_feed() -> None:
 
 
 @pytest.fixture
-def nothing(tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def nothing(tmp_path: Path, refusing_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port}")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{refusing_port}")
     monkeypatch.setenv("CASSANDRA_CONTACT_POINTS", "127.0.0.1")
-    monkeypatch.setenv("CASSANDRA_PORT", str(free_port))
+    monkeypatch.setenv("CASSANDRA_PORT", str(refusing_port))
     monkeypatch.setattr("market_pipeline.routine.smoke_test.WITHIN_S", 1.0)
 
 

@@ -174,11 +174,11 @@ def test_a_stream_that_beats_and_does_not_work_is_told(tmp_path: Path) -> None:
 
 
 def test_with_nothing_running_a_dry_run_says_so_and_really_is_an_error(
-    tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, refusing_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("CASSANDRA_CONTACT_POINTS", "127.0.0.1")
-    monkeypatch.setenv("CASSANDRA_PORT", str(free_port))
+    monkeypatch.setenv("CASSANDRA_PORT", str(refusing_port))
     typed = ["tune", "apply", "--only", "MAX_HEAP_SIZE"]
     told = CliRunner().invoke(main, typed)
     assert told.exit_code == 0

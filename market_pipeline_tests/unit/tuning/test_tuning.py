@@ -80,12 +80,12 @@ def test_only_what_could_be_read_can_differ() -> None:
 
 
 def test_with_nothing_running_each_line_says_why(
-    tmp_path: Path, free_port: int, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, refusing_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path / "data"))
-    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{free_port}")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{refusing_port}")
     monkeypatch.setenv("CASSANDRA_CONTACT_POINTS", "127.0.0.1")
-    monkeypatch.setenv("CASSANDRA_PORT", str(free_port))
+    monkeypatch.setenv("CASSANDRA_PORT", str(refusing_port))
     told = json.loads(CliRunner().invoke(main, ["tune", "show", "--json"]).stdout)
     assert told["differ"] == []
     assert "does not answer" in told["have"]["num.partitions"]
