@@ -178,6 +178,10 @@ class Paths:
     def heartbeat(self, program: str) -> Path:
         return self.run / f"{program}.heartbeat.json"
 
+    def last_end(self, program: str) -> Path:
+        """Why a program ended itself the last time."""
+        return self.run / f"{program}.end.json"
+
     def overrides(self, program: str) -> Path:
         """Settings that a program was given while it runs; gone at the next ``up``."""
         return self.run / f"{program}.overrides.json"

@@ -1,5 +1,6 @@
 """The course of an incident: all that became of it and all that was done about it, in order."""
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,12 @@ from pathlib import Path
 from market_pipeline.alerts.incident import Change, Incident
 from market_pipeline.alerts.ledger import Entry, Ledger
 from market_pipeline.alerts.outcomes import Outcomes, named
+from market_pipeline.alerts.program_ends import ProgramEnds
 from market_pipeline.alerts.requests import Requests
+from market_pipeline.local.supervisor_log import End
+
+ENDED = "ended"
+ENDED_BEFORE_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -16,8 +22,8 @@ class Event:
 
     Attributes:
         at: when, epoch seconds.
-        what: a ``Change``, or ``remedy``.
-        who: who was told or who did it; why nobody was told.
+        what: a ``Change``, ``remedy``, or ``ended`` of a program.
+        who: who was told or who did it; why nobody was told; the program that ended.
         text: what was seen or done.
         sentence: all of it, as a person would say it.
     """
@@ -41,7 +47,23 @@ def course(incidents: Path, found: Incident, history: Iterable[Entry]) -> list[E
     asked = Requests(incidents).of(found.id)
     events += [_remedy(each.at, each.by, f"{each.by} asked for {each.remedy}") for each in asked]
     events += [_remedy(each.at, named(each.run), str(each)) for each in Outcomes(incidents).of(found.id)]
+    events += [Event(each.at, ENDED, each.program, each.how, ended(each)) for each in ends_of(incidents, found)]
     return sorted(events, key=lambda event: event.at)
+
+
+def ends_of(incidents: Path, found: Incident) -> list[End]:
+    """The programs that ended while it was bad or just before, in order: what follows from an end takes time to show.
+
+    Raises:
+        sqlite3.Error: the file can't be used.
+    """
+    over = next((at for at in (found.clear_since, found.resolved_at) if at is not None), time.time())
+    return ProgramEnds(incidents).between(found.since - ENDED_BEFORE_S, over)
+
+
+def ended(end: End) -> str:
+    """Such an end, as a person would say it."""
+    return f"{end.program} ended: {end.how}"
 
 
 def sentence(entry: Entry) -> str:

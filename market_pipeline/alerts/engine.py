@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from market_pipeline.alerts.incident import Change, Incident, State, Transition
 from market_pipeline.alerts.rule import Rule
+from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.silence import Silence, silence_over
 
@@ -168,7 +169,7 @@ def _with_the_clock(board: Board, now: float) -> Board:
 
 _TIMES = (
     *("opened_at", "escalated_at", "acked_at", "clear_since", "bad_at", "evaluated_at", "no_data_since"),
-    "followed_at",
+    *("followed_at", "worst_at"),
 )
 
 
@@ -208,6 +209,14 @@ def _faulty(incident: Incident | None, signal: Signal, rule: Rule, now: float) -
         name = f"{rule.id}/{signal.subject}/{int(now * 1000)}"
         incident = Incident(name, rule.id, signal.subject, severity, State.PENDING, now)
     worse = severity < incident.severity
+    if _is_worst(incident, severity, signal, rule):
+        incident = replace(
+            incident,
+            worst_at=now,
+            worst_text=signal.text,
+            worst_value=signal.value,
+            worst_evidence=signal.evidence,
+        )
     seen = replace(
         incident,
         severity=min(severity, incident.severity),
@@ -230,6 +239,18 @@ def _faulty(incident: Incident | None, signal: Signal, rule: Rule, now: float) -
             seen, state=State.OPEN, acked_at=None, acked_by=None, level=0, escalated_at=now
         )  # fmt: skip
     return None, seen
+
+
+def _is_worst(incident: Incident, severity: Severity, signal: Signal, rule: Rule) -> bool:
+    """Whether it was never so bad before: by its severity, then by the rule's figure."""
+    if incident.worst_at is None or severity != incident.severity:
+        return incident.worst_at is None or severity < incident.severity
+    if signal.evidence.get("run") != incident.worst_evidence.get("run"):
+        return True  # another run of Dagster's that failed is what there is to look into
+    value = signal.value
+    if value is None or incident.worst_value is None:
+        return False
+    return value < incident.worst_value if rule.low_is_bad else value > incident.worst_value
 
 
 def _kept_back(key: Key, cause: Rule | None, silences: list[Silence], now: float) -> str | None:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from pydantic import SecretStr
 
@@ -38,10 +39,12 @@ _SERIES: Mapping[str, tuple[str, Callable[[Look], Sequence[tuple[float, float]]]
 
 
 def with_evidence(settings: Settings, look: Look, signals: Iterable[Signal]) -> Iterator[Signal]:
-    """The signals; the faults among them with a chart, the end of a log or the page of a run, where there is one."""
+    """The signals, without our keys; the faults among them with a chart, the end of a log or the page of a run, where
+    there is one."""
+    secrecy = secrecy_of(settings)
     for signal in signals:
         if signal.verdict is not Verdict.FAULT:
-            yield signal
+            yield replace(signal, text=secrecy.redact(signal.text))
             continue
         more = dict(chart(signal.rule, look))
         if signal.rule in _OF_A_PROGRAM and (said := last_lines(settings, signal.subject)):
@@ -51,7 +54,27 @@ def with_evidence(settings: Settings, look: Look, signals: Iterable[Signal]) -> 
             more["to see them"] = f"{read}{where_flags(settings)}"
         if "run" in signal.evidence and settings.dagster:
             more["its page"] = f"{settings.page_url}/runs/{signal.evidence['run']}"
-        yield replace(signal, evidence={**signal.evidence, **more})
+        evidence = redacted({**signal.evidence, **more}, secrecy)
+        yield replace(signal, text=secrecy.redact(signal.text), evidence=evidence)
+
+
+def secrecy_of(settings: Settings) -> Secrecy:
+    """Knows every secret of the settings."""
+    kept: list[SecretStr | None] = [getattr(settings, name) for name in SECRETS]
+    return Secrecy(*(each.get_secret_value() for each in kept if each is not None))
+
+
+def redacted(value: Any, secrecy: Secrecy) -> Any:
+    """A piece of evidence without our keys, however deep they are in it."""
+    match value:
+        case str():
+            return secrecy.redact(value)
+        case Mapping():
+            return {redacted(name, secrecy): redacted(each, secrecy) for name, each in value.items()}
+        case list() | tuple():
+            return [redacted(each, secrecy) for each in value]
+        case _:
+            return value
 
 
 def chart(rule: str, look: Look) -> Iterator[tuple[str, str]]:
@@ -66,8 +89,8 @@ def chart(rule: str, look: Look) -> Iterator[tuple[str, str]]:
 
 def last_lines(settings: Settings, program: str) -> str:
     """The end of a program's log, cut to what a message holds, without our keys."""
-    kept: list[SecretStr | None] = [getattr(settings, name) for name in SECRETS]
-    secrecy = Secrecy(*(each.get_secret_value() for each in kept if each is not None))
+    secrecy = secrecy_of(settings)
+    # before lines are cut: half a key is none that can be found
     logs = [secrecy.redact(tail(file, LOOKED_BACK)) for file in log_files(settings, program)]
     return "\n".join(entries("\n".join(logs))[-LOG_LINES:])
 

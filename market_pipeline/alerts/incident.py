@@ -37,6 +37,16 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True)
+class Moment:
+    """What was seen of an incident at one moment: when, in words, its figure and its evidence."""
+
+    at: float
+    text: str
+    value: float | None
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Incident:
     """One incident.
 
@@ -65,6 +75,11 @@ class Incident:
         value: its figure.
         mendable: whether the rule's remedy can be of any use.
         evidence: its evidence.
+        worst_at: when it was worst: in its worst severity, by its rule's figure, and the first of such moments, for
+            what comes later is on its way to be well. None of one that an older version kept.
+        worst_text: that moment in words.
+        worst_value: its figure then.
+        worst_evidence: the evidence of that moment.
     """
 
     id: str
@@ -91,6 +106,10 @@ class Incident:
     value: float | None = None
     mendable: bool = True
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    worst_at: float | None = None
+    worst_text: str = ""
+    worst_value: float | None = None
+    worst_evidence: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -101,6 +120,19 @@ class Incident:
     def is_active(self) -> bool:
         """Open or acked: it is a fact, and not over."""
         return self.state in (State.OPEN, State.ACKED)
+
+    @property
+    def worst(self) -> "Moment":
+        """Its worst moment; of one that an older version kept, the newest that was bad."""
+        if self.worst_at is None:
+            at = self.since if self.bad_at is None else self.bad_at
+            return Moment(at, self.text, self.value, self.evidence)
+        return Moment(self.worst_at, self.worst_text, self.worst_value, self.worst_evidence)
+
+    @property
+    def was_worse(self) -> bool:
+        """Whether what was seen last is not the worst of it."""
+        return self.worst_at is not None and self.worst_text != self.text
 
     def is_current(self, now: float) -> bool:
         """Whether its rule's last evaluation had data and was a moment ago: nothing else says that the fault is there

@@ -48,8 +48,10 @@ def root(
         _section(for_slack(incident.text) or "no details"),
         {"type": "section", "fields": [_mrkdwn(f"*{name}*\n{value}") for name, value in _facts(incident)]},
     ]
-    if incident.evidence:
-        blocks.append(_section(_evidence(incident.evidence)))
+    if incident.was_worse:
+        blocks.append(_section(for_slack(at_worst(incident))))
+    if incident.worst.evidence:
+        blocks.append(_section(_evidence(incident.worst.evidence)))
     if incident.state is not State.RESOLVED:
         by_hand = how_to_mend(incident, rule, flags) if rule is not None and rule.remedy and incident.mendable else ""
         if signer is None:
@@ -105,6 +107,11 @@ def notice(text: str) -> Message:
     ]
     blocks += [_section(for_slack(rest))] if rest else []
     return {"text": _cut(for_slack(headline)), "blocks": blocks}
+
+
+def at_worst(incident: Incident) -> str:
+    """The worst moment of an incident, which is what its evidence is of."""
+    return f"at its worst, {moment(incident.worst.at)} UTC: {incident.worst.text}"
 
 
 def _facts(incident: Incident) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from market_pipeline.alerts.arrivals import with_arrivals
 from market_pipeline.alerts.button_key import button_key
 from market_pipeline.alerts.canary import Canaries
 from market_pipeline.alerts.delivery import Courier, Routing
-from market_pipeline.alerts.evidence import with_evidence
+from market_pipeline.alerts.evidence import secrecy_of, with_evidence
 from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.history import DELAY, DISK, LAG, History
 from market_pipeline.alerts.incident import Transition
@@ -16,6 +16,7 @@ from market_pipeline.alerts.look import Look, Runs
 from market_pipeline.alerts.lookout import look, look_at_programs
 from market_pipeline.alerts.notices import Notices
 from market_pipeline.alerts.outbox import Outbox
+from market_pipeline.alerts.program_ends import keep_program_ends
 from market_pipeline.alerts.refusals import Refusals
 from market_pipeline.alerts.rulebook import RULES, judge, judge_programs
 from market_pipeline.alerts.rules.high_latency import canary_delays_s, percentile
@@ -61,6 +62,7 @@ def judge_now(settings: Settings, runs: Runs | None = None) -> Told:
 
 def _judged(settings: Settings, found: Look, signals: list[Signal], kind: str) -> Told:
     ledger = Ledger(settings.paths.incidents)
+    keep_program_ends(settings, secrecy_of(settings), found.now)
     signals = list(with_evidence(settings, found, signals))  # before the ledger is held: it reads logs
     transitions = ledger.judge(signals, RULES, kind=kind)
     messenger = courier(settings)

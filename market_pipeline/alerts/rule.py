@@ -20,6 +20,7 @@ class Rule:
         remedy: the job that mends it; None where only a person can.
         while_stopped: its incidents stay open when the pipeline is stopped: they are about what is stored, not about
             what runs.
+        low_is_bad: the lower its figure, the worse.
         heals: the remedy is run by itself, which loses nothing that was received (see ``healing``).
     """
 
@@ -33,3 +34,4 @@ class Rule:
     remedy: str | None = None
     heals: bool = False
     while_stopped: bool = False
+    low_is_bad: bool = False

@@ -115,6 +115,14 @@ CREATE TABLE IF NOT EXISTS outcome (
   text TEXT NOT NULL
 );
 
+-- ends of programs that nobody had asked for
+CREATE TABLE IF NOT EXISTS program_end (
+  program TEXT NOT NULL,
+  at REAL NOT NULL,
+  how TEXT NOT NULL,
+  PRIMARY KEY (program, at)
+) WITHOUT ROWID;
+
 -- the incidents that are over and have their report
 CREATE TABLE IF NOT EXISTS report (
   incident TEXT PRIMARY KEY,

@@ -16,7 +16,7 @@ from market_pipeline.alerts.buttons import Action, Press
 from market_pipeline.alerts.course import course
 from market_pipeline.alerts.incident import Change, Incident, Transition
 from market_pipeline.alerts.ledger import Ledger, NoSuchIncident, SeveralIncidents
-from market_pipeline.alerts.message import how_to_mend, lasted, moment, title
+from market_pipeline.alerts.message import at_worst, how_to_mend, lasted, moment, title
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import PipelineError, load_settings
@@ -112,7 +112,9 @@ def show(incident: str, as_json: bool) -> None:
         echo(f"  remedy: {how_to_mend(found, rule, where_flags(settings))}")
     if settings.slack_token is None:
         echo("  nobody is told, for Slack is not set up (SLACK_BOT_TOKEN)")
-    for name, value in found.evidence.items():
+    if found.was_worse:
+        echo(f"  {at_worst(found)}")
+    for name, value in found.worst.evidence.items():
         text = value if isinstance(value, str) else json.dumps(value)
         below = "\n" + indent(text, "    ") if "\n" in text else text
         echo(f"  {name}: {below}")

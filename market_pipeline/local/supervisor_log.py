@@ -1,8 +1,9 @@
 """What the supervisor's log tells and its interface doesn't: how often it started each program again, and why."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from os import EX_NOPERM, EX_SOFTWARE, EX_USAGE
 from pathlib import Path
 
@@ -36,6 +37,28 @@ def _named(program: str, how: str) -> str:
         return how
     meaning = _STATUSES.get((program, int(status))) or _STATUSES.get((None, int(status)))
     return f"{how} ({meaning})" if meaning else how
+
+
+@dataclass(frozen=True)
+class End:
+    """An end of a program that nobody had asked for: when (epoch seconds), and how, with the meaning of its status."""
+
+    program: str
+    at: float
+    how: str
+
+
+def ends(lines: Iterable[str]) -> Iterator[End]:
+    """Those in the lines of a supervisor's log, all of its starts; a program that was done (status 0) is none."""
+    for line in lines:
+        matched = _LINE.match(line.rstrip())
+        event = _EXITED.search(matched["what"]) if matched is not None else None
+        if matched is None or event is None:
+            continue
+        how = event["how"].partition(";")[0]
+        if how != "exit status 0":
+            at = datetime.strptime(matched["at"], "%Y-%m-%d %H:%M:%S").timestamp()  # noqa: DTZ007 - the log's is local
+            yield End(event["name"], at, _named(event["name"], how))
 
 
 @dataclass
@@ -80,6 +103,15 @@ def histories(lines: Iterable[str]) -> dict[str, History]:
 
 def read_histories(settings: Settings) -> dict[str, History]:
     """The same from the log of this pipeline's supervisor and the rotated one before it."""
+    return histories(_lines(settings))
+
+
+def read_ends(settings: Settings) -> list[End]:
+    """The ends in those logs."""
+    return list(ends(_lines(settings)))
+
+
+def _lines(settings: Settings) -> list[str]:
     log = settings.paths.log(NAME)
     lines: list[str] = []
     for file in (Path(f"{log}.1"), log):
@@ -87,4 +119,4 @@ def read_histories(settings: Settings) -> dict[str, History]:
             lines += file.read_text(encoding="utf-8", errors="replace").splitlines()
         except OSError:
             continue
-    return histories(lines)
+    return lines

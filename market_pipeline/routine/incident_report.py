@@ -2,12 +2,12 @@
 times against their targets."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from market_pipeline.alerts.canary import Canaries
-from market_pipeline.alerts.course import Event, course
+from market_pipeline.alerts.course import Event, course, ends_of
 from market_pipeline.alerts.incident import Change, Incident
 from market_pipeline.alerts.ledger import Entry, Ledger
 from market_pipeline.alerts.message import lasted, moment, title
@@ -15,6 +15,7 @@ from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.smoke_tests import SmokeTests
 from market_pipeline.broker.offsets import records_between
 from market_pipeline.local.programs import EXECUTE_JOB
+from market_pipeline.local.supervisor_log import End
 from market_pipeline.routine.report import Box, Finding, Report, fill_in
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
@@ -32,7 +33,7 @@ def incident_report(settings: Settings, incident: str, now: datetime) -> Report:
         ("course", "Its course", partial(all_of_it, course(settings.paths.incidents, found, history))),
         ("trades", "Trades of that time", partial(trades, settings, found, now.timestamp())),
         ("unheard", "When the feed was not listened to", partial(unheard, settings, found, now.timestamp())),
-        ("cause", "What was seen", partial(cause, found)),
+        ("cause", "What was seen at its worst", partial(cause, found, ends_of(settings.paths.incidents, found))),
         ("healed", "What healed it", partial(healed, found)),
         ("times", "Its times against their targets", partial(times, found, history, now.timestamp())),
     ]
@@ -77,13 +78,15 @@ def unheard(settings: Settings, found: Incident, now: float) -> Finding:
     return Finding(False, f"{text}; a second source may have them: `{EXECUTE_JOB} fill_gap`", rows)
 
 
-def cause(found: Incident) -> Finding:
-    """The last bad look, with its evidence."""
+def cause(found: Incident, ends: Sequence[End]) -> Finding:
+    """The worst moment, with its evidence, and the programs that ended meanwhile."""
     rows = [
         {"evidence": name, "value": value if isinstance(value, str) else json.dumps(value, default=str)}
-        for name, value in found.evidence.items()
+        for name, value in found.worst.evidence.items()
     ]
-    return Finding(True, found.text or "no details", rows)
+    rows += [{"evidence": f"{end.program} ended", "value": f"{moment(end.at)} UTC: {end.how}"} for end in ends]
+    text = found.worst.text or "no details"
+    return Finding(True, f"{text} ({moment(found.worst.at)} UTC)", rows)
 
 
 def healed(found: Incident) -> Finding:

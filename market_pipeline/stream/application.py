@@ -42,6 +42,7 @@ from market_pipeline.stream.stall import end_with_stacks
 from market_pipeline.stream.visibility import Visibility
 from market_pipeline.stream.watch import Watch, Wish
 from market_pipeline.supervision.heartbeat import Heartbeat
+from market_pipeline.supervision.last_end import keep_last_end
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
 from market_pipeline.supervision.log_lines import start_logging
 
@@ -179,7 +180,7 @@ class Application:
         jvm = session.jvm
 
         def give_up(hung: Unresponsive) -> None:
-            end_with_stacks(str(hung), jvm.process)
+            end_with_stacks(str(hung), jvm.process, self._settings.paths.last_end(NAME))
 
         heap_gib = self._settings.spark_driver_memory_mb / 1024
         return Responsiveness(jvm.process.pid, jvm.ping(), heap_gib, give_up).start()
@@ -257,13 +258,15 @@ def _run() -> int:
         logger.info("stopped")
     except (StreamError, *MENDABLE) as error:
         logger.error("%s", one_line(str(error)))
+        keep_last_end(settings.paths.last_end(NAME), one_line(str(error)))
         return EXIT_FAILED
-    except Exception:
+    except Exception as error:
         dead = application.dead_jvm(patience_s=2)
         if dead is not None:
             logger.error("%s", dead)
         else:
             logger.exception("the stream failed")
+        keep_last_end(settings.paths.last_end(NAME), dead or f"{type(error).__name__}: {one_line(str(error))}")
         return EXIT_FAILED
     finally:
         heartbeat.stop()

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import NoReturn
 
 from market_pipeline.local.processes import asleep
+from market_pipeline.supervision.last_end import keep_last_end
 
 EXIT_STALLED = 70
 """EX_SOFTWARE of sysexits.h: nothing moved, the stacks are in the log."""
@@ -59,8 +61,10 @@ class StallWatch:
         return None
 
 
-def end_with_stacks(why: str, jvm: "subprocess.Popen[bytes]") -> NoReturn:
-    """End this process at once, with the stacks of all threads, Python's and Java's, in the log."""
+def end_with_stacks(why: str, jvm: "subprocess.Popen[bytes]", last_end: Path) -> NoReturn:
+    """End this process at once, with the stacks of all threads, Python's and Java's, in the log, and with the reason in
+    the file ``last_end``."""
+    keep_last_end(last_end, why)
     logger.critical("stalled: %s; the stacks of all threads follow", why)
     faulthandler.dump_traceback(sys.stderr, all_threads=True)
     if not asleep(jvm.pid):  # one that is stopped prints nothing

@@ -93,7 +93,7 @@ class Watch:
                 return False
             stalled = stall.verdict(time.monotonic(), lag, self.visibility.advanced_at, heard)
             if stalled is not None:
-                end_with_stacks(stalled, self.jvm.process)
+                end_with_stacks(stalled, self.jvm.process, self.settings.paths.last_end("stream"))
         return False
 
     def _check_parts(self) -> None:

@@ -40,6 +40,7 @@ RULE = Rule(
     hold_s=600,  # a halt of a quarter of an hour is over by then
     clear_s=600,  # what comes in a good minute of a bad hour ends nothing
     remedy="restart_producer",
+    low_is_bad=True,
 )
 _signal = partial(Signal, RULE.id, "feed")
 

@@ -20,7 +20,8 @@ LAG = Rule("lag-grows", "Lag grows", Severity.P2, "2", hold_s=120, clear_s=60)
 DISK = Rule("disk-full", "The disk fills up", Severity.P2, "4", clear_s=60)
 KEY = Rule("key-old", "The key is old", Severity.P4, "monthly")
 STORED = Rule("failed-run", "A run failed", Severity.P3, "daily", while_stopped=True)
-RULES = engine.check([KAFKA, LAG, DISK, KEY, STORED])
+RATE = Rule("trade-rate", "Few trades", Severity.P1, "1", low_is_bad=True)
+RULES = engine.check([KAFKA, LAG, DISK, KEY, STORED, RATE])
 T0 = 1_800_000_000.0
 MINUTE = 60.0
 
@@ -76,6 +77,34 @@ def test_a_fault_is_an_incident_when_it_has_lasted_and_is_over_when_it_was_fine_
     assert world.see(LAG, Verdict.FINE) == [Change.RESOLVED]
     assert world.board.incidents == {}
     assert world.heard[-1].incident.resolved_by == engine.BY_ITSELF
+
+
+def bad(rule: Rule, value: float | None, severity: Severity | None = None, run: str | None = None) -> Signal:
+    evidence = {"value": value} | ({"run": run} if run else {})
+    return Signal(rule.id, "x", Verdict.FAULT, f"{value}", value, severity, evidence)
+
+
+@pytest.mark.parametrize(
+    ("rule", "looks", "worst"),
+    [
+        (DISK, [bad(DISK, 85), bad(DISK, 88), bad(DISK, 82)], 1),
+        (DISK, [bad(DISK, 88), bad(DISK, 88)], 0),
+        (DISK, [bad(DISK, 92, Severity.P1), bad(DISK, 99), bad(DISK, 91, Severity.P1)], 0),
+        (DISK, [bad(DISK, 99), bad(DISK, 91, Severity.P1)], 1),
+        (DISK, [bad(DISK, None), bad(DISK, 5)], 0),
+        (RATE, [bad(RATE, 9), bad(RATE, 2), bad(RATE, 5)], 1),
+        (STORED, [bad(STORED, None, run="a"), bad(STORED, None, run="b"), bad(STORED, 9, run="b")], 1),
+    ],
+)
+def test_the_evidence_of_the_worst_moment_is_kept(world: World, rule: Rule, looks: list[Signal], worst: int) -> None:
+    for signal in looks:
+        world.look([signal])
+        world.now += 10
+    kept, seen = world.only.worst, looks[worst]
+    assert (kept.at, kept.text, kept.value, kept.evidence) == (T0 + 10 * worst, seen.text, seen.value, seen.evidence)
+    assert world.only.text == looks[-1].text
+    world.see(rule, Verdict.FINE)
+    assert world.only.worst == kept
 
 
 def test_a_short_fault_is_none(world: World) -> None:

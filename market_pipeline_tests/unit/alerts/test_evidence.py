@@ -39,7 +39,7 @@ def test_a_fault_of_a_program_comes_with_the_end_of_its_log_and_one_of_lag_with_
     assert one.evidence == {"pid": 7, "the end of its log": "\n".join(lines[-LOG_LINES:])}
     ((name, course),) = two.evidence.items()
     assert (name.startswith("lag since "), course) == (True, "▁▅█ from 0 to 1,000")
-    assert three is fine
+    assert three == fine
     unknown = Signal("program-down", "supervisord", Verdict.FAULT)
     assert next(iter(with_evidence(settings, look, [unknown]))).evidence == {}  # it has no log yet
 
@@ -58,6 +58,18 @@ def test_a_sparkline_is_thinned_to_its_peaks() -> None:
     assert sparkline([]) == ""
     assert sparkline([5.0, 5.0]) == "▁▁"
     assert sparkline([0.0] * 30 + [9.0] + [0.0] * 29, points=30) == "▁" * 15 + "█" + "▁" * 14
+
+
+def test_no_piece_of_evidence_shows_a_key(tmp_path: Path) -> None:
+    keys = {name: SecretStr(f"s3cret-{name}") for name in SECRETS}
+    settings = Settings.load(data_dir=tmp_path).model_copy(update=keys)
+    key = keys["finnhub_api_key"].get_secret_value()
+    evidence = {"last disconnect": {"reason": f"?token={key}", "tried": [key, 3]}, key: 7, "count": 3}
+    for verdict in Verdict:
+        (shown,) = with_evidence(settings, WELL, [Signal("key", "x", verdict, f"refused: {key}", evidence=evidence)])
+        assert key not in shown.text
+        assert verdict is not Verdict.FAULT or key not in repr(shown.evidence)
+        assert shown.evidence["count"] == 3
 
 
 def test_the_end_of_a_log_shows_no_key(tmp_path: Path) -> None:

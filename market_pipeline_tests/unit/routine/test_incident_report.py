@@ -1,12 +1,15 @@
 """What is left of an incident that is over."""
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from market_pipeline.alerts.evidence import secrecy_of
 from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
 from market_pipeline.alerts.outcomes import Outcome, Outcomes
+from market_pipeline.alerts.program_ends import keep_program_ends
 from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.signal import Signal, Verdict
@@ -61,6 +64,36 @@ def test_it_tells_the_course_the_cause_the_cure_and_the_times(settings: Settings
     assert found["trades"].fine is None
     assert found["unheard"].fine is None
     assert "silent \\| for 30 s" in report.markdown()
+
+
+def test_it_tells_the_worst_moment_and_that_the_stream_stalled_and_ended_itself(settings: Settings) -> None:
+    ledger = Ledger(settings.paths.incidents)
+    looks = [
+        (0, Verdict.FAULT, "5 trades wait", 5.0, {"connected": "yes"}),
+        (30, Verdict.FAULT, "900 trades wait", 900.0, {"connected": "no"}),
+        (60, Verdict.FAULT, "1 trade waits", 1.0, {"connected": "yes, again"}),
+        (70, Verdict.FINE, "", None, {}),
+        (110, Verdict.FINE, "", None, {}),
+    ]
+    for after, verdict, text, value, evidence in looks:
+        ledger.judge([Signal("program-hung", "stream", verdict, text, value, evidence=evidence)], RULES, T0 + after)
+    settings.paths.logs.mkdir(parents=True)
+    began = datetime.fromtimestamp(T0 + 40).astimezone()
+    line = f"{began:%Y-%m-%d %H:%M:%S},123 WARN exited: stream (exit status 70; not expected)"
+    settings.paths.log("supervisord").write_text(f"{line}\n")
+    settings.paths.run.mkdir()
+    settings.paths.last_end("stream").write_text(json.dumps({"at": T0 + 38, "why": "900 records wait"}))
+    for _ in range(2):  # each round reads the whole log
+        keep_program_ends(settings, secrecy_of(settings), T0 + 100)
+    report = incident_report(settings, "program-hung", NOW)
+    found = {box: finding for box, (_, finding) in report.findings.items()}
+    assert found["cause"].text == "900 trades wait (2026-11-25 10:00:30 UTC)"
+    ended = "exit status 70 (it stalled and ended itself, to be started again): 900 records wait"
+    assert [(row["evidence"], row["value"]) for row in found["cause"].rows] == [
+        ("connected", "no"),
+        ("stream ended", f"2026-11-25 10:00:40 UTC: {ended}"),
+    ]
+    assert [(row["what"], row["seen"]) for row in found["course"].rows if row["who"] == "stream"] == [("ended", ended)]
 
 
 def test_of_one_that_is_not_over_it_says_so(settings: Settings) -> None:

@@ -1,0 +1,62 @@
+"""The ends of programs that nobody had asked for, kept beside the incidents: logs are rotated, and what a program said
+before it ended is overwritten by what its next start says."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from market_pipeline.alerts.database import Database
+from market_pipeline.feed.secrecy import Secrecy
+from market_pipeline.local.programs import BEATING
+from market_pipeline.local.supervisor_log import End, read_ends
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.last_end import LastEnd, read_last_end
+
+KEPT_S = 30 * 86_400.0
+ENDS_WITHIN_S = 10.0
+"""A program that has said why it ends is gone by then. The supervisor's log knows whole seconds."""
+
+
+class ProgramEnds:
+    """In the incidents' file. Every method raises ``sqlite3.Error`` where that can't be used."""
+
+    def __init__(self, path: Path) -> None:
+        self._database = Database(path)
+
+    def keep(self, ends: Iterable[End], now: float) -> None:
+        """Keep those that are not kept yet, and forget old ones; ``now`` in epoch seconds."""
+        recent = [(each.program, each.at, each.how) for each in ends if each.at > now - KEPT_S]
+        with self._database.changing() as connection:
+            connection.executemany("INSERT OR IGNORE INTO program_end VALUES (?, ?, ?)", recent)
+            connection.execute("DELETE FROM program_end WHERE at <= ?", (now - KEPT_S,))
+
+    def between(self, since: float, until: float) -> list[End]:
+        """Those of [since, until], epoch seconds, in order."""
+        with self._database.reading() as connection:
+            rows = connection.execute(
+                "SELECT program, at, how FROM program_end WHERE at BETWEEN ? AND ? ORDER BY at, program", (since, until)
+            )
+            return [End(*row) for row in rows]
+
+
+def keep_program_ends(settings: Settings, secrecy: Secrecy, now: float) -> None:
+    """Keep what the supervisor's log and the programs themselves say of their ends; ``now`` in epoch seconds.
+
+    Raises:
+        sqlite3.Error: the incidents' file can't be used.
+    """
+    said = {name: told for name in BEATING if (told := read_last_end(settings.paths.last_end(name))) is not None}
+    ends = [replace(each, how=secrecy.redact(each.how)) for each in with_reasons(read_ends(settings), said)]
+    ProgramEnds(settings.paths.incidents).keep(ends, now)
+
+
+def with_reasons(ends: Iterable[End], said: Mapping[str, LastEnd]) -> list[End]:
+    """The ends, each with the reason that its program gave; one that no supervisor saw has the reason alone. Pure."""
+    found, seen = list[End](), set[str]()
+    for end in ends:
+        told = said.get(end.program)
+        if told is not None and -1.0 <= end.at - told.at <= ENDS_WITHIN_S:
+            seen.add(end.program)
+            end = replace(end, how=f"{end.how}: {told.why}")
+        found.append(end)
+    return found + [End(name, told.at, told.why) for name, told in said.items() if name not in seen]
