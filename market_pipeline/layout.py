@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+LAYOUT = 1
+"""How a data dir is laid out; its ``VERSION`` holds the number that it was made with."""
+
 
 @dataclass(frozen=True)
 class SparkPorts:
@@ -188,6 +191,42 @@ class Paths:
 
     def log(self, program: str) -> Path:
         return self.logs / f"{program}.log"
+
+
+def version_fault(root: Path) -> str | None:
+    """Why this version can't use the data dir, with the cure, in one line; None where it can, or nothing is there yet.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    try:
+        text = (root / "VERSION").read_text(encoding="utf-8", errors="replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not (text.isascii() and text.isdigit()):
+        return f"{root}/VERSION says {text[:20]!r}, which no version wrote: choose another --data-dir"
+    if int(text) < LAYOUT:
+        return (
+            f"{root} was made by an older market-pipeline (layout {text}, this one has {LAYOUT}): move it away, or "
+            "choose another --data-dir; `record`ed or journalled trades can be played again with `replay`"
+        )
+    if int(text) > LAYOUT:
+        return (
+            f"{root} was made by a newer market-pipeline (layout {text}, this one has {LAYOUT}): upgrade "
+            "market-pipeline, or choose another --data-dir"
+        )
+    return None
+
+
+def write_version(root: Path) -> None:
+    """Say with which layout the data dir is made, where nothing says so yet.
+
+    Raises:
+        OSError: it can't be written.
+    """
+    version = root / "VERSION"
+    if not version.exists():
+        version.write_text(f"{LAYOUT}\n", encoding="utf-8")
 
 
 def kept_port_base(paths: Paths) -> int | None:

@@ -27,7 +27,7 @@ from pydantic_settings.sources.utils import parse_env_vars
 
 from market_pipeline.endpoints import check_encrypted, is_loopback
 from market_pipeline.env_file import UntrustedEnvFile, read_env_file
-from market_pipeline.layout import Paths, Ports, kept_port_base
+from market_pipeline.layout import Paths, Ports, kept_port_base, version_fault
 from market_pipeline.mendable import Mendable
 from market_pipeline.permitted import permitted
 from market_pipeline.security_variables import unsupported_security
@@ -350,7 +350,8 @@ class Settings(BaseSettings):
             given: values, by the fields' names.
 
         Raises:
-            SettingsError: a value is wrong; the message names the variable and what it may be.
+            SettingsError: a value is wrong; the message names the variable and what it may be. Or the data dir is of
+                another version.
         """
         _refuse_unsupported(os.environ)
         try:
@@ -361,6 +362,7 @@ class Settings(BaseSettings):
                 settings = cls(**values)
             if as_started and "dagster" not in settings.model_fields_set and settings.paths.without_dagster.exists():
                 settings = cls(**values, dagster=False)
+            settings.check_version()
             return settings
         except ValidationError as error:
             raise SettingsError(_complaint(error)) from None
@@ -368,6 +370,19 @@ class Settings(BaseSettings):
             raise SettingsError(str(error)) from None
         except UnicodeDecodeError:
             raise SettingsError("the .env file is not text in UTF-8: save it as that") from None
+
+    def check_version(self) -> None:
+        """See that the data dir, if there is one, is of this version: whoever writes into another one damages it.
+
+        Raises:
+            SettingsError: it is not.
+        """
+        try:
+            fault = version_fault(self.data_dir)
+        except OSError:  # who needs what is in it says so
+            return
+        if fault is not None:
+            raise SettingsError(fault)
 
     @classmethod
     def load_for(cls, service: str, **given: Any) -> "Settings":

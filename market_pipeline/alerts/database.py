@@ -6,6 +6,11 @@ from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
+from market_pipeline.mendable import Mendable
+
+FORMAT = 1
+"""The file's ``user_version``; 0 was written before there was one. Raise it with each change of a table, and bring
+older files to it in ``Database``."""
 BUSY_WITHIN_S = 10.0
 """How long a change waits for another's to end."""
 
@@ -27,11 +32,21 @@ def _storable(parameters: Sequence[object]) -> tuple[object, ...]:
     )
 
 
+def _columns(connection: sqlite3.Connection, table: str) -> dict[str, bool]:
+    """The names of a table's columns, and whether each must have a value; empty of a table that there isn't."""
+    return {name: bool(required) for _, name, _, required, *_ in connection.execute(f"PRAGMA table_info({table})")}
+
+
+class NewerLedger(Mendable):
+    """The file has a format that this version does not know; one line with the cure."""
+
+
 class Database:
-    """The file, which is made where it isn't there.
+    """The file, which is made where it isn't there, and brought to this version's format where an older one made it.
 
     Raises:
         sqlite3.Error: the file is none, or can't be written.
+        NewerLedger: a newer version wrote it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,7 +54,34 @@ class Database:
         self._path = path
         with self.reading() as connection:
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.executescript(resources.files(__package__).joinpath("tables.sql").read_text(encoding="utf-8"))
+            if self._format(connection) < FORMAT:
+                self._upgrade()
+                tables = resources.files(__package__).joinpath("tables.sql").read_text(encoding="utf-8")
+                connection.executescript(f"{tables}\nPRAGMA user_version = {FORMAT};")
+
+    def _format(self, connection: sqlite3.Connection) -> int:
+        (number,) = connection.execute("PRAGMA user_version").fetchone()
+        if number > FORMAT:
+            raise NewerLedger(
+                f"{self._path} was written by a newer market-pipeline (format {number}, this one has {FORMAT}): "
+                "upgrade market-pipeline, or move the file away, which forgets the incidents"
+            )
+        return int(number)
+
+    def _upgrade(self) -> None:
+        """Bring tables of older versions, which kept no format, to what ``tables.sql`` makes where there are none."""
+        with self.changing() as connection:
+            if "kind" not in _columns(connection, "unknown"):  # the next look finds out anew what it held
+                connection.execute("DROP TABLE IF EXISTS unknown")
+            if _columns(connection, "outcome").get("worked"):
+                columns = "number, incident, run, at, worked, text"
+                connection.execute("ALTER TABLE outcome RENAME TO older_outcome")
+                connection.execute(
+                    "CREATE TABLE outcome (number INTEGER PRIMARY KEY AUTOINCREMENT, incident TEXT NOT NULL, "
+                    "run TEXT NOT NULL, at REAL NOT NULL, worked INTEGER, text TEXT NOT NULL)"
+                )
+                connection.execute(f"INSERT INTO outcome ({columns}) SELECT {columns} FROM older_outcome")
+                connection.execute("DROP TABLE older_outcome")
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

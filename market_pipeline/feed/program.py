@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable
 
 from market_pipeline.feed.secrecy import Secrecy
+from market_pipeline.layout import write_version
 from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.log_lines import start_logging, write_error
@@ -18,10 +19,27 @@ def settings_or_exit(service: str) -> Settings:
     """The settings of a service, which keeps its files to itself; a wrong one ends the program with one line."""
     keep_private()
     try:
-        return Settings.load_for(service)
+        settings = Settings.load_for(service)
+        claim_data_dir(settings)
+        return settings
     except SettingsError as error:
         write_error(str(error))
         raise SystemExit(EXIT_USAGE) from None
+
+
+def claim_data_dir(settings: Settings) -> None:
+    """Say with which layout the data dir is made: containers start no ``up`` that would.
+
+    Raises:
+        SettingsError: it can't be written.
+    """
+    try:
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_version(settings.data_dir)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot write to {settings.data_dir} ({error.strerror}): set MARKET_PIPELINE_DATA_DIR to another place"
+        ) from None
 
 
 def log_to_stderr(secrecy: Secrecy) -> None:

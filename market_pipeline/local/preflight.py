@@ -7,6 +7,7 @@ from pathlib import Path
 import psutil
 
 from market_pipeline.feed.recording import RecordingError, check_playable
+from market_pipeline.layout import version_fault, write_version
 from market_pipeline.local import ports
 from market_pipeline.local.jars import locked, missing, repository
 from market_pipeline.local.java import find
@@ -18,9 +19,6 @@ from market_pipeline.mendable import Mendable
 from market_pipeline.settings import ListenSetting, Settings, SettingsError
 from market_pipeline.supervision.lock import holder
 from market_pipeline.which import where_flags
-
-LAYOUT = 1
-"""How the data dir is laid out; ``VERSION`` holds the number that it was made with."""
 
 KEEP_FREE_BYTES = 1024**3
 """Kafka and Cassandra both go wrong on a full disk, so nothing starts with less than this."""
@@ -118,8 +116,10 @@ def check_layout(root: Path) -> None:
     try:
         if root.exists() and not root.is_dir():
             raise StartError(f"{root} is a file: choose a folder with --data-dir")
+        fault = version_fault(root)
+        if fault is not None:
+            raise StartError(fault)
         if version.exists():
-            _check_version(root, version.read_text(encoding="utf-8", errors="replace").strip())
             return
         foreign = sorted({each.name for each in root.iterdir()} - OURS) if root.exists() else []
     except OSError as error:
@@ -143,29 +143,13 @@ def _nearest(path: Path) -> Path:
     return next(folder for folder in (path, *path.parents) if folder.exists())
 
 
-def _check_version(root: Path, text: str) -> None:
-    if not text.isdigit():
-        raise StartError(f"{root}/VERSION says {text[:20]!r}, which no version wrote: choose another --data-dir")
-    if int(text) < LAYOUT:
-        raise StartError(
-            f"{root} was made by an older market-pipeline (layout {text}, this one has {LAYOUT}): move it away, or "
-            "choose another --data-dir; `record`ed or journalled trades can be played again with `replay`"
-        )
-    if int(text) > LAYOUT:
-        raise StartError(
-            f"{root} was made by a newer market-pipeline (layout {text}, this one has {LAYOUT}): upgrade "
-            "market-pipeline, or choose another --data-dir"
-        )
-
-
 def claim(settings: Settings) -> None:
     """Make the data dir and write its version. Nobody else sees what is in it, also of one that was made before."""
     try:
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         if stat.S_IMODE(settings.data_dir.stat().st_mode) & 0o077:
             settings.data_dir.chmod(0o700)
-        if not settings.paths.version.exists():
-            settings.paths.version.write_text(f"{LAYOUT}\n", encoding="utf-8")
+        write_version(settings.data_dir)
     except OSError as error:
         raise StartError(f"cannot write to {settings.data_dir} ({error.strerror}): choose another --data-dir") from None
 

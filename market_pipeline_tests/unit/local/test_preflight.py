@@ -7,9 +7,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from market_pipeline.feed.program import claim_data_dir
+from market_pipeline.layout import LAYOUT
 from market_pipeline.local import checkup, preflight
-from market_pipeline.local.preflight import LAYOUT, StartError
-from market_pipeline.settings import LOOPBACK, Settings
+from market_pipeline.local.preflight import StartError
+from market_pipeline.settings import LOOPBACK, Settings, SettingsError
 from market_pipeline.supervision.lock import ProcessLock
 
 
@@ -48,6 +50,15 @@ def test_a_data_dir_of_another_version_is_refused(settings: Settings, version: s
     message = refused(preflight.check_layout, settings.data_dir)
     assert says in message
     assert "--data-dir" in message
+    with pytest.raises(SettingsError) as caught:  # every other command and service
+        Settings.load(data_dir=settings.data_dir)
+    assert str(caught.value) == message
+
+
+def test_a_service_that_no_up_started_says_with_which_layout_it_made_the_data_dir(settings: Settings) -> None:
+    claim_data_dir(settings)
+    assert settings.paths.version.read_text() == f"{LAYOUT}\n"
+    Settings.load(data_dir=settings.data_dir)
 
 
 def test_somebody_elses_folder_is_left_alone(settings: Settings) -> None:
