@@ -1,26 +1,39 @@
-"""What others read or keep, beside a copy of it: help, a screen, the journal's bytes, messages.
+"""What others read or keep, beside a copy of it: help, screens, the journal's bytes, messages.
 
 A difference is a change that users see, or data that an older version can't read. Where it is meant, `make golden`
 writes the copies anew, and the commit shows what changed.
 """
 
+import json
 import os
 import time
 from collections.abc import Iterator
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 from rich.console import Console
 
+from market_pipeline.alerts.ledger import Ledger
+from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.cli import main
+from market_pipeline.cli import reconcile as reconcile_command
 from market_pipeline.cli.status import screen
-from market_pipeline.feed.journal.frame import MARKER, encode_frame, parse_frames, segment_header
+from market_pipeline.feed.journal.frame import MARKER, Frame, encode_frame, parse_frames, segment_header
+from market_pipeline.feed.normalise import Normaliser
+from market_pipeline.feed.outbox import Outbox
 from market_pipeline.local.processes import ProcessStatus
 from market_pipeline.local.snapshot import FeedStatus, Snapshot, StreamStatus
 from market_pipeline.model import Trade, decode, encode
+from market_pipeline.quality.bar_sums import BarMismatch, BarSum
+from market_pipeline.quality.digest import Difference
+from market_pipeline.quality.latest import LatestPrice, PriceMismatch
+from market_pipeline.reconcile import Report
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.servers import CassandraStatus, KafkaStatus
 
@@ -102,6 +115,84 @@ def test_a_message_on_kafka() -> None:
     )  # fmt: skip
     is_as_before("trade.json", encode(trade) + b"\n")
     assert decode((GOLDEN / "trade.json").read_bytes()) == trade
+
+
+class Produced:
+    """Takes records as confluent_kafka's producer does, and keeps them."""
+
+    def __init__(self) -> None:
+        self.records: list[dict[str, Any]] = []
+
+    def produce(self, topic: str, value: bytes, key: bytes | None = None, **more: Any) -> None:
+        headers = {name: text.decode() for name, text in more["headers"]}
+        self.records.append({"topic": topic, "key": key, "value": value.decode(), "headers": headers})
+
+
+def test_a_dead_letter_on_kafka() -> None:
+    producer = Produced()
+    element = b'{"p":-1,"s":"AAPL","t":1764000000123,"v":10}'
+    (letter,) = Normaliser("finnhub").items(Frame(AT_US, b'{"data":[' + element + b'],"type":"trade"}', "finnhub"))
+    Outbox(producer, "trades_raw", "trades_dlq").put(letter, lambda *_: None)
+    (record,) = producer.records
+    is_as_before("dead_letter.json", (json.dumps(record, indent=2) + "\n").encode())
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It is ``AT_US``, on a machine whose pipeline is at the default place."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr(time, "time", lambda: AT_US / 1e6)
+
+
+def seen(*arguments: str) -> bytes:
+    """What a command prints."""
+    return CliRunner().invoke(main, arguments, prog_name="market-pipeline").output.encode()
+
+
+@pytest.mark.usefixtures("clock")
+def test_the_screens_of_incidents() -> None:
+    """One that is open, one that is taken on and follows from it, and one that is over."""
+    now = AT_US / 1e6
+    ledger = Ledger(Settings.load().paths.incidents)
+    disk = Signal("cassandra-disk", "cassandra", Verdict.FAULT, "85 % used", 85.0, evidence={"tables_mb": {"s": 7.5}})
+    down = Signal("kafka-down", "kafka", Verdict.FAULT, "Kafka does not answer at 127.0.0.1:9092")
+    for ago_s in (7_200.0, 7_000.0):
+        ledger.judge([disk], RULES, now - ago_s)
+    (found,) = ledger.not_over()
+    ledger.ack(found.id, "ann", now - 6_000)
+    for ago_s in (4_000.0, 3_900.0, 3_000.0, 20.0):
+        ledger.judge([down, disk], RULES, now - ago_s)
+    (kafka,) = [each for each in ledger.not_over() if each.rule == "kafka-down"]
+    ledger.resolve(kafka.id, "bob", now - 10)
+    ledger.judge([down, disk], RULES, now - 5)
+    is_as_before("incidents-list.txt", seen("incidents", "list", "--all"))
+    is_as_before("incidents-show.txt", seen("incidents", "show", "cassandra-disk"))
+    is_as_before("incidents-show.json", seen("incidents", "show", "cassandra-disk", "--json"))
+
+
+@pytest.mark.usefixtures("clock")
+@pytest.mark.parametrize(("name", "options"), [("reconcile.txt", ()), ("reconcile.json", ("--json",))])
+def test_the_screen_of_reconcile(monkeypatch: pytest.MonkeyPatch, name: str, options: tuple[str, ...]) -> None:
+    day, ms = date(2025, 11, 24), AT_US // 1000
+    old, new = (LatestPrice(ts, f"{ts * 1000}-00000", Decimal("189.50"), Decimal(1)) for ts in (ms, ms + 7))
+    counts = {"received": 9_241, "produced": 9_241, "bronze": 9_241, "silver": 9_216, "bars": 9_200}
+    report = Report(
+        day,
+        counts=counts,
+        filled={"produced": 3, "bronze": 3, "silver": 3},
+        since={"produced": "2025-11-24T03:00:00+00:00"},
+        repeated={"produced": 2},
+        differences=[Difference("silver", ("1764000000123456-00000",), (), (), more_missing=27)],
+        bars=[BarMismatch("AAPL", ms // 60_000 * 60_000, BarSum(16, Decimal("1600.5")), None)],
+        open_bars=2,
+        prices=[PriceMismatch("AAPL", new, old)],
+        unsettled=1,
+        seconds=1.25,
+    )
+    monkeypatch.setattr(reconcile_command, "compare_hops", lambda *_, **__: report)
+    is_as_before(name, seen("reconcile", "--day", str(day), *options))
 
 
 def test_the_screen_of_status(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
