@@ -1,9 +1,15 @@
 """``up`` and ``init`` when something gives way: one line with the cure, and nothing is left running."""
 
+import contextlib
 import errno
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
 import pytest
 from cassandra import OperationTimedOut
 from cassandra.cluster import NoHostAvailable
@@ -11,8 +17,14 @@ from click.testing import CliRunner
 
 from market_pipeline.cli import lifecycle, main
 from market_pipeline.local import preflight
+from market_pipeline.local.ports import is_free, needed
 from market_pipeline.local.preflight import StartError
+from market_pipeline.local.programs import names
 from market_pipeline.local.supervisor_client import SupervisorAway
+from market_pipeline.local.supervisord import NAME as SUPERVISOR
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.lock import holder
+from market_pipeline_tests import reaper
 
 FAILURES = [
     (SupervisorAway("TimeoutError: timed out"), "the supervisor does not do what it is told (TimeoutError: timed out)"),
@@ -21,6 +33,45 @@ FAILURES = [
     (NoHostAvailable("Unable to complete", {}), "Cassandra failed (NoHostAvailable: Unable to complete)"),
     (OperationTimedOut(), "Cassandra failed (OperationTimedOut"),
 ]
+
+
+def test_servers_that_end_at_once_are_given_up_and_no_process_is_left(
+    tmp_path: Path, free_port_base: Callable[[], int]
+) -> None:
+    """A whole ``up`` with its supervisor, and a Java of which a look says that it will do."""
+    java = tmp_path / "java"
+    (java / "bin").mkdir(parents=True)
+    (java / "release").write_text('JAVA_VERSION="17.0.99"\n', encoding="utf-8")
+    (java / "bin" / "java").write_text("#!/bin/sh\necho this Java ends at once >&2\nexit 3\n", encoding="utf-8")
+    (java / "bin" / "java").chmod(0o755)
+    settings = Settings.load(data_dir=tmp_path / "data", port_base=free_port_base(), feed="simulator", java_home=java)
+    reaper.started(settings.data_dir)
+    done = subprocess.run(
+        [sys.executable, "-m", "market_pipeline.cli", "up", "--detach"],
+        env=os.environ | dict(settings.environment()),
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+    )
+    left = [process for process in psutil.process_iter() if str(tmp_path) in shown(process)]
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "stopping\n" in done.stdout
+    *log, said = done.stderr.splitlines()
+    assert re.match(r"error: (kafka|cassandra) does not start: it ended [45] times, exit status 3 at ", said)
+    assert log[-1] == "this Java ends at once"
+    assert left == []
+    assert [name for name in (SUPERVISOR, *names(settings)) if holder(settings.paths.lock(name)) is not None] == []
+    assert [port for port in needed(settings).values() if not is_free(port)] == []
+    reaper.stopped(settings.data_dir)
+
+
+def shown(process: psutil.Process) -> str:
+    """A process's command and variables, as far as they can be had."""
+    with contextlib.suppress(psutil.Error, OSError):
+        if process.status() != psutil.STATUS_ZOMBIE:
+            return " ".join([*process.cmdline(), *process.environ().values()])
+    return ""
 
 
 @pytest.fixture
