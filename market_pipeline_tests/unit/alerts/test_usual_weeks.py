@@ -4,6 +4,7 @@ The weeks are Thanksgiving's of 2026 with its half day, the last one of that yea
 after New York's clock changed.
 """
 
+import functools
 from collections.abc import Callable
 from datetime import date
 
@@ -20,6 +21,13 @@ from market_pipeline_tests.unit.alerts.simulated_market import AAPL, BTC, EUR, n
 
 ALL = (AAPL, BTC, EUR)
 QUIET = frozenset(date(2026, 12, day) for day in (28, 29, 30, 31))
+
+
+@pytest.fixture(autouse=True)
+def _each_moment_is_classified_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look each minute asks it of the same moments of past days again: an answer depends on its arguments alone."""
+    classify = functools.cache(trade_rate.kind_of_moment)
+    monkeypatch.setattr(trade_rate, "kind_of_moment", lambda symbols, at: classify(tuple(symbols), at))
 
 
 def run(market: SimulatedActivity, starts: str, ends: str) -> tuple[list[Transition], int]:

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -97,8 +96,9 @@ def _kill_everywhere(tmp_path: Path, runs_before: list[int], what: str) -> None:
     def killed_at(step: int) -> bool:
         given = Settings.load(data_dir=tmp_path / str(step))
         shutil.copytree(start.data_dir, given.data_dir)
-        command = [sys.executable, one_run.__file__, str(given.data_dir), what, str(step)]
-        ended = subprocess.run(command, check=False, timeout=60, capture_output=True).returncode
+        programs.stdin.write(json.dumps([str(given.data_dir), what, step]) + "\n")
+        programs.stdin.flush()
+        ended = int(programs.stdout.readline())
         assert ended in (0, -signal.SIGKILL)
         found = held(given)
         assert all(n == 1 for n in found.values()), f"doubled after step {step}"
@@ -110,8 +110,12 @@ def _kill_everywhere(tmp_path: Path, runs_before: list[int], what: str) -> None:
         assert not (given.paths.bronze / "_staging").exists()
         return ended != 0
 
-    with ThreadPoolExecutor(2) as pool:
-        killed = list(pool.map(killed_at, range(1, STEPS[what] + 2)))
+    command = [sys.executable, one_run.__file__]
+    with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as programs:
+        assert programs.stdin is not None
+        assert programs.stdout is not None
+        killed = [killed_at(step) for step in range(1, STEPS[what] + 2)]
+        programs.stdin.close()
     assert killed == [True] * STEPS[what] + [False], "the number of steps has changed"
 
 

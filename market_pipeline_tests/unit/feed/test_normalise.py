@@ -217,15 +217,15 @@ def test_a_message_of_a_megabyte() -> None:
     assert [trade.seq for trade in got if isinstance(trade, Trade)][-1] == MAX_SEQ
 
 
-def test_a_million_bad_ones_at_flat_memory() -> None:
+def test_a_hundred_thousand_bad_ones_at_flat_memory() -> None:
     bad = ["null", "17", "[]", '{"s":"X"}', element(t="1")]
     payload = message(*random.Random(1).choices(bad, (9, 9, 9, 1, 1), k=1000)).encode()
     normaliser = Normaliser("finnhub")
     normaliser.items(Frame(RECEIVED_AT, payload))
     before = sys.getallocatedblocks()  # of this interpreter now: what ran in the process earlier changes nothing
-    for n in range(1, 1000):
+    for n in range(1, 100):
         assert len(normaliser.items(Frame(RECEIVED_AT + n, payload))) == 1000
-    assert sum(normaliser.rejected.values()) == 1_000_000
+    assert sum(normaliser.rejected.values()) == 100_000
     assert sys.getallocatedblocks() - before < 1_000
 
 
