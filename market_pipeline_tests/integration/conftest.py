@@ -7,6 +7,7 @@ import pytest
 
 from market_pipeline.broker.topics import delete_topic, ensure_topics
 from market_pipeline.settings import Settings
+from market_pipeline_tests.kept_dagster import KeptDagster, kept_dagster
 
 
 @pytest.fixture
@@ -18,3 +19,10 @@ def settings(servers: Settings) -> Iterator[Settings]:
     yield own
     delete_topic(own, own.topic)
     delete_topic(own, own.dead_letter_topic)
+
+
+@pytest.fixture(scope="session")
+def dagster(tmp_path_factory: pytest.TempPathFactory, class_archive: None) -> Iterator[KeptDagster]:
+    """Dagster's command line, loaded once."""
+    with kept_dagster(tmp_path_factory.mktemp("dagster") / "dagster.log") as kept:
+        yield kept

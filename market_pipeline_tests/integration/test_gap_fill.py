@@ -1,9 +1,6 @@
 """A gap of the feed, filled from another listener's journal: on a real Kafka and Cassandra, rebuilt by Spark."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,6 +25,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.feed_gaps import gap_spans, mark_filled, stored_gaps, write_gaps
 from market_pipeline.store.migrate import migrate
+from market_pipeline_tests.kept_dagster import KeptDagster
 
 pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(600)]
 
@@ -99,18 +97,9 @@ def session(settings: Settings) -> Iterator[Session]:
         yield opened
 
 
-def materialize(settings: Settings, select: str) -> None:
-    variables = dict(settings.environment()) | {"DAGSTER_DISABLE_TELEMETRY": "yes", "PYTHONWARNINGS": "ignore"}
-    command = ("dagster", "asset", "materialize", "-m", "market_pipeline.definitions", "--select")
-    done = subprocess.run(
-        [sys.executable, "-m", *command, select, "--partition", str(DAY)],
-        env={name: value for name, value in os.environ.items() if name != "DAGSTER_HOME"} | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+def materialize(dagster: KeptDagster, settings: Settings, select: str) -> None:
+    command = ("asset", "materialize", "-m", "market_pipeline.definitions", "--select", select)
+    dagster.run(settings, *command, "--partition", str(DAY))
 
 
 def caught_up(settings: Settings) -> None:
@@ -133,14 +122,14 @@ def compared(settings: Settings) -> Report:
 
 
 def test_a_gap_is_filled_once_and_its_minutes_are_complete(
-    settings: Settings, session: Session, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, session: Session, dagster: KeptDagster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gaps = [
         (SYMBOL, DAY, NOON + timedelta(seconds=start), NOON + timedelta(seconds=end), "connection error")
         for start, end in (FIRST_GAP, SECOND_GAP)
     ]
     write_gaps(settings, gaps)
-    materialize(settings, f"trades_raw,latest_prices,{DAYS_TABLES}")
+    materialize(dagster, settings, f"trades_raw,latest_prices,{DAYS_TABLES}")
     assert flags(session, settings)[2] == (10, False)
     assert compared(settings).filled == {}
     monkeypatch.setattr(gap_fill, "STREAM_WITHIN_S", 0.0)
@@ -161,7 +150,7 @@ def test_a_gap_is_filled_once_and_its_minutes_are_complete(
     filled = [trade for trade in records if is_filled(trade.trade_id)]
     assert len({trade.trade_id for trade in filled}) == len(filled) == 2 * len(lacking)
     assert {trade.received_at - trade.ts * 1000 for trade in filled} == {90_000}
-    materialize(settings, DAYS_TABLES)
+    materialize(dagster, settings, DAYS_TABLES)
     caught_up(settings)
 
     again = fill(settings, DAY, really=True)

@@ -23,6 +23,7 @@ from market_pipeline.model import Trade, encode, trade_id
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.migrate import migrate
+from market_pipeline_tests.kept_dagster import KeptDagster
 
 pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(600)]
 
@@ -30,7 +31,6 @@ DAY = date(2025, 11, 28)
 """A half day: New York closes at 18:00 UTC."""
 CLOSE = datetime(2025, 11, 28, 18, tzinfo=UTC)
 BTC, AAPL, EUR = "BINANCE:BTCUSDT", "AAPL", "OANDA:EUR_USD"
-DAGSTER = (sys.executable, "-m", "dagster")
 MATERIALIZE = ("asset", "materialize", "-m", "market_pipeline.definitions")
 
 
@@ -84,26 +84,40 @@ TRADES = [
 REJECTED = [b"\xff not json", encode(TRADES[0]).replace(b'"price":39432.48', b'"price":-1')]
 
 
-def run(
-    settings: Settings, *arguments: str, home: str = "home", check: bool = True
-) -> subprocess.CompletedProcess[str]:
-    return dagster(settings, *MATERIALIZE, *arguments, home=home, check=check)
-
-
-def dagster(
-    settings: Settings, *arguments: str, home: str = "home", check: bool = True
-) -> subprocess.CompletedProcess[str]:
-    folder = settings.data_dir / home
+def home_of(settings: Settings, name: str = "home") -> Path:
+    folder = settings.data_dir / name
     folder.mkdir(exist_ok=True)
     (folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
-    variables = dict(settings.environment()) | {"DAGSTER_HOME": str(folder), "PYTHONWARNINGS": "ignore"}
-    done = subprocess.run(
-        [*DAGSTER, *arguments], env=os.environ | variables, cwd=settings.data_dir, capture_output=True, text=True,
-        check=False, timeout=400,
+    return folder
+
+
+def typed(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, as a user types it."""
+    variables = dict(settings.environment()) | {"DAGSTER_HOME": str(home_of(settings)), "PYTHONWARNINGS": "ignore"}
+    return subprocess.run(
+        [sys.executable, "-m", "dagster", *MATERIALIZE, *arguments], env=os.environ | variables, cwd=settings.data_dir,
+        capture_output=True, text=True, check=False, timeout=400,
     )  # fmt: skip
-    if check:
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
-    return done
+
+
+class Runs:
+    """The same command on the day's tables, in the process that is kept."""
+
+    def __init__(self, dagster: KeptDagster, settings: Settings) -> None:
+        self._dagster = dagster
+        self._settings = settings
+
+    def materialize(self, *arguments: str, home: str = "home") -> None:
+        self._dagster.run(self._settings, *MATERIALIZE, *arguments, home=home_of(self._settings, home))
+
+    def job(self, name: str, *arguments: str) -> None:
+        command = ("job", "execute", "-m", "market_pipeline.definitions", "-j", name)
+        self._dagster.run(self._settings, *command, *arguments, home=home_of(self._settings))
+
+
+@pytest.fixture
+def runs(dagster: KeptDagster, settings: Settings) -> Runs:
+    return Runs(dagster, settings)
 
 
 def metadata(settings: Settings, asset: str, home: str = "home") -> dict[str, dict[str, Any]]:
@@ -139,7 +153,8 @@ def built(settings: Settings, session: Session) -> dict[str, list[Any]]:
     for value in [*(encode(each) for each in [*TRADES[::-1], *TRADES[:3]]), *REJECTED]:
         producer.produce(settings.topic, value, key=value[:20])
     assert producer.flush(30) == 0
-    run(settings, "--select", TABLES, "--partition", str(DAY))
+    done = typed(settings, "--select", TABLES, "--partition", str(DAY))
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
     return snapshot(session, settings)
 
 
@@ -232,7 +247,7 @@ def test_every_check_ran_and_passed(settings: Settings, built: dict[str, list[An
 
 
 def test_a_rebuild_puts_right_what_is_wrong_and_removes_what_should_not_be(
-    settings: Settings, session: Session, built: dict[str, list[Any]]
+    settings: Settings, session: Session, built: dict[str, list[Any]], runs: Runs
 ) -> None:
     keyspace, wrong = settings.keyspace, built["trades_silver"][0]
     late, doubled = CLOSE + timedelta(hours=2), TRADES[0]
@@ -257,8 +272,8 @@ def test_a_rebuild_puts_right_what_is_wrong_and_removes_what_should_not_be(
     ]:  # fmt: skip
         session.execute(statement.format(k=keyspace), values)
     assert snapshot(session, settings) != built
-    every_check_names_its_fault(settings, doubled)
-    run(settings, "--select", TABLES, "--partition-range", f"{DAY}...{DAY + timedelta(days=1)}")
+    every_check_names_its_fault(settings, doubled, runs)
+    runs.materialize("--select", TABLES, "--partition-range", f"{DAY}...{DAY + timedelta(days=1)}")
     assert snapshot(session, settings) == built
     assert metadata(settings, "trades_silver")[str(DAY)]["rows removed"] == 3
     assert metadata(settings, "trades_silver")[str(DAY)]["kept, unexplained"] == 0
@@ -266,10 +281,10 @@ def test_a_rebuild_puts_right_what_is_wrong_and_removes_what_should_not_be(
     assert metadata(settings, "latest_prices")[str(DAY)]["false prices replaced"] == 2
 
 
-def every_check_names_its_fault(settings: Settings, doubled: Trade) -> None:
+def every_check_names_its_fault(settings: Settings, doubled: Trade, runs: Runs) -> None:
     """The day as it was broken above, judged as the schedule does before anything is repaired."""
     partition = json.dumps({"dagster/partition": str(DAY)})
-    dagster(settings, "job", "execute", "-m", "market_pipeline.definitions", "-j", "daily_checks", "--tags", partition)
+    runs.job("daily_checks", "--tags", partition)
     found = evaluations(settings)
     for name, fault in {
         "no_doubled_trade_id": f"{doubled.trade_id}: ",
@@ -288,7 +303,7 @@ def every_check_names_its_fault(settings: Settings, doubled: Trade) -> None:
 
 
 def test_bars_of_a_down_time_are_incomplete_by_the_batch_and_quiet_minutes_unknown(
-    settings: Settings, session: Session, built: dict[str, list[Any]]
+    settings: Settings, session: Session, built: dict[str, list[Any]], runs: Runs
 ) -> None:
     """The second of the two minutes of EUR/USD, and one in which nothing came; the row alone, as if the producer could
     not mark the bars."""
@@ -298,7 +313,7 @@ def test_bars_of_a_down_time_are_incomplete_by_the_batch_and_quiet_minutes_unkno
         "VALUES (%s, %s, %s, %s, 'test')",
         (EUR, DAY, datetime(2025, 11, 28, 1, 1, 30, tzinfo=UTC), datetime(2025, 11, 28, 1, 2, 30, tzinfo=UTC)),
     )
-    run(settings, "--select", "ohlcv_1m,ohlcv_1d,symbol_daily_stats", "--partition", str(DAY))
+    runs.materialize("--select", "ohlcv_1m,ohlcv_1d,symbol_daily_stats", "--partition", str(DAY))
     assert [row.complete for row in session.execute(minutes, (EUR, DAY))] == [True, False]
     assert {row.symbol: row.complete for row in rows(session, settings, "ohlcv_1d")} == {
         BTC: True, AAPL: True, EUR: False,
@@ -312,7 +327,7 @@ def test_bars_of_a_down_time_are_incomplete_by_the_batch_and_quiet_minutes_unkno
 
 
 def test_what_bronze_has_no_file_of_is_kept_and_told(
-    settings: Settings, session: Session, built: dict[str, list[Any]]
+    settings: Settings, session: Session, built: dict[str, list[Any]], runs: Runs
 ) -> None:
     """Kafka may have lost a day before it was archived: then Cassandra has the only copies."""
     day, at = date(2025, 11, 12), datetime(2025, 11, 12, 7, 30, tzinfo=UTC)
@@ -325,7 +340,7 @@ def test_what_bronze_has_no_file_of_is_kept_and_told(
         f"INSERT INTO {settings.keyspace}.ohlcv_1m (symbol, day, ts, open, trades) VALUES (%s, %s, %s, 1, 1)",
         (BTC, day, at),
     )
-    run(settings, "--select", "trades_silver,ohlcv_1m", "--partition", str(day))
+    runs.materialize("--select", "trades_silver,ohlcv_1m", "--partition", str(day))
     ask = f"SELECT trade_id FROM {settings.keyspace}.trades_silver WHERE symbol = %s AND bucket = %s"
     assert [row.trade_id for row in session.execute(ask, (BTC, hour))] == ["only"]
     for asset in ("trades_silver", "ohlcv_1m"):
@@ -336,16 +351,16 @@ def test_what_bronze_has_no_file_of_is_kept_and_told(
     session.execute(f"DELETE FROM {settings.keyspace}.ohlcv_1m WHERE symbol = %s AND day = %s", (BTC, day))
 
 
-def test_an_empty_day_is_a_success_and_says_so(settings: Settings, built: dict[str, list[Any]]) -> None:
-    run(settings, "--select", "ohlcv_1d,trades_raw", "--partition", "2025-11-10")
+def test_an_empty_day_is_a_success_and_says_so(settings: Settings, built: dict[str, list[Any]], runs: Runs) -> None:
+    runs.materialize("--select", "ohlcv_1d,trades_raw", "--partition", "2025-11-10")
     for asset in ("ohlcv_1d", "trades_raw"):
         told = metadata(settings, asset)["2025-11-10"]
         assert told["dagster/row_count"] == 0
         assert told["note"] == "no trades on this day: 0 rows"
 
 
-def test_a_range_of_thirty_days_is_one_run(settings: Settings, built: dict[str, list[Any]]) -> None:
-    run(settings, "--select", "symbol_daily_stats", "--partition-range", "2025-11-01...2025-11-30", home="range")
+def test_a_range_of_thirty_days_is_one_run(settings: Settings, built: dict[str, list[Any]], runs: Runs) -> None:
+    runs.materialize("--select", "symbol_daily_stats", "--partition-range", "2025-11-01...2025-11-30", home="range")
     told = metadata(settings, "symbol_daily_stats", home="range")
     assert len(told) == 30
     assert {day: each["dagster/row_count"] for day, each in told.items() if each["dagster/row_count"]} == {str(DAY): 3}
@@ -358,7 +373,7 @@ def test_without_a_pipeline_there_is_one_clear_line(tmp_path: Path, refusing_por
         cassandra_contact_points=("127.0.0.1",),
         cassandra_port=refusing_port,
     )
-    done = run(nothing, "--select", "ohlcv_1d", "--partition", "2025-11-10", check=False)
+    done = typed(nothing, "--select", "ohlcv_1d", "--partition", "2025-11-10")
     assert done.returncode != 0
     *_, clear, last = (line for line in done.stderr.splitlines() if line.strip())
     assert f"Kafka does not answer at 127.0.0.1:{refusing_port}" in clear
