@@ -3,14 +3,16 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
-QUICK  := market_pipeline_tests/unit market_pipeline_tests/defs
-REAL   := $(addprefix market_pipeline_tests/,spark integration browser)
-report  = --durations 25 --junit-xml build/reports/$(1).xml
+tests   = $(addprefix market_pipeline_tests/,$(1))
+report  = --durations 25 --junit-xml build/reports/$@.xml
+# stages run side by side: what one prints is shown in one piece when it ends
+in_one_piece = >build/reports/$@.log 2>&1; status=$$?; cat build/reports/$@.log; exit $$status
 STAMP  := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
 
-.PHONY: run stop test test-compose test-nightly check unit install lock bench golden clean chromium
+.PHONY: run stop test test-compose test-nightly check unit install lock bench golden clean chromium class-archive \
+  real-servers pipelines quick browser
 
 run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARGS="--feed replay --replay-file F"
 	@$(BIN)/market-pipeline up $(ARGS)
@@ -18,11 +20,28 @@ run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARG
 stop: install ## what `make run` started; the same ARGS="--data-dir D"
 	@$(BIN)/market-pipeline down $(ARGS)
 
-test: check chromium ## every test, against real servers; reports in build/reports
-	@failed=; \
-	$(BIN)/pytest --numprocesses 2 $(call report,quick) $(QUICK) $(ARGS) || failed="quick tests"; \
-	$(BIN)/pytest -m "not nightly" $(call report,real-servers) $(REAL) $(ARGS) || failed="$${failed:+$$failed and }real servers"; \
-	test -z "$$failed" || { echo "failed: $$failed"; exit 1; }
+test: install ## every test, against real servers; reports in build/reports
+	@$(MAKE) --no-print-directory --keep-going --jobs 3 \
+	  class-archive check chromium real-servers pipelines quick browser
+
+# servers are waited for: two stages of them leave a part of two cores to the quick tests
+real-servers: install class-archive | build/reports
+	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,spark integration) $(ARGS)
+
+pipelines: install class-archive | build/reports
+	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,pipelines) $(ARGS) $(in_one_piece)
+
+quick: install class-archive | build/reports
+	@nice $(BIN)/pytest --numprocesses 2 $(report) $(call tests,unit defs) $(ARGS) $(in_one_piece)
+
+browser: install chromium | build/reports
+	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,browser) $(ARGS) $(in_one_piece)
+
+build/reports:
+	@mkdir -p $@
+
+class-archive: install ## makes each start of Spark cheaper; without it tests are only slower
+	@$(BIN)/python -m market_pipeline.stream.class_archive || true
 
 check: install ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .
@@ -31,13 +50,13 @@ check: install ## format, lint, types, and who may import whom
 	$(BIN)/lint-imports --no-logo --no-cache
 
 test-compose: install ## builds the images and runs docker-compose.yml, on a running engine or one that it starts (root)
-	$(BIN)/pytest $(call report,compose) market_pipeline_tests/compose $(ARGS)
+	$(BIN)/pytest $(report) $(call tests,compose) $(ARGS)
 
 test-nightly: install ## what is too slow for every change
-	$(BIN)/pytest -m "nightly or compose" $(call report,nightly) $(addprefix market_pipeline_tests/,integration nightly compose) $(ARGS)
+	$(BIN)/pytest -m "nightly or compose" $(report) $(call tests,integration pipelines nightly compose) $(ARGS)
 
 unit: install ## the quick tests alone, two at a time
-	$(BIN)/pytest --numprocesses 2 $(QUICK) $(ARGS)
+	$(BIN)/pytest --numprocesses 2 $(call tests,unit defs) $(ARGS)
 
 golden: install ## after a change that is meant: the copies of help, screens, segments and messages that tests compare with
 	UPDATE_GOLDEN=yes $(BIN)/pytest -q market_pipeline_tests/unit/golden
