@@ -46,6 +46,6 @@ def due(
         before = tried.get(incident.id, ())
         if len(before) >= len(AFTER_S):
             continue
-        since = min(before[-1], now) if before else incident.opened_at  # the clock may have been set back
+        since = before[-1] if before else incident.opened_at
         if now - since >= AFTER_S[len(before)]:
             yield Attempt(incident.id, len(before) + 1, rule.remedy, incident.subject)

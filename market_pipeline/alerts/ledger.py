@@ -75,6 +75,7 @@ class Ledger:
         signals = list(signals)
         with self._database.changing() as connection:
             now = time.time() if now is None else now
+            _move_tries(connection, now)
             signals = [_unless_ended(connection, each) for each in signals]
             silences = those_of(connection, now).values()
             step = engine.step(_board(connection), signals, rules, silences, now, healers(connection))
@@ -231,6 +232,14 @@ def _board(connection: sqlite3.Connection) -> Board:
 def _judged_at(connection: sqlite3.Connection) -> float:
     (at,) = connection.execute("SELECT coalesce(max(at), 0.0) FROM board").fetchone()
     return float(at)
+
+
+def _move_tries(connection: sqlite3.Connection, now: float) -> None:
+    """With a clock that was set back, as the engine moves what is on the board: no try waits for it to catch up."""
+    back = now - _judged_at(connection)
+    if back < 0:
+        of_open = "incident IN (SELECT id FROM incident WHERE state <> 'resolved')"
+        connection.execute(f"UPDATE attempt SET at = at + ? WHERE {of_open}", (back,))
 
 
 def _found(connection: sqlite3.Connection, incident: str) -> Incident:

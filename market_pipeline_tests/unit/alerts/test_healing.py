@@ -47,6 +47,36 @@ def test_what_is_no_fact_or_in_somebodys_hands_or_only_for_people_is_left_alone(
     assert numbers(incident, [], T0) == []
 
 
+def test_each_patience_begins_with_the_try_before() -> None:
+    assert numbers(OPEN, [T0, T0 + 200], T0 + 200 + AFTER_S[2] - 1) == []
+
+
+def test_what_is_left_alone_keeps_no_other_from_its_try() -> None:
+    others = [
+        replace(OPEN, id="a", rule="cassandra-disk"),
+        replace(OPEN, id="b", clear_since=T0),
+        replace(OPEN, id="c", state=State.ACKED),
+        replace(OPEN, id="d"),
+    ]
+    tried = {"d": [T0] * len(AFTER_S)}
+    assert [each.incident for each in due([*others, OPEN], RULES, tried, T0)] == [OPEN.id]
+
+
+def test_a_clock_that_is_set_back_does_not_put_the_next_try_off(tmp_path: Path) -> None:
+    """The tries move with it, as the incident's own times do."""
+    ledger, an_hour, hangs = (
+        Ledger(tmp_path / "ledger.sqlite"),
+        3_600.0,
+        Signal("program-hung", "stream", Verdict.FAULT),
+    )
+    ledger.judge([hangs], RULES, T0)
+    assert [each.number for each in ledger.attempts(RULES, T0)] == [1]
+    ledger.judge([hangs], RULES, T0 + 30 - an_hour)
+    assert ledger.attempts(RULES, T0 + 30 - an_hour) == []
+    ledger.judge([hangs], RULES, T0 + 30 - an_hour + AFTER_S[1])
+    assert [each.number for each in ledger.attempts(RULES, T0 + 30 - an_hour + AFTER_S[1])] == [2]
+
+
 def test_the_ledger_gives_each_try_once(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "ledger.sqlite")
     ledger.judge([Signal("program-hung", "stream", Verdict.FAULT)], RULES, T0)

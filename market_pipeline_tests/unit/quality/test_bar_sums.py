@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from market_pipeline.model import EXACT, Trade, trade_id
-from market_pipeline.quality.bar_sums import BarSum, BarSums, Key, compare_bars
+from market_pipeline.quality.bar_sums import BarMismatch, BarSum, BarSums, Key, compare_bars
 from market_pipeline.quality.columns import of_trades
 
 NOON = 1_763_000_040_000  # the start of a minute
@@ -37,7 +37,7 @@ def test_bars_add_up_to_their_trades() -> None:
     assert found == {("A", NOON): BarSum(2, Decimal("1.0"))}
     assert compare_bars(found, {("A", NOON): BarSum(2, Decimal("1.00"))}) == []
     (wrong,) = compare_bars(found, {("A", NOON): BarSum(1, Decimal("0.5"))})
-    assert (wrong.want.trades, wrong.have) == (2, BarSum(1, Decimal("0.5")))
+    assert wrong == BarMismatch("A", NOON, BarSum(2, Decimal(1)), BarSum(1, Decimal("0.5")))
     (missing,) = compare_bars(found, {})
     assert missing.have is None
     (from_nothing,) = compare_bars({}, {("A", NOON): BarSum(1, Decimal(1))})

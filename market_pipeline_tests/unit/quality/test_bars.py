@@ -43,7 +43,12 @@ def test_a_sound_bar_has_no_fault() -> None:
         ({"close": Decimal(13)}, "close 13 is not within 9 to 12"),
         ({"low": Decimal(0)}, "low 0 is not positive"),
         ({"high": None}, "has no high"),
+        ({"open": None, "volume": None}, "has no open, volume"),
         ({"volume": Decimal(-1)}, "volume -1 does not fit 2 trades"),
+        ({"volume": Decimal(-1), "trades": 0}, "volume -1 does not fit 0 trades"),
+        ({"volume": Decimal(0), "trades": -1}, "volume 0 does not fit -1 trades"),
+        ({"volume": Decimal("0.5"), "trades": 0}, "volume 0.5 does not fit 0 trades"),
+        ({"volume": Decimal(0), "trades": 1}, "volume 0 does not fit 1 trades"),
         ({"trades": 0}, "volume 3 does not fit 0 trades"),
         ({"volume": Decimal(0), "trades": 0}, "vwap 10.5 does not fit volume 0"),
         ({"vwap": None}, "vwap None does not fit volume 3"),
@@ -53,6 +58,13 @@ def test_a_sound_bar_has_no_fault() -> None:
 def test_each_fault_is_told_with_its_figures(changes: dict[str, Any], fault: str) -> None:
     (found,) = faults_of("AAPL", {AT: bar(**changes)})
     assert str(found) == f"AAPL 2021-01-08 10:30 {fault}"
+
+
+@pytest.mark.parametrize("price", ["9", "12"])
+def test_every_figure_may_be_at_the_edge_of_the_others(price: str) -> None:
+    edge = Decimal(price)
+    one_trade = bar(open=edge, close=edge, vwap=edge, volume=Decimal("0.5"), trades=1)
+    assert list(faults_of("AAPL", {AT: one_trade})) == []
 
 
 def test_a_vwap_outside_of_its_prices_is_a_fault_however_small_they_are() -> None:
@@ -86,6 +98,9 @@ def test_a_vwap_may_differ_by_what_the_stream_rounds_and_no_more() -> None:
     batch = bar(vwap=Decimal("10.333333333333333333"))
     assert differing_figure(bar(vwap=Decimal("10.3333333333")), batch) is None
     assert differing_figure(bar(vwap=Decimal("10.3333333331")), batch) == "vwap"
+    whole = bar(vwap=Decimal(10), volume=Decimal(1), trades=2)
+    assert differing_figure(whole | {"vwap": Decimal("10.0000000001001")}, whole) is None  # 1e-10 + 2 × 5e-14
+    assert differing_figure(whole | {"vwap": Decimal("10.00000000010010000001")}, whole) == "vwap"
     dust = bar(vwap=Decimal("10.3"), volume=Decimal("0.00000002"))
     assert differing_figure(dust | {"vwap": Decimal("10.300004")}, dust) is None
     assert differing_figure(dust | {"vwap": Decimal("10.30002")}, dust) == "vwap"
@@ -98,13 +113,14 @@ def test_equal_bars_do_not_differ_whatever_digits_they_are_written_with() -> Non
 
 
 def test_differences_are_told_over_settled_minutes_only() -> None:
-    late, missing, open_minute = AT, AT + timedelta(minutes=1), AT + timedelta(minutes=2)
-    stream = {late: bar(), open_minute: bar()}
+    late, missing, extra, open_minute = (AT + timedelta(minutes=number) for number in range(4))
+    stream = {late: bar(), extra: bar(), open_minute: bar()}
     batch = {late: bar(volume=Decimal(4)), missing: bar(), open_minute: bar(close=Decimal(9))}
     found = [str(each) for each in differences("AAPL", stream, batch, until=open_minute)]
     assert found == [
         "AAPL 2021-01-08 10:30 volume: stream 3, batch 4",
         "AAPL 2021-01-08 10:31 bar: stream none, batch has it",
+        "AAPL 2021-01-08 10:32 bar: stream has it, batch none",
     ]
 
 
@@ -115,6 +131,14 @@ def test_volume_is_compared_by_hour() -> None:
     assert volume_faults(sums, sums | {("AAPL", hour + timedelta(hours=2)): Decimal(0)}) == []
     (fault,) = volume_faults(sums, sums | {("AAPL", hour): Decimal("6.01")})
     assert str(fault) == "AAPL 2021-01-08 10:00: bars 6, trades 6.01"
+    (lacking,), (made_up,) = (
+        volume_faults({}, {("AAPL", hour): Decimal(3)}),
+        volume_faults({("B", hour): Decimal(3)}, {}),
+    )
+    assert (str(lacking), str(made_up)) == (
+        "AAPL 2021-01-08 10:00: bars 0, trades 3", "B 2021-01-08 10:00: bars 3, trades 0",
+    )  # fmt: skip
+    assert hourly_volume("AAPL", {AT.replace(second=7, microsecond=9): bar(volume=None)}) == {("AAPL", hour): 0}
 
 
 def test_minutes_make_a_day() -> None:
@@ -123,6 +147,10 @@ def test_minutes_make_a_day() -> None:
         "open": Decimal(10), "high": Decimal(20), "low": Decimal(8), "close": Decimal(19), "volume": Decimal(6),
         "trades": 7,
     }  # fmt: skip
+    middle, last = (bar(close=Decimal(close)) for close in (10, 12))
+    three = merged([bar(), middle, last])
+    assert three is not None
+    assert (three["close"], three["trades"]) == (Decimal(12), 6)
     assert merged([]) is None
 
 

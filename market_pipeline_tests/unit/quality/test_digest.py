@@ -134,6 +134,17 @@ def test_a_late_trade_makes_no_trade_of_another_hour_one_that_was_sent_again() -
     assert (again.count, again.repeated) == (6, 2)
 
 
+def test_within_an_hour_a_log_is_read_in_the_order_in_which_it_was_written() -> None:
+    """A trade that is late by its time was not there before; one whose id comes again was, in the next batch too."""
+    on_time, late = trade(1, symbol="A", ts=NOON + 5), trade(2, symbol="A", ts=NOON)
+    found = log([on_time, late])
+    assert (found.count, found.repeated) == (2, 0)
+    found.add(of_trades([late, trade(3, symbol="A", ts=NOON + 9)]))
+    assert (found.count, found.repeated) == (3, 1)
+    found.add(of_trades([trade(3, symbol="A", ts=NOON + 9)]))
+    assert (found.count, found.repeated) == (3, 2)
+
+
 def test_what_is_older_than_a_hop_remembers_was_not_sent_again() -> None:
     found = log(ALL, since=ALL[150].trade_id)
     assert (found.count, found.repeated) == (150, 0)

@@ -26,5 +26,6 @@ def test_one_id_among_many_is_found_wherever_it_stands(tmp_path: Path) -> None:
 def test_accounts_balance() -> None:
     assert Accounts(10, 2, 1, 7).missing == 0
     assert str(Accounts(10, 2, 1, 7)) == "bronze 10 = silver 7 + rejected 2 + sent again 1"
-    assert str(Accounts(10, 2, 1, 5)).endswith("+ missing 2")
+    assert str(Accounts(10, 2, 1, 5)).endswith("sent again 1 + missing 2")
+    assert str(Accounts(10, 2, 1, 3, expired=3)).endswith("sent again 1 + expired 3 + missing 1")
     assert Accounts(10, 2, 1, 8).missing == -1

@@ -59,5 +59,13 @@ def test_a_market_that_never_had_a_price_is_stale_and_says_so() -> None:
     assert str(market) == "crypto: continuous, never traded"
 
 
+def test_a_price_is_told_with_its_age_and_a_closed_market_without() -> None:
+    now = datetime(2026, 11, 28, 11, tzinfo=NEW_YORK)
+    told = judge({"BINANCE:BTCUSDT": now - timedelta(seconds=90), "AAPL": now - timedelta(days=1)}, now)
+    assert [str(market) for market in told] == ["crypto: continuous, newest price 90 s old", "stock: closed"]
+    (ahead,) = judge({"BINANCE:BTCUSDT": now + timedelta(seconds=9)}, now)
+    assert str(ahead) == "crypto: continuous, newest price 0 s old"
+
+
 def test_without_symbols_there_is_nothing_to_judge() -> None:
     assert judge({}, datetime(2026, 11, 24, 11, tzinfo=NEW_YORK)) == []

@@ -54,10 +54,13 @@ def test_beyond_what_a_millisecond_can_order_either_may_win() -> None:
 
 
 def test_a_row_of_a_later_day_or_of_a_trade_that_just_came_is_newer() -> None:
-    tomorrow = trade(1, ts=DAY[1] + 5)
-    running = trade(9, trade_id=trade_id(6_000_000, 0))
-    for have in (tomorrow, running):
+    midnight, tomorrow = trade(1, ts=DAY[1]), trade(1, ts=DAY[1] + 5)
+    running, just_now = (trade(9, trade_id=trade_id(at, 0)) for at in (6_000_000, 5_000_000))
+    same_millisecond = trade(1, trade_id=CUT, price=Decimal(7))
+    for have in (midnight, tomorrow, running, just_now, same_millisecond):
         assert mismatches([trade(1)], {"A": row(have)}) == []
+    older = trade(0, trade_id=CUT)
+    assert mismatches([trade(1)], {"A": row(older)}) == [PriceMismatch("A", row(trade(1)), row(older))]
 
 
 def test_digits_do_not_matter_but_a_changed_price_does() -> None:
@@ -68,7 +71,17 @@ def test_digits_do_not_matter_but_a_changed_price_does() -> None:
 
 def test_a_price_of_the_day_that_no_trade_stands_for_is_found() -> None:
     assert mismatches([], {"A": row(trade(1))}) == [PriceMismatch("A", None, row(trade(1)))]
-    assert mismatches([], {"A": row(trade(1, ts=DAY[0] - 1))}) == []
+    first = row(trade(1, ts=DAY[0]))
+    assert mismatches([], {"B": row(trade(1)), "A": first}) == [
+        PriceMismatch("A", None, first), PriceMismatch("B", None, row(trade(1))),
+    ]  # fmt: skip
+    for other in (trade(1, ts=DAY[0] - 1), trade(1, ts=DAY[1]), trade(1, trade_id=CUT)):
+        assert mismatches([], {"A": row(other)}) == []
+
+
+def test_what_is_wrong_is_told_in_the_order_of_the_symbols() -> None:
+    wrong = mismatches([trade(1, symbol="C"), trade(2, symbol="A")], {"B": row(trade(1))})
+    assert [each.symbol for each in wrong] == ["A", "B", "C"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("AB"), st.integers(0, 4), st.integers(0, 3)), min_size=1, max_size=40))
