@@ -12,7 +12,6 @@ from typing import BinaryIO, NamedTuple
 from market_pipeline.feed.journal.frame import (
     MAX_PAYLOAD_BYTES,
     SEGMENT_HEADER_BYTES,
-    Frame,
     Parsed,
     parse_frames,
     source_of,
@@ -99,21 +98,6 @@ def pieces(path: Path) -> Iterator[Parsed]:
     """
     file = path.open("rb")
     return _pieces(file, path.suffix == ".gz")
-
-
-def read_segment(path: Path) -> Parsed:
-    """Every intact frame of a segment; an incomplete or damaged end counts as torn.
-
-    Raises:
-        OSError: the file can't be read.
-    """
-    frames: list[Frame] = []
-    consumed = torn = 0
-    for piece in pieces(path):
-        frames += piece.frames
-        consumed += piece.consumed
-        torn += piece.torn
-    return Parsed(frames, consumed, torn)
 
 
 def _pieces(file: BinaryIO, compressed: bool) -> Iterator[Parsed]:

@@ -458,4 +458,14 @@ def test_a_stop_ends_what_only_a_running_pipeline_can_evaluate(world: World) -> 
     step = engine.stop(world.board, RULES, world.now)
     assert [(each.change, each.incident.rule) for each in step.transitions] == [(Change.RESOLVED, KAFKA.id)]
     assert step.transitions[0].incident.resolved_by == engine.BY_THE_STOP
+    assert (step.transitions[0].at, step.transitions[0].incident.resolved_at) == (world.now, world.now)
+    assert step.board.at == world.now
     assert [each.rule for each in step.board.incidents.values()] == [STORED.id]
+
+
+def test_the_worst_are_first_and_of_those_the_oldest(world: World) -> None:
+    for rule, subject in ((DISK, "a"), (KAFKA, "b"), (DISK, "c"), (KAFKA, "d"), (LAG, "suspected")):
+        world.now += 1
+        world.see(rule, Verdict.FAULT, subject=subject)
+    backwards = Board(world.now, dict(reversed(world.board.incidents.items())))
+    assert [each.subject for each in engine.active(backwards)] == ["b", "d", "a", "c"]

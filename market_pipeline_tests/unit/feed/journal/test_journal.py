@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from market_pipeline.feed.journal import Frame, Journal, JournalFull, read_backwards, read_frames
-from market_pipeline.feed.journal.frame import encode_frame, segment_header
+from market_pipeline.feed.journal.frame import SEGMENT_HEADER_BYTES, encode_frame, segment_header
 from market_pipeline.feed.journal.position import FILE_NAME, load_position
 from market_pipeline.feed.journal.retention import Limits, tidy
-from market_pipeline.feed.journal.segment import list_segments, read_segment, segment_path
+from market_pipeline.feed.journal.segment import list_segments, pieces, segment_path
 
 NO_LIMITS = Limits(10**18, 10**18)
 
@@ -86,8 +86,9 @@ def test_a_full_disk_loses_nothing_and_is_over_when_there_is_room(
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", half_then_full)
         for _ in range(3):
-            with pytest.raises(JournalFull, match="No space left"):
+            with pytest.raises(JournalFull, match="No space left") as full:
                 journal.append(b"in hand")
+            assert full.value.disk_full
     after = journal.append(b"in hand")
     assert list(read_frames(tmp_path)) == [before, after]
     assert tail.read(0) == [before, after]
@@ -107,6 +108,40 @@ def test_a_full_disk_at_the_start_of_a_segment(tmp_path: Path, monkeypatch: pyte
     frame = journal.append(b"x")
     assert list(read_frames(tmp_path)) == [frame]
     assert journal.tail().read(0) == [frame]
+
+
+def test_a_full_disk_at_the_first_frame_of_a_segment_leaves_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = journal_at(tmp_path)
+    tail, write = journal.tail(), os.write
+
+    def room_for_the_header(descriptor: int, data: bytes) -> int:
+        if os.fstat(descriptor).st_size < SEGMENT_HEADER_BYTES + 5:
+            return write(descriptor, bytes(data[: SEGMENT_HEADER_BYTES if len(data) == SEGMENT_HEADER_BYTES else 5]))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", room_for_the_header)
+        with pytest.raises(JournalFull):
+            journal.append(b"x" * 50)
+    frame = journal.append(b"x" * 50)
+    assert tail.read(0) == [frame]
+    assert len(list_segments(tmp_path)) == 1
+    assert (journal.figures(0)["torn"], journal_at(tmp_path).figures(0)["torn"]) == (0, 0)
+
+
+def test_a_limit_on_a_files_size_is_no_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Deleting segments would make no room."""
+    journal = journal_at(tmp_path)
+
+    def too_large(*_: object) -> int:
+        raise OSError(errno.EFBIG, "File too large")
+
+    monkeypatch.setattr(os, "write", too_large)
+    with pytest.raises(JournalFull, match="File too large") as full:
+        journal.append(b"x")
+    assert not full.value.disk_full
 
 
 def test_a_broken_disk_is_not_taken_for_a_full_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,18 +212,49 @@ def test_unconfirmed_frames_of_an_earlier_process_are_counted_and_read(tmp_path:
     assert again.figures(written[12].received_at)["unconfirmed_frames"] == 19
 
 
+def test_what_is_left_is_counted_to_the_microsecond(tmp_path: Path) -> None:
+    """The first that is not confirmed, and the last, in a segment of its own."""
+    now = iter(range(1_000_000, 2_000_000))
+    journal = journal_at(tmp_path, lambda: next(now), segment_bytes=1)
+    written = [journal.append(b"x") for _ in range(5)]
+    journal.confirm(written[1].received_at, 2, written[2].received_at)
+    journal.save_position()
+    again = journal_at(tmp_path, lambda: 3_000_000)
+    again.append(b"a newer one")
+    again.count_backlog()
+    assert again.unconfirmed_frames == 4
+
+
+def test_the_figures_tell_what_is_on_disk_and_how_long_it_has_waited(tmp_path: Path) -> None:
+    now = iter(range(1_000_000, 9_000_000, 1_000_000))
+    journal = journal_at(tmp_path, lambda: next(now), segment_bytes=60)
+    nothing = {"bytes": 0, "segments": 0, "unconfirmed_frames": 0, "oldest_unconfirmed_age_s": 0.0, "torn": 0}
+    assert journal.figures(5_000_000) == nothing
+    first, second, third = (journal.append(b"x" * 40) for _ in range(3))
+    size = sum(segment.path.stat().st_size for segment in list_segments(tmp_path))
+    kept = {"bytes": size, "segments": 3, "torn": 0}
+    assert journal.figures(3_500_000) == kept | {"unconfirmed_frames": 3, "oldest_unconfirmed_age_s": 2.5}
+    assert journal.figures(first.received_at - 9)["oldest_unconfirmed_age_s"] == 0.0  # the clock was set back
+    journal.confirm(first.received_at, 1, second.received_at)
+    assert journal.figures(3_500_000) == kept | {"unconfirmed_frames": 2, "oldest_unconfirmed_age_s": 1.5}
+    journal.confirm(second.received_at, 1, None)  # of the one that is left only that it is later is known
+    assert journal.figures(3_500_000) == kept | {"unconfirmed_frames": 1, "oldest_unconfirmed_age_s": 1.5}
+    journal.confirm(third.received_at, 1, None)
+    assert journal.figures(3_500_000) == kept | {"unconfirmed_frames": 0, "oldest_unconfirmed_age_s": 0.0}
+
+
 @given(place=st.floats(0, 1, exclude_max=True), value=st.integers(0, 255))
 def test_a_damaged_compressed_segment_is_told_and_never_ends_the_reader(place: float, value: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         plain = segment_path(Path(folder), 1)
         plain.write_bytes(segment_header("finnhub") + b"".join(encode_frame(n, b"%d" % n * 9) for n in range(1, 30)))
-        whole = read_segment(plain).frames
+        whole = [frame for piece in pieces(plain) for frame in piece.frames]
         compressed = bytearray(gzip.compress(plain.read_bytes(), mtime=0))
         compressed[int(place * len(compressed))] = value
         damaged = plain.with_name(plain.name + ".gz")
         damaged.write_bytes(compressed)
-        parsed = read_segment(damaged)
-    assert parsed.torn or parsed.frames == whole
+        found = list(pieces(damaged))
+    assert any(piece.torn for piece in found) or [frame for piece in found for frame in piece.frames] == whole
 
 
 def test_a_damaged_position_means_deliver_again_never_lose(tmp_path: Path) -> None:

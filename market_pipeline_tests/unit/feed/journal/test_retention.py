@@ -43,7 +43,9 @@ def test_no_limit_deletes_an_unconfirmed_segment() -> None:
     assert firsts(todo.delete) == [100]
 
 
-def test_room_is_made_by_the_oldest_confirmed_segment_never_by_another(tmp_path: Path) -> None:
+def test_room_is_made_by_the_oldest_confirmed_segment_never_by_another(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     journal = Journal(tmp_path, "finnhub", segment_bytes=100)
     written = [journal.append(b"payload %02d" % n) for n in range(30)]
     names = [segment.first for segment in list_segments(tmp_path)]
@@ -53,6 +55,8 @@ def test_room_is_made_by_the_oldest_confirmed_segment_never_by_another(tmp_path:
     while free_oldest(tmp_path, confirmed):
         gone += 1
         assert [segment.first for segment in list_segments(tmp_path)] == names[gone:]
+        said = "no room on the disk: the journal's oldest confirmed segment is deleted"
+        assert caplog.messages[-1] == f"{said} ({names[gone - 1]:016d}.frames{'.gz' if gone == 1 else ''})"
     assert list(read_frames(tmp_path))[-15:] == written[15:]
     assert 1 < gone < len(names) - 1
     assert has_forgotten(tmp_path)
@@ -72,6 +76,28 @@ def test_there_is_room_even_if_the_disk_has_none_for_a_name(tmp_path: Path, monk
     assert free_oldest(tmp_path, written[-1].received_at)
     assert list(read_frames(tmp_path)) == written[1:]
     assert has_forgotten(tmp_path)
+
+
+@pytest.mark.parametrize("how", ["room", "age"])
+def test_a_segment_that_another_program_deletes_meanwhile_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    journal = Journal(tmp_path, "finnhub", segment_bytes=64)
+    written = [journal.append(b"%032d" % n) for n in range(5)]
+    touch = Path.touch
+
+    def another_is_quicker(path: Path, mode: int = 0o666, exist_ok: bool = True) -> None:
+        list_segments(tmp_path)[0].path.unlink()
+        touch(path, mode, exist_ok)
+
+    monkeypatch.setattr(Path, "touch", another_is_quicker)
+    if how == "room":
+        assert free_oldest(tmp_path, written[-1].received_at)
+        assert len(list_segments(tmp_path)) <= 4
+    else:
+        tidy(tmp_path, written[-1].received_at, written[-1].received_at, Limits(keep_us=0, max_bytes=10**9))
+        assert len(list_segments(tmp_path)) == 2
+    assert list(read_frames(tmp_path))[-1] == written[-1]
 
 
 def test_compressing_keeps_every_frame_and_a_crash_leaves_a_copy(
