@@ -10,6 +10,8 @@ in_one_piece = >build/reports/$@.log 2>&1; status=$$?; cat build/reports/$@.log;
 STAMP  := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
+# or each of a thousand processes would compile anew all that it imports, which is most of a start
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run stop test test-compose test-nightly check unit install lock bench golden clean chromium class-archive \
   real-servers pipelines quick browser
