@@ -1,7 +1,7 @@
 """What the engine makes of good and bad looks, of time, of silences and of what explains what."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given, settings
@@ -13,7 +13,7 @@ from market_pipeline.alerts.incident import STALE_AFTER_S, Change, Incident, Sta
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import ON_CALL, TEAM_LEAD, Severity
 from market_pipeline.alerts.signal import Signal, Verdict
-from market_pipeline.alerts.silence import Silence
+from market_pipeline.alerts.silence import LONGEST_S, NoSilence, Silence
 
 KAFKA = Rule("kafka-down", "Kafka is down", Severity.P1, "3", clear_s=60, inhibits=frozenset({"lag-grows"}))
 LAG = Rule("lag-grows", "Lag grows", Severity.P2, "2", hold_s=120, clear_s=60)
@@ -234,8 +234,12 @@ def test_what_outlasts_its_cause_is_told_then(world: World) -> None:
     assert world.see(LAG, Verdict.FAULT) == []
     world.now += 1
     assert world.see(LAG, Verdict.FAULT) == [Change.TOLD_LATE]
-    world.now += 60 * MINUTE
+    assert {each.at for each in world.heard if each.change is Change.TOLD_LATE} == {world.now}
+    world.now += 60 * MINUTE - 1
+    assert world.see(LAG, Verdict.FAULT) == []
+    world.now += 1
     assert world.see(LAG, Verdict.FAULT) == [Change.ESCALATED]  # an hour from when it was told
+    assert (world.heard[-1].at, world.heard[-1].contact) == (world.now, ON_CALL)
 
 
 def test_a_cause_that_is_only_suspected_keeps_its_consequences_back(world: World) -> None:
@@ -255,6 +259,49 @@ def test_a_silence_keeps_the_telling_back_until_its_end(world: World) -> None:
     assert world.see(DISK, Verdict.FAULT) == []
     world.now = T0 + 600
     assert world.see(DISK, Verdict.FAULT) == [Change.TOLD_LATE]  # whoever is no longer silenced has to know it now
+
+
+def test_a_silence_begins_with_its_first_second_and_may_last_a_year() -> None:
+    silence = Silence("disk-*", "x", "ann", "a bigger disk", T0, T0 + LONGEST_S)
+    assert [silence.covers("disk-full", "x", at) for at in (T0 - 1, T0, T0 + LONGEST_S - 1, T0 + LONGEST_S)] == [
+        *(False, True, True, False)
+    ]
+    with pytest.raises(NoSilence, match=r"^a silence lasts a year at most: "):
+        Silence("disk-*", "x", "ann", "a bigger disk", T0, T0 + LONGEST_S + 1)
+    with pytest.raises(NoSilence, match=r"^a silence needs an end that is after its start$"):
+        Silence("disk-*", "x", "ann", "a bigger disk", T0, T0)
+    with pytest.raises(NoSilence, match=r"^a silence needs an author and a reason$"):
+        Silence("disk-*", "x", "ann", " ", T0, T0 + 1)
+
+
+def test_why_nobody_is_told_is_the_reason_of_now(world: World) -> None:
+    """A silence that another one takes over from."""
+    world.silences = [
+        Silence("*", "*", author, "why", T0 + at, T0 + at + 60) for author, at in (("ann", 0), ("bob", 60))
+    ]
+    world.see(DISK, Verdict.FAULT)
+    assert world.only.withheld == "silenced by ann: why"
+    world.now += 60
+    assert world.see(DISK, Verdict.FAULT) == []
+    assert world.only.withheld == "silenced by bob: why"
+
+
+def test_what_is_left_of_a_rule_that_is_no_more_is_told_when_its_silence_ends() -> None:
+    silence = Silence("*", "*", "ann", "why", T0, T0 + 60)
+    board = engine.step(Board(), [Signal(DISK.id, "x", Verdict.FAULT)], RULES, [silence], T0).board
+    (told,) = engine.step(board, [], {}, [], T0 + 60).transitions
+    assert (told.change, told.withheld) == (Change.TOLD_LATE, None)
+
+
+def test_who_acts_by_hand_is_noted_with_the_moment(world: World) -> None:
+    world.silences = [Silence("*", "*", "ann", "why", T0, T0 + 60)]
+    world.see(DISK, Verdict.FAULT)
+    found, at = world.only, T0 + 7
+    assert found.withheld is not None
+    taken = replace(found, state=State.ACKED, acked_at=at, acked_by="bob", withheld=None)
+    assert engine.ack(found, "bob", at) == Transition(Change.ACKED, taken, at, "bob")
+    over = replace(taken, state=State.RESOLVED, resolved_at=at + 1, resolved_by="cid")
+    assert engine.resolve(taken, "cid", at + 1) == Transition(Change.RESOLVED, over, at + 1, TEAM_LEAD)
 
 
 def test_what_a_run_mended_was_ended_by_the_run(world: World) -> None:
@@ -331,6 +378,25 @@ def test_a_clock_that_is_set_back_stops_nothing(world: World) -> None:
     assert world.see(LAG, Verdict.FAULT) == []
     world.now += LAG.hold_s - 100
     assert world.see(LAG, Verdict.FAULT) == [Change.OPENED]
+
+
+def test_with_a_clock_that_is_set_back_go_all_times_of_an_incident(world: World) -> None:
+    """Who does not answer is followed by the next after as long, and what gets well is over after as long."""
+    world.see(KAFKA, Verdict.FAULT)
+    world.now += 60
+    world.see(KAFKA, Verdict.FAULT)
+    world.now -= 3_600
+    assert world.see(KAFKA, Verdict.FAULT) == []
+    assert world.only.opened_at == world.now - 60
+    world.now += 14 * MINUTE - 1
+    assert world.see(KAFKA, Verdict.FAULT) == []
+    world.now += 1
+    assert world.see(KAFKA, Verdict.FAULT) == [Change.ESCALATED]
+    world.see(KAFKA, Verdict.FINE)
+    world.now -= 3_600
+    assert world.see(KAFKA, Verdict.FINE) == []
+    world.now += KAFKA.clear_s
+    assert world.see(KAFKA, Verdict.FINE) == [Change.RESOLVED]
 
 
 def test_rules_that_explain_each_other_are_refused() -> None:

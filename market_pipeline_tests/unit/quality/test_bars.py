@@ -89,6 +89,11 @@ def test_an_exact_vwap_is_within_its_prices(trades: list[tuple[Decimal, Decimal]
         assert abs(found * volume - notional) <= volume * VWAP_UNIT / 2
 
 
+def test_a_vwap_may_have_as_many_digits_as_a_price() -> None:
+    large = Decimal("99999999999999999999.999999999999999999")
+    assert exact_vwap(EXACT.multiply(large, Decimal(2)), Decimal(2)) == large
+
+
 def test_without_a_notional_there_is_no_vwap() -> None:
     assert exact_vwap(None, Decimal(1)) is None
     assert exact_vwap(Decimal(1), None) is None

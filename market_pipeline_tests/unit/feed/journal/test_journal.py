@@ -177,12 +177,12 @@ def test_the_tail_waits_for_what_comes_and_sees_it_at_once(tmp_path: Path) -> No
 
     def follow() -> None:
         while len(got) < 200:
-            got.extend(tail.read(5.0))
+            got.extend(tail.read(60.0))
 
     thread = threading.Thread(target=follow)
     thread.start()
     written = [journal.append(b"%d" % n) for n in range(200)]
-    thread.join(10)
+    thread.join(30)
     assert got == written
 
 
@@ -255,6 +255,21 @@ def test_a_damaged_compressed_segment_is_told_and_never_ends_the_reader(place: f
         damaged.write_bytes(compressed)
         found = list(pieces(damaged))
     assert any(piece.torn for piece in found) or [frame for piece in found for frame in piece.frames] == whole
+
+
+def test_a_position_that_has_not_moved_is_not_written_again(tmp_path: Path) -> None:
+    journal = journal_at(tmp_path)
+    first, second = journal.append(b"1"), journal.append(b"2")
+    journal.save_position()
+    assert not (tmp_path / FILE_NAME).exists()
+    journal.confirm(first.received_at, 1, second.received_at)
+    journal.save_position()
+    written = (tmp_path / FILE_NAME).stat().st_ino
+    journal.save_position()
+    assert (tmp_path / FILE_NAME).stat().st_ino == written
+    journal.confirm(second.received_at, 1, None)
+    journal.save_position()
+    assert load_position(tmp_path) == second.received_at
 
 
 def test_a_damaged_position_means_deliver_again_never_lose(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def firsts(segments: tuple[Segment, ...]) -> list[int]:
 
 def test_confirmed_segments_are_compressed_the_newest_is_not() -> None:
     assert firsts(plan(SEGMENTS, SIZES, confirmed=450, now=500, limits=WIDE).compress) == [100, 200, 300]
+    assert firsts(plan(SEGMENTS, SIZES, confirmed=300, now=500, limits=WIDE).compress) == [100, 200]
 
 
 def test_a_segment_with_an_unconfirmed_frame_is_left_alone() -> None:
@@ -34,8 +35,9 @@ def test_old_confirmed_segments_are_deleted() -> None:
 
 
 def test_over_the_size_the_oldest_confirmed_go_first_and_no_more_than_needed() -> None:
-    todo = plan(SEGMENTS, SIZES, confirmed=450, now=500, limits=Limits(keep_us=10**9, max_bytes=25))
-    assert firsts(todo.delete) == [100, 200]
+    for max_bytes, gone in ((25, [100, 200]), (30, [100]), (40, [])):
+        todo = plan(SEGMENTS, SIZES, confirmed=450, now=500, limits=Limits(keep_us=10**9, max_bytes=max_bytes))
+        assert firsts(todo.delete) == gone
 
 
 def test_no_limit_deletes_an_unconfirmed_segment() -> None:
