@@ -324,7 +324,10 @@ class Settings(BaseSettings):
             raise ValueError("it counts from trusted proxies alone: set MARKET_PIPELINE_DAGSTER_TRUSTED_PROXIES")
         return header
 
-    @field_validator("data_dir", "second_source", "cassandra_data_dir", "dagster_token_file", mode="after")
+    @field_validator(
+        *("data_dir", "second_source", "cassandra_data_dir", "dagster_token_file", "spark_auth_secret_file"),
+        mode="after",
+    )
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:
         return value and value.expanduser().resolve()

@@ -76,6 +76,7 @@ class Vendor:
             LOOPBACK,
             self.port,
             compression=None,
+            origins=[None],  # no browser's page
             max_size=1 << 20,
             close_timeout=CLOSE_TIMEOUT_S,
             process_request=self._answer,

@@ -48,6 +48,8 @@ def configuration(settings: Settings) -> dict[str, str]:
         # one partition: the state of the bars is cut by this number for ever, and a task costs more than its rows
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.adaptive.enabled": "false",
+        # Hadoop gives each file of a checkpoint a mode of its own, whatever the umask of the process is
+        "spark.hadoop.fs.permissions.umask-mode": "077",
         "spark.sql.streaming.noDataMicroBatches.enabled": "false",
         "spark.sql.streaming.minBatchesToRetain": "20",
         # the default one starts two readlinks and a chmod for every file of a checkpoint

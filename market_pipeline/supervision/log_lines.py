@@ -4,10 +4,12 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import TracebackType
+from typing import Any
 
-from market_pipeline.escaping import for_log
+from market_pipeline.escaping import for_log, for_terminal
 
 FORMAT = "%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s"
 TIME = "%Y-%m-%dT%H:%M:%S"
@@ -42,6 +44,24 @@ def start_logging(*filters: logging.Filter | Callable[[logging.LogRecord], bool]
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
     sys.excepthook = _uncaught
     threading.excepthook = lambda args: _uncaught(args.exc_type, args.exc_value, args.exc_traceback)
+
+
+def escape_records() -> None:
+    """Escape the text of each record where it is made, in a process whose handlers are Dagster's: it writes them to
+    standard error as they are. Line feeds stay: Dagster's own records hold stacks."""
+    make = logging.getLogRecordFactory()
+    if getattr(make, "escapes", False):
+        return
+
+    def escaped(*given: Any, **named: Any) -> logging.LogRecord:
+        record = make(*given, **named)
+        if isinstance(record.msg, str) and not isinstance(record.args, Mapping):
+            with suppress(TypeError, ValueError):  # arguments that don't fit: logging says so itself
+                record.msg, record.args = for_terminal(record.getMessage()), ()
+        return record
+
+    escaped.escapes = True  # type: ignore[attr-defined]
+    logging.setLogRecordFactory(escaped)
 
 
 def write_error(text: str) -> None:

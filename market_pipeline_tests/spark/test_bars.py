@@ -1,6 +1,7 @@
 """The running bars as a stream: from files instead of Kafka, through the very transform that the application runs."""
 
 import random
+import stat
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,10 @@ def test_what_is_later_than_the_watermark_is_counted(stream: Stream) -> None:
     assert stream.late == 1
     assert stream.written == written
     assert stream.bars["A"]["trades"] == 1
+
+
+def test_the_files_of_a_checkpoint_are_for_their_owner_alone(stream: Stream, tmp_path: Path) -> None:
+    stream.send(trade(ts=NINE))
+    files = [each for each in (tmp_path / "checkpoint").rglob("*") if each.is_file()]
+    assert any("state" in each.parts for each in files)
+    assert [each for each in files if stat.S_IMODE(each.stat().st_mode) & 0o077] == []

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.typing import Origin
 
 from market_pipeline.alerts.message import notice
 from market_pipeline.alerts.slack import Slack
@@ -87,3 +88,9 @@ def test_the_letterbox_takes_what_slack_would() -> None:
         assert [(each.text, each.thread_ts) for each in letterbox.letters] == [("🔴 P1 something", None), ("over", ts)]
     finally:
         letterbox.close()
+
+
+def test_a_browsers_page_is_not_let_in(vendor: Vendor) -> None:
+    with pytest.raises(InvalidStatus) as refused, connect(vendor.url, origin=Origin("https://elsewhere.example")):
+        pass
+    assert refused.value.response.status_code == 403

@@ -24,6 +24,21 @@ def test_a_cluster_is_given_its_secret_in_a_file(tmp_path: Path) -> None:
     assert "spark.authenticate" not in configuration(Settings.load(data_dir=tmp_path, **CLUSTER))
 
 
+def test_a_service_that_runs_in_another_folder_finds_the_secret_that_up_was_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("secret").write_text("s3cret\n")
+    variables = Settings.load(
+        data_dir=tmp_path / "data", spark_auth_secret_file=Path("secret"), **CLUSTER
+    ).environment()
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / "data").mkdir()
+    monkeypatch.chdir(tmp_path / "data")
+    assert configuration(Settings.load())["spark.authenticate.secret"] == "s3cret"
+
+
 @pytest.mark.parametrize(
     ("content", "why"), [(None, "No such file or directory"), (b" \n", "it is empty"), (b"\xff", "no text")]
 )
