@@ -234,16 +234,23 @@ def _run(settings: Settings, key: str | None, secrecy: Secrecy) -> int:
                 held.callback(hold(key, state_dir()).release)
             except OSError as error:
                 logger.warning("whether another producer uses the key can't be known: %s", error)
-        stopped = threading.Event()
+        stopped, asked = threading.Event(), threading.Event()
+
+        def end(*_: object) -> None:
+            asked.set()
+            stopped.set()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopped.set())
+            signal.signal(number, end)
         with _step("the journal can't be opened"):
             producer = Producer(settings, symbols, key, secrecy)
         with _step("the heartbeat can't be written"):
             heartbeat = Heartbeat(settings.paths.heartbeat(NAME), NAME, producer.detail).start()
         held.callback(heartbeat.stop)
         with _step("the journal can't be closed"):
-            return producer.run(stopped)
+            status = producer.run(stopped)
+        heartbeat.asked_to_end = asked.is_set() and status == 0
+        return status
 
 
 if __name__ == "__main__":

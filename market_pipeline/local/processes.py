@@ -85,9 +85,10 @@ def status_elsewhere(beat: Beat | None, lock_pid: int | None, now: float) -> Pro
     A pid of another container says nothing here, where it may be any process, so that the system is not asked.
     """
     runs = lock_pid is not None
+    gone = NOT_SEEN if beat is None else (DOWN if beat.stopped else GONE)
     return ProcessStatus(
         pid=lock_pid,
-        state=RUNNING if runs else (NOT_SEEN if beat is None else GONE),
+        state=RUNNING if runs else gone,
         uptime_s=round(max(0.0, now - beat.started_at), 1) if beat is not None and runs else None,
         restarts=0,
         last_error=None,

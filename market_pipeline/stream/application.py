@@ -78,10 +78,15 @@ class Application:
         self._visibility: Visibility | None = None
         self._responsiveness: Responsiveness | None = None
         self._freshness: Freshness | None = None
+        self.heartbeat: Heartbeat | None = None
 
     def stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
         """End the run; a handler of signals."""
+        if self.heartbeat is not None:
+            self.heartbeat.asked_to_end = True
         if self._phase == "starting":
+            if self.heartbeat is not None:
+                self.heartbeat.last_beat()
             os._exit(0)  # nothing is under way yet that would have to end, and what it waits for may take minutes
         self._wish.stop()
 
@@ -252,15 +257,18 @@ def _run() -> int:
     signal.signal(signal.SIGTERM, application.stop)
     signal.signal(signal.SIGINT, application.stop)
     heartbeat = Heartbeat(settings.paths.heartbeat(NAME), NAME, application.detail).start()
+    application.heartbeat = heartbeat
     try:
         application.run()
     except Stopped:
         logger.info("stopped")
     except (StreamError, *MENDABLE) as error:
+        heartbeat.asked_to_end = False
         logger.error("%s", one_line(str(error)))
         keep_last_end(settings.paths.last_end(NAME), one_line(str(error)))
         return EXIT_FAILED
     except Exception as error:
+        heartbeat.asked_to_end = False
         dead = application.dead_jvm(patience_s=2)
         if dead is not None:
             logger.error("%s", dead)

@@ -31,6 +31,7 @@ class Beat:
         started_at: when the process began.
         beat_at: when the file was written.
         detail: the program's own figures.
+        stopped: whether it is the last one, of a program that was asked to end (SIGTERM or SIGINT) and did.
     """
 
     service: str
@@ -38,6 +39,7 @@ class Beat:
     started_at: float
     beat_at: float
     detail: Mapping[str, Any] = field(default_factory=dict)
+    stopped: bool = False
 
     def age_s(self, now: float) -> float:
         return max(0.0, now - self.beat_at)
@@ -54,6 +56,10 @@ class Heartbeat:
         service: the program's name.
         detail: called for each beat; what it returns must be JSON. A failure in it is logged, never raised, and the
             beat then bears ``{"error": …}``.
+
+    Attributes:
+        asked_to_end: set it before ``stop`` when somebody asked the program to end: the last beat says so, and a
+            program that runs no more was stopped on purpose.
     """
 
     def __init__(self, path: Path, service: str, detail: Callable[[], Mapping[str, Any]]) -> None:
@@ -61,6 +67,7 @@ class Heartbeat:
         self._service = service
         self._detail = detail
         self._started_at = time.time()
+        self.asked_to_end = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -75,6 +82,11 @@ class Heartbeat:
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
+        self.last_beat()
+
+    def last_beat(self) -> None:
+        """Write a last beat and leave the timer alone: for a program that ends at once, in a handler of signals."""
+        self._stopped.set()
         with contextlib.suppress(OSError):
             self.beat()
 
@@ -90,6 +102,7 @@ class Heartbeat:
             "started_at": self._started_at,
             "beat_at": time.time(),
             "detail": detail,
+            "stopped": self._stopped.is_set() and self.asked_to_end,
         }
         scratch = self._path.with_suffix(f".{os.getpid()}.tmp")
         scratch.write_text(json.dumps(record), encoding="utf-8")

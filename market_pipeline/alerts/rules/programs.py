@@ -77,6 +77,9 @@ def _down_elsewhere(look: Look) -> Iterator[Signal]:
             continue
         # a recording that was played to its end leaves nothing to run
         gone = process.state == GONE and look.feed != "replay"
+        if process.state == "STOPPED":
+            yield Signal(DOWN.id, name, Verdict.FINE, f"{name} was stopped on purpose", mendable=False)
+            continue
         text = f"{name} does not run, and its last heartbeat is {process.beat_age_s or 0.0:.0f} s old"
         yield Signal(
             DOWN.id, name, Verdict.FAULT if gone else Verdict.FINE, text if gone else f"{name} runs", mendable=False

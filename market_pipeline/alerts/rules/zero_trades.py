@@ -92,6 +92,8 @@ def deaf(look: Look) -> str | None:
     feed, producer = look.snapshot.feed, look.snapshot.processes.get("producer")
     if look.snapshot.supervisor is None and not look.supervised:
         return "the producer is not watched from here"
+    if producer is not None and producer.state == "STOPPED":
+        return "we are deaf: the producer was stopped on purpose"
     if producer is None or producer.pid is None:
         return "we are deaf: the producer does not run"
     if feed.silent_s is not None:

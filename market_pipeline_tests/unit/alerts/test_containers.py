@@ -66,6 +66,13 @@ def test_a_restart_of_twenty_seconds_is_none(first_look_s: float) -> None:
     assert list(opened(stream_killed, 20.0, first_look_s)) == []
 
 
+def test_a_service_that_was_stopped_on_purpose_is_no_fault() -> None:
+    stopped = replace(RUNNING, pid=None, state="STOPPED", beat_age_s=400.0)
+    look = replace(CONTAINER, snapshot=replace(CONTAINER.snapshot, processes=SEEN | {"producer": stopped}))
+    found = {each.subject: (each.verdict, each.text) for each in programs.judge_down(look)}
+    assert found["producer"] == (Verdict.FINE, "producer was stopped on purpose")
+
+
 def test_a_service_that_is_gone_is_a_fault_and_what_is_not_seen_says_nothing() -> None:
     gone = replace(RUNNING, pid=None, state=GONE, beat_age_s=40.0)
     look = replace(CONTAINER, snapshot=replace(CONTAINER.snapshot, processes=SEEN | {"stream": gone}))

@@ -217,6 +217,20 @@ def test_the_simulator_feeds_a_producer_and_a_second_copy_of_either_ends_at_once
     assert producer.poll() is server.poll() is None
 
 
+@pytest.mark.parametrize(("number", "stopped"), [(signal.SIGTERM, True), (signal.SIGKILL, False)])
+def test_a_producer_that_is_asked_to_end_leaves_a_heartbeat_that_says_so(
+    programs: Programs, number: int, stopped: bool
+) -> None:
+    programs.start("server")
+    producer = programs.start("producer")
+    wait_for(lambda: programs.detail("producer"), "the first beat", 60)
+    producer.send_signal(number)
+    producer.wait(60)
+    beat = read_heartbeat(programs.settings.paths.heartbeat("producer"))
+    assert beat is not None
+    assert beat.stopped is stopped
+
+
 @pytest.mark.parametrize("module", ["server", "producer"])
 def test_a_missing_recording_is_one_clear_line_and_exit_2(programs: Programs, tmp_path: Path, module: str) -> None:
     missing = str(tmp_path / "nowhere.jsonl")

@@ -240,6 +240,14 @@ def test_in_a_container_services_are_seen_by_heartbeat_and_lock_and_pids_mean_no
     assert snapshot.anything_runs
 
 
+@pytest.mark.parametrize(("asked", "state"), [(True, "STOPPED"), (False, GONE)])
+def test_in_a_container_who_was_asked_to_end_is_stopped(container: Settings, asked: bool, state: str) -> None:
+    heart = Heartbeat(container.paths.heartbeat("producer"), "producer", dict).start()
+    heart.asked_to_end = asked
+    heart.stop()
+    assert gather(container).processes["producer"].state == state
+
+
 def test_in_a_container_without_anything_nothing_is_said_to_be_stopped(container: Settings) -> None:
     snapshot = gather(container)
     assert not snapshot.anything_runs

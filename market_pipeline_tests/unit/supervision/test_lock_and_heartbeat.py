@@ -68,6 +68,20 @@ def test_a_heartbeat_tells_the_detail_and_stops(tmp_path: Path) -> None:
     assert list(path.parent.glob("*.tmp")) == []
 
 
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_last_beat_of_a_program_says_whether_somebody_asked_it_to_end(tmp_path: Path, asked: bool) -> None:
+    path = tmp_path / "stream.heartbeat.json"
+    heart = Heartbeat(path, "stream", dict).start()
+    heart.asked_to_end = asked
+    heart.beat()
+    running = read_heartbeat(path)
+    heart.stop()
+    last = read_heartbeat(path)
+    assert running is not None
+    assert last is not None
+    assert (running.stopped, last.stopped) == (False, asked)
+
+
 def test_a_failing_detail_still_beats(tmp_path: Path) -> None:
     path = tmp_path / "x.heartbeat.json"
 
