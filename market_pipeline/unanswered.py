@@ -37,13 +37,18 @@ def cure(settings: Settings, program: str, servers: Sequence[str]) -> str:
     if any(map(listens, servers)):
         return f"it listens, so that it starts or hangs: if that lasts, `market-pipeline restart {program}{flags}`"
     if not _is_held(settings.paths.lock(_SUPERVISOR)):
-        return f"start it with `market-pipeline up{flags}`"
+        return start_it(settings)
     ended_at, given_up = _ended(settings, program)
     if given_up:
         return f"its supervisor gave it up: see `market-pipeline logs {program}{flags}`, then `… restart {program}`"
     if ended_at is None:
         return f"it is being started: see `market-pipeline status{flags}`"
     return f"it is being restarted ({max(0.0, time.time() - ended_at):.0f} s ago): see `market-pipeline status{flags}`"
+
+
+def start_it(settings: Settings) -> str:
+    """What a person should type where nothing runs."""
+    return f"start it with `market-pipeline up{where_flags(settings)}`"
 
 
 def _is_held(lock: Path) -> bool:

@@ -4,8 +4,8 @@ import click
 
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.echo import echo
-from market_pipeline.local.webserver import url_with_token
-from market_pipeline.which import where_flags
+from market_pipeline.local.webserver import address, url_with_token
+from market_pipeline.unanswered import cure
 
 
 @click.command(short_help="the URL that signs your browser in to Dagster")
@@ -24,6 +24,8 @@ def dagster_url() -> None:
     settings = load_settings()
     url = url_with_token(settings)
     if url is None:
-        cure = f"start it with `market-pipeline up{where_flags(settings)}`"
-        raise PipelineError(f"Dagster's page does not run on {settings.data_dir}: {cure}")
+        if not settings.dagster:
+            raise PipelineError("this pipeline was started without Dagster: `up` has it unless --no-dagster is given")
+        remedy = cure(settings, "dagster-webserver", [address(settings)])
+        raise PipelineError(f"Dagster's page does not run on {settings.data_dir}: {remedy}")
     echo(url)

@@ -3,19 +3,20 @@
 import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from itertools import islice
 
 import click
 from rich.table import Table
 
-from market_pipeline.bronze.archive import bronze_days
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import console
+from market_pipeline.local.programs import MATERIALIZE
 from market_pipeline.model import EXACT
 from market_pipeline.quality.bar_sums import BarMismatch
 from market_pipeline.quality.digest import Difference
 from market_pipeline.quality.latest import LatestPrice, PriceMismatch
-from market_pipeline.reconcile import Report, newest_day
+from market_pipeline.reconcile import Report, days_with_trades, newest_day
 from market_pipeline.reconcile import reconcile as compare_hops
 from market_pipeline.settings import Settings
 from market_pipeline.store.cells import json_cell
@@ -23,7 +24,7 @@ from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.store.failure import one_line
 
 NAMED = 5
-REBUILD = "dagster asset materialize -m market_pipeline.definitions --select {table} --partition {day}"
+REBUILD = f"{MATERIALIZE} {{table}} --partition {{day}}"
 HINTS = {
     "produced": "the producer sends what Kafka has not confirmed as soon as both run: see `market-pipeline status`",
     "bronze": "`market-pipeline archive` takes what is still in Kafka",
@@ -81,10 +82,11 @@ def reconcile(day: date | None, as_json: bool) -> None:
 
 def _nothing(settings: Settings, day: date) -> str:
     """There is no trade of the day anywhere: which days have some."""
-    days = [each for each in bronze_days(settings) if each != day]
+    # by the archive alone, which may hold a trade of the day that was compared a moment ago
+    days = sorted(islice((each for each in days_with_trades(settings) if each != day), NAMED))
     others = "there is none of another day either"
     if days:
-        others = f"the last days with trades are {', '.join(map(str, days[-NAMED:]))}: --day chooses one"
+        others = f"the last days with trades are {', '.join(map(str, days))}: --day chooses one"
     return f"no trade of {day} (UTC) at any hop, so that nothing was compared; {others}"
 
 

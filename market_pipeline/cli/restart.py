@@ -9,6 +9,7 @@ from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorCl
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import holder
+from market_pipeline.unanswered import start_it
 from market_pipeline.which import where_flags
 
 
@@ -38,7 +39,7 @@ def away(settings: Settings, error: SupervisorAway) -> str:
     """What to tell of a supervisor that is not there, hangs, or refuses."""
     pid = holder(settings.paths.lock(SUPERVISOR))
     if pid is None:
-        return f"nothing runs on {settings.data_dir}: start it with `market-pipeline up{where_flags(settings)}`"
+        return f"nothing runs on {settings.data_dir}: {start_it(settings)}"
     return (
         f"the supervisor (pid {pid}) did not do it ({error}): try again, or stop everything with "
         f"`market-pipeline down{where_flags(settings)}`"

@@ -15,9 +15,10 @@ from rich.text import Text
 from market_pipeline.cli import REPORTED_FAULT, load_settings
 from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import cell, console
-from market_pipeline.local.processes import NOT_SEEN
+from market_pipeline.local.processes import NOT_SEEN, ProcessStatus
 from market_pipeline.local.snapshot import Snapshot, StreamStatus, gather
 from market_pipeline.settings import Settings
+from market_pipeline.unanswered import start_it
 from market_pipeline.which import where_flags
 
 EXIT_NOTHING_RUNS = 3
@@ -85,7 +86,7 @@ def screen(snapshot: Snapshot, settings: Settings) -> Group:
         f"{time.strftime('%Y-%m-%d %H:%M:%S %Z', time.localtime(snapshot.at))}  {snapshot.data_dir}", style="dim"
     )
     if not snapshot.anything_runs:
-        cure = f"nothing runs here: start it with `market-pipeline up{where_flags(settings)}`"
+        cure = f"nothing runs here: {start_it(settings)}"
         if snapshot.elsewhere:
             servers = f"Kafka at {settings.bootstrap_servers} nor Cassandra at {','.join(settings.contact_points)}"
             cure = f"neither {servers} answers, and no service of ours runs on this data dir"
@@ -105,7 +106,7 @@ def _processes(snapshot: Snapshot) -> Table:
         table.add_row(
             name,
             str(each.pid or NONE),
-            _state(snapshot, name, each.state),
+            _state(snapshot, name, each),
             duration(each.uptime_s),
             cell(str(each.restarts), "yellow" if each.restarts else ""),
             f"{each.rss_mb:,.0f} MB" if each.rss_mb is not None else NONE,
@@ -114,8 +115,10 @@ def _processes(snapshot: Snapshot) -> Table:
     return table
 
 
-def _state(snapshot: Snapshot, name: str, state: str) -> Text:
-    stream = snapshot.stream
+def _state(snapshot: Snapshot, name: str, process: ProcessStatus) -> Text:
+    stream, state = snapshot.stream, process.state
+    if process.asleep:
+        return cell("stopped by SIGSTOP", "red")
     responds = {
         "kafka": snapshot.kafka.live,
         "cassandra": snapshot.cassandra.live,
@@ -155,7 +158,7 @@ def feed_line(snapshot: Snapshot) -> str:
         f"{feed.name} {'connected' if feed.connected else 'NOT connected'}",
         f"{number(feed.seen)} of {number(feed.symbols)} symbols seen",
         f"{number(feed.received)} trades received since the producer's start",
-        f"last {age(feed.last_received_age_s)} ago",
+        f"last {age(feed.last_received_age_s)} ago" if feed.last_received_age_s is not None else "no message yet",
     ]
     if feed.rejected:
         parts.append(f"rejected {sum(feed.rejected.values()):,}")

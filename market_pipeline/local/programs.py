@@ -14,6 +14,8 @@ CODE_LOCATION = "market_pipeline"
 DEFINITIONS = "market_pipeline.definitions"
 EXECUTE_JOB = f"dagster job execute -m {DEFINITIONS} -j"
 """What a person types before the name of one of our jobs."""
+MATERIALIZE = f"dagster asset materialize -m {DEFINITIONS} --select"
+"""What a person types before the name of one of our assets."""
 
 
 @dataclass(frozen=True)

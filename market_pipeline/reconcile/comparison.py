@@ -76,8 +76,14 @@ def newest_day(settings: Settings) -> date | None:
 
 def newest_archived_day(settings: Settings) -> date | None:
     """The same, of what the archive has. Probes and what is no trade are archived too, on the day that they came."""
-    days = reversed(bronze_days(settings))
-    return next((day for day in days if any(b.num_rows for b in parsing.records(read_day(settings, day)))), None)
+    return next(days_with_trades(settings), None)
+
+
+def days_with_trades(settings: Settings) -> Iterator[date]:
+    """Each day of the archive that has a trade, the newest first: one that has canaries alone is none."""
+    for day in reversed(bronze_days(settings)):
+        if any(batch.num_rows for batch in parsing.records(read_day(settings, day))):
+            yield day
 
 
 def bars_behind(settings: Settings, ends: Mapping[int, int]) -> int:

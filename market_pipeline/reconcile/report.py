@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import date
 
+from market_pipeline.local.programs import MATERIALIZE
 from market_pipeline.mendable import Mendable
 from market_pipeline.quality.bar_sums import BarMismatch
 from market_pipeline.quality.digest import Difference
@@ -16,8 +17,8 @@ class DayExpired(Mendable):
     def __init__(self, day: date) -> None:
         super().__init__(
             f"{day} can't be compared any more: trades_silver keeps a row for {SILVER_KEPT.days} days, and some of "
-            "that day's have left it. Write them anew from the archive: `dagster asset materialize "
-            f"-m market_pipeline.definitions --select trades_silver --partition {day}`"
+            "that day's have left it. Write them anew from the archive: "
+            f"`{MATERIALIZE} trades_silver --partition {day}`"
         )
 
 

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from market_pipeline.local.programs import MATERIALIZE
+
 CURE = (
     "the records are gone from Kafka: start once with MARKET_PIPELINE_ACCEPT_LOST_OFFSETS=true to skip them, then "
-    "rebuild the day from the bronze archive (dagster asset materialize --select trades_silver --partition DAY)"
+    f"rebuild the day from the bronze archive (`{MATERIALIZE} trades_silver --partition DAY`)"
 )
 
 MADE_ANEW_CURE = (

@@ -84,7 +84,8 @@ def test_a_day_without_a_trade_proves_nothing(monkeypatch: pytest.MonkeyPatch, t
     assert answer.exit_code == 1
     assert "0 lost" not in answer.stdout
     assert answer.stderr.strip().splitlines()[-1].startswith("error: no trade of ")
-    monkeypatch.setattr(command, "bronze_days", lambda _: [date(2025, 11, 24), date(2025, 11, 27)])
+    newest_first = [report.day, date(2025, 11, 27), date(2025, 11, 24)]
+    monkeypatch.setattr(command, "days_with_trades", lambda _: iter(newest_first))
     said = reconciled(monkeypatch, tmp_path, report).stderr
     assert "the last days with trades are 2025-11-24, 2025-11-27: --day" in said
     assert json.loads(reconciled(monkeypatch, tmp_path, report, "--json").stdout)["clean"] is False
