@@ -9,7 +9,6 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from datetime import date
-from difflib import get_close_matches
 from functools import cached_property
 from ipaddress import ip_network
 from pathlib import Path
@@ -29,9 +28,9 @@ from market_pipeline.endpoints import check_encrypted, is_loopback
 from market_pipeline.env_file import UntrustedEnvFile, read_env_file
 from market_pipeline.layout import Paths, Ports, kept_port_base, version_fault
 from market_pipeline.mendable import Mendable
-from market_pipeline.permitted import permitted
 from market_pipeline.security_variables import unsupported_security
 from market_pipeline.service_overrides import read_overrides
+from market_pipeline.setting_names import complaint, misspelt, variable_of
 from market_pipeline.symbols import check_subscribed
 
 Feed = Literal["finnhub", "simulator", "replay"]
@@ -368,7 +367,7 @@ class Settings(BaseSettings):
             settings.check_version()
             return settings
         except ValidationError as error:
-            raise SettingsError(_complaint(error)) from None
+            raise SettingsError(complaint(cls, error)) from None
         except UntrustedEnvFile as error:
             raise SettingsError(str(error)) from None
         except UnicodeDecodeError:
@@ -506,10 +505,12 @@ class Settings(BaseSettings):
 
 def unknown_variables(names: Iterable[str]) -> dict[str, str | None]:
     """The names of ours among these that no setting has, such as one that is misspelt, and what may have been meant."""
-    known = {f"MARKET_PIPELINE_{field.upper()}" for field in Settings.model_fields} | {PRODUCER_ENV_FILE}
-    known |= {alias for field in Settings.model_fields for alias in _aliases(field) if alias.isupper()}
-    ours = (name for name in names if name.upper().startswith("MARKET_PIPELINE_") and name.upper() not in known)
-    return {name: next(iter(get_close_matches(name.upper(), sorted(known), 1)), None) for name in ours}
+    return misspelt(names, Settings.model_fields, {PRODUCER_ENV_FILE})
+
+
+def variable(name: str) -> str:
+    """The variable of a setting."""
+    return variable_of(name, Settings.model_fields[name])
 
 
 def local_master(partitions: int) -> str:
@@ -519,26 +520,3 @@ def local_master(partitions: int) -> str:
     which is once where it isn't said.)
     """
     return f"local[{2 * partitions + 4},4]"
-
-
-def _complaint(error: ValidationError) -> str:
-    """The first variable that is wrong, and what it may be."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    found = str(first["loc"][0])
-    name = next((name for name in Settings.model_fields if found in (name, variable(name), *_aliases(name))), found)
-    if first["type"] == "value_error":  # from a validator of ours, which says all
-        return f"{variable(name)}: {first['ctx']['error']}"
-    meaning = Settings.model_fields[name].description
-    may_be = permitted(Settings.model_json_schema(by_alias=False)["properties"][name])
-    return f"{variable(name)} must be {may_be}" + (f" ({meaning})" if meaning else "")
-
-
-def _aliases(name: str) -> list[str]:
-    alias = Settings.model_fields[name].validation_alias
-    return [str(choice) for choice in alias.choices] if isinstance(alias, AliasChoices) else []
-
-
-def variable(name: str) -> str:
-    """The variable of a setting."""
-    aliases = _aliases(name)
-    return aliases[-1] if aliases else f"MARKET_PIPELINE_{name.upper()}"

@@ -14,7 +14,8 @@ from dagster._cli import create_dagster_cli
 
 from market_pipeline.cli import COMMANDS, main
 from market_pipeline.definitions import defs
-from market_pipeline.settings import Settings, _aliases, unknown_variables, variable
+from market_pipeline.setting_names import aliases
+from market_pipeline.settings import Settings, unknown_variables, variable
 from market_pipeline_tests.documented import ASSIGNMENT, HOW, ROOT, Command, commands, inline_commands, words
 
 ALL = commands()
@@ -73,7 +74,7 @@ def test_a_command_is_accepted_as_it_is_written(command: Command, repository: dg
 
 def variables_are_known(text: str) -> None:
     named = set(re.findall(r"\b([A-Z][A-Z_]+)=", text))
-    ours = {alias for name in Settings.model_fields for alias in (variable(name), *_aliases(name))}
+    ours = {each for name, field in Settings.model_fields.items() for each in (variable(name), *aliases(field))}
     assert not unknown_variables(named)
     assert {name for name in named if not name.startswith("MARKET_PIPELINE_")} <= ours | OTHER_VARIABLES
 
