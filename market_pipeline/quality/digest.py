@@ -23,6 +23,7 @@ MERGE_ROWS = 200_000
 NAMED_TRADES = 200_000
 """So many trades of the minutes that differ are read again to name them; of the others only counts are compared."""
 _NO_CHECKSUM = pa.scalar(0, pa.uint64())
+_MASK = (1 << 64) - 1
 _CELL = ("era", "symbol", "minute", "filled")
 
 
@@ -45,7 +46,8 @@ class HopDigest:
 
     What a producer sent again after a crash counts once, in ``repeated``, whatever order the hours are read in: within
     a symbol's hour a log's ids only grow, and after a crash they start again from an earlier one. So what is not above
-    the hour's highest id so far was there before, unless it was lost the first time, which the comparison then shows.
+    the hour's highest id so far was there before, or comes for the first time (a dead letter that was sent again): where
+    hops differ the trades are read again, and ``recount`` tells the two apart.
     Filled trades come when a gap is filled, in no order of theirs: each is remembered, in some 100 bytes.
 
     Args:
@@ -104,6 +106,29 @@ class HopDigest:
         if self._part_rows > MERGE_ROWS and len(self._parts) > 1:
             self._parts = [self.cells()]
             self._part_rows = -self._parts[0].num_rows  # as many new rows again before the next time
+
+    def recount(self, exact: Mapping[Cell, tuple[int, int]]) -> bool:
+        """Correct the cells of a log by what reading them again found; returns whether anything was to be corrected.
+
+        Only what was taken for trades that were there before is: any others have come since they were counted.
+
+        Args:
+            exact: of each cell the number of its trades, each counted once, and the sum of their checksums.
+        """
+        rows = self.cells().to_pylist()
+        known = {Cell(*(row[name] for name in _CELL)): (row["trades"], row["checksum"]) for row in rows}
+        late = {cell: sums for cell, sums in exact.items() if sums[0] > known.get(cell, (0, 0))[0]}
+        surplus = {cell: sums[0] - known.get(cell, (0, 0))[0] for cell, sums in late.items()}
+        if not self.log or not late or sum(surplus.values()) > self.repeated:
+            return False
+        checks = [(sums[1] - known.get(cell, (0, 0))[1]) & _MASK for cell, sums in late.items()]
+        columns = dict(zip(_CELL, zip(*late, strict=True), strict=True))
+        made = columns | {"trades": list(surplus.values()), "checksum": pa.array(checks, pa.uint64())}
+        self._parts.append(_added_up(pa.table(made)))
+        self.repeated -= sum(surplus.values())
+        self.filled += sum(more for cell, more in surplus.items() if cell.filled)
+        self.count += sum(more for cell, more in surplus.items() if not cell.filled)
+        return True
 
     def cells(self) -> pa.Table:
         """Counts and checksums by cell."""
@@ -205,8 +230,20 @@ def to_name(cells: Mapping[Cell, tuple[int, int]]) -> set[Cell]:
     return chosen
 
 
-def trades_in(batches: Iterable[pa.RecordBatch], cells: Collection[Cell], digest: HopDigest) -> dict[str, int]:
-    """The checksum of each trade in these cells, by ``trade_id``."""
+def trades_in(
+    batches: Iterable[pa.RecordBatch],
+    cells: Collection[Cell],
+    digest: HopDigest,
+    sums: dict[Cell, tuple[int, int]] | None = None,
+) -> dict[str, int]:
+    """The checksum of each trade in these cells, by ``trade_id``.
+
+    Args:
+        batches: the hop, read again.
+        cells: to be read.
+        digest: of the hop.
+        sums: gets, where it is given, the number of trades and the sum of their checksums of each cell that has any.
+    """
     found: dict[str, int] = {}
     symbols = pa.array(sorted({cell.symbol for cell in cells}), pa.string())
     minutes = pa.array(sorted({cell.minute for cell in cells}), pa.int64())
@@ -218,8 +255,13 @@ def trades_in(batches: Iterable[pa.RecordBatch], cells: Collection[Cell], digest
             *(rows.column(name).to_pylist() for name in ("symbol", "ts", "trade_id")), checksums(rows), strict=True
         ):
             era = bisect_right(digest.boundaries, identity)
-            if Cell(era, symbol, ts - ts % MINUTE_MS, identity.endswith(FILLED)) in cells:
-                found[identity] = int(checksum)
+            cell = Cell(era, symbol, ts - ts % MINUTE_MS, identity.endswith(FILLED))
+            if cell not in cells:
+                continue
+            if sums is not None and identity not in found:
+                count, total = sums.get(cell, (0, 0))
+                sums[cell] = count + 1, (total + int(checksum)) & _MASK
+            found[identity] = int(checksum)
     return found
 
 

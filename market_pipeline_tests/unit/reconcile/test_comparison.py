@@ -4,6 +4,7 @@ import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,11 +14,17 @@ from market_pipeline.bronze.writer import Batch, open_writer
 from market_pipeline.feed.journal import Journal
 from market_pipeline.quality.bar_sums import BarMismatch, BarSum
 from market_pipeline.quality.columns import of_trades
-from market_pipeline.quality.digest import Difference
+from market_pipeline.quality.digest import Difference, HopDigest
 from market_pipeline.quality.latest import PriceMismatch
 from market_pipeline.reconcile import DayExpired, Report, settled
-from market_pipeline.reconcile.comparison import SETTLE_S, STREAM_STARTS_S, newest_archived_day
-from market_pipeline.reconcile.hops import Cut, cut_now
+from market_pipeline.reconcile.comparison import (
+    SETTLE_S,
+    STREAM_STARTS_S,
+    _Comparison,
+    _Reading,
+    newest_archived_day,
+)
+from market_pipeline.reconcile.hops import Cut, Hop, Span, cut_now
 from market_pipeline.settings import Settings
 from market_pipeline.stream import bars
 from market_pipeline_tests.unit.bronze import one_run
@@ -156,3 +163,50 @@ def test_the_cut_is_not_before_what_the_journal_has(settings: Settings) -> None:
     journal.append(b"{}")
     journal.close()
     assert ahead < cut_now(settings).micros <= ahead + 1000
+
+
+NOON_MS = int(datetime(2025, 11, 28, 12, tzinfo=UTC).timestamp() * 1000)
+
+
+def numbered(*numbers: int) -> list[model.Trade]:
+    """Trades of one symbol and hour, received in the order of their numbers."""
+    return [
+        model.Trade("A", Decimal(each), Decimal(1), NOON_MS + each, model.trade_id(each, 0), 0, "t", each)
+        for each in numbers
+    ]
+
+
+def compared(settings: Settings, **hops: list[model.Trade]) -> Report:
+    """What a comparison of these hops reports, each read in batches of two."""
+    readings = []
+    for name, trades in hops.items():
+        batches = [of_trades(trades[start : start + 2]) for start in range(0, len(trades), 2)]
+        hop = Hop(name, lambda batches=batches: iter(batches), log=name != "silver")  # type: ignore[misc]
+        readings.append(_Reading(hop, HopDigest(name, "", (), hop.log)))
+        for batch in batches:
+            readings[-1].digest.add(batch)
+    session: Any = None
+    report = Report(DAY)
+    _Comparison(settings, session, Span(DAY), Cut(10**15), lambda _: None)._compare_all(readings, report)
+    return report
+
+
+def test_a_dead_letter_that_was_sent_again_is_a_trade_that_came_late(settings: Settings) -> None:
+    """Its id is that of its receipt: among what was sent later it looks like one that was sent twice."""
+    journal = numbered(1, 2, 3, 4, 5)
+    kafka = [*numbered(1, 3, 4), *numbered(4), *numbered(5, 2)]  # 4 was sent twice by a producer that was killed
+    report = compared(settings, received=journal, produced=kafka, bronze=kafka, silver=journal)
+    assert report.clean, report
+    assert report.counts == dict.fromkeys(("received", "produced", "bronze", "silver"), 5)
+    assert report.repeated == {"produced": 1, "bronze": 1}
+    # of a journal that has forgotten it, too
+    report = compared(settings, produced=kafka, bronze=kafka, silver=journal)
+    assert (report.clean, set(report.counts.values())) == (True, {5})
+
+
+def test_one_that_came_late_hides_none_that_is_lost(settings: Settings) -> None:
+    journal, kafka = numbered(1, 2, 3, 4, 5), numbered(1, 3, 5, 2)
+    report = compared(settings, received=journal, produced=kafka, bronze=kafka, silver=numbered(1, 3, 5))
+    lost = {each.hop: each.missing for each in report.differences}
+    assert lost == {"produced": (model.trade_id(4, 0),), "silver": (model.trade_id(2, 0),)}
+    assert (report.unsettled, report.counts) == (0, {"received": 5, "produced": 4, "bronze": 4, "silver": 3})
