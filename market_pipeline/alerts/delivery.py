@@ -25,7 +25,10 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 URGENT = (Severity.P1, Severity.P2)
 MOST_ATTEMPTS = 5
-"""After so many in vain a message is set aside: the ledger has it."""
+"""After so many in vain a message waits behind all others."""
+SET_ASIDE_AFTER_S = 86_400.0
+"""One that is refused for a reason that nobody knows is set aside when it is so old: Slack's own bad hours, in which it
+answers ``internal_error`` or the like, are over by then. The ledger has it."""
 MOST_UNANSWERED = 2
 """After so many calls in a row without an answer nobody is there; one alone may be due to its message."""
 
@@ -51,9 +54,10 @@ class Routing:
 
 @dataclass(frozen=True)
 class _Pending:
-    """What is due for one incident, or one notice; ``key`` is that of its refusals."""
+    """What is due for one incident, or one notice, ``since`` when (epoch s); ``key`` is that of its refusals."""
 
     key: str
+    since: float
     urgent: bool
     deliver: Callable[[], int]
     set_aside: Callable[[], None]
@@ -118,6 +122,7 @@ class Courier:
         pending = [
             _Pending(
                 parcel.incident.id,
+                parcel.lines[0].at,
                 parcel.incident.severity in URGENT,
                 partial(self._deliver_parcel, parcel),
                 partial(self._set_aside, parcel),
@@ -127,6 +132,7 @@ class Courier:
         pending += [
             _Pending(
                 f"notice {each.key}",
+                each.at,
                 False,
                 partial(self._deliver_notice, each),
                 partial(self.notices.posted, each.key, self.clock()),
@@ -161,7 +167,8 @@ class Courier:
     def _refused(self, pending: _Pending, why: str, *, at_once: bool = False, for_good: bool = False) -> None:
         """Keep a message for another attempt, or set it aside: the log and the ledger have it."""
         refusal = self.refusals.add(pending.key, why, self.clock(), at_once=at_once)
-        if for_good or (refusal.attempts >= MOST_ATTEMPTS and not at_once):
+        often = refusal.attempts >= MOST_ATTEMPTS and not at_once
+        if for_good or (often and self.clock() - pending.since >= SET_ASIDE_AFTER_S):
             logger.error("%s; %s is set aside, `market-pipeline incidents` has it", why, pending.key)
             pending.set_aside()
             self.refusals.remove(pending.key)

@@ -46,9 +46,9 @@ class HopDigest:
 
     What a producer sent again after a crash counts once, in ``repeated``, whatever order the hours are read in: within
     a symbol's hour a log's ids only grow, and after a crash they start again from an earlier one. So what is not above
-    the hour's highest id so far was there before, or comes for the first time (a dead letter that was sent again): where
-    hops differ the trades are read again, and ``recount`` tells the two apart.
-    Filled trades come when a gap is filled, in no order of theirs: each is remembered, in some 100 bytes.
+    the hour's highest id so far was there before, or is a dead letter that was sent again: where hops differ the trades
+    are read again, and ``recount`` tells the two apart. Filled trades come when a gap is filled, in no order of theirs:
+    each is remembered, in some 100 bytes.
 
     Args:
         hop: its name, as a person knows it.

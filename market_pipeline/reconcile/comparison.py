@@ -245,7 +245,7 @@ class _Comparison:
         """Count what each hop has, and add what differs between each two."""
         pairs = list(pairwise(readings))
         # each time less is taken for what was sent again, so that it ends
-        while any([self._recounted(hop, pair) for pair in pairs for hop in pair]):
+        while any(self._recounted(hop, pair) for pair in pairs for hop in pair):
             continue
         for reading in readings:
             _count(report, reading.digest)

@@ -3,10 +3,13 @@
 import contextlib
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
+
+_BELOW_A_TABLE = 3
+"""Parts of a file's path: keyspace, table, and what is below."""
 
 
 @dataclass(frozen=True)
@@ -46,14 +49,10 @@ def disk(home: Path | None) -> Disk | None:
     tables: dict[str, int] = {}
     snapshots = 0
     data = home / "data"
-    for file in data.glob("*/*/**/*"):
-        try:
-            stat = file.lstat()
-        except OSError:  # compaction removes files at any moment
+    for file, stat in _files_below(data):
+        if not S_ISREG(stat.st_mode) or len(parts := file.relative_to(data).parts) < _BELOW_A_TABLE:
             continue
-        if not S_ISREG(stat.st_mode):
-            continue
-        keyspace, table, *rest = file.relative_to(data).parts
+        keyspace, table, *rest = parts
         if "snapshots" in rest:
             # a snapshot is a second name of a file: it takes room when it is the last one
             snapshots += stat.st_size if stat.st_nlink == 1 else 0
@@ -65,9 +64,13 @@ def disk(home: Path | None) -> Disk | None:
 
 def bytes_below(folder: Path) -> int:
     """The size of all files below a folder; 0 where there is none."""
-    total = 0
-    for parent, _, names in os.walk(folder):  # passes over what it can't read
+    return sum(stat.st_size for _, stat in _files_below(folder))
+
+
+def _files_below(folder: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every file, as far as it can be read: compaction and ``clearsnapshot`` remove files and folders at any moment."""
+    for parent, _, names in os.walk(folder):  # passes over a folder that it can't read
         for name in names:
-            with contextlib.suppress(OSError):  # compaction removes files at any moment
-                total += (Path(parent) / name).lstat().st_size
-    return total
+            file = Path(parent) / name
+            with contextlib.suppress(OSError):
+                yield file, file.lstat()

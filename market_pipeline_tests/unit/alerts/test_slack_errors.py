@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from market_pipeline.alerts.delivery import MOST_ATTEMPTS, Courier, Routing
+from market_pipeline.alerts.delivery import MOST_ATTEMPTS, SET_ASIDE_AFTER_S, Courier, Routing
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.notices import Notices
 from market_pipeline.alerts.outbox import Outbox
@@ -209,16 +209,34 @@ def test_a_message_whose_looks_are_refused_is_sent_in_plain_words(watch: Watch, 
 
 
 @pytest.mark.parametrize("code", [*codes(Scope.UNKNOWN), "never_heard_of"])
-def test_an_error_that_nobody_knows_is_tried_again_and_then_set_aside(watch: Watch, code: str) -> None:
+def test_an_error_that_nobody_knows_is_tried_again_and_after_a_day_set_aside(watch: Watch, code: str) -> None:
     watch.refused["about strange"] = code
     watch.see("strange", Severity.P1)
     watch.see("other")
     assert watch.deliver() == 1
-    for _ in range(MOST_ATTEMPTS):
+    for _ in range(2 * MOST_ATTEMPTS):
         watch.deliver(LONGEST_WAIT_S)
+    assert len(watch.courier.outbox.due()) == 1
+    assert watch.slack.calls.count("chat.postMessage") == 2 * MOST_ATTEMPTS + 2
+    watch.deliver(SET_ASIDE_AFTER_S)
     assert watch.courier.outbox.due() == []
-    assert watch.slack.calls.count("chat.postMessage") == MOST_ATTEMPTS + 1
     assert watch.courier.outbox.trouble() is None
+
+
+@pytest.mark.parametrize("code", codes(Scope.UNKNOWN))
+def test_an_urgent_message_outlasts_an_hour_in_which_slack_fails(watch: Watch, code: str) -> None:
+    """First nobody answers, then every call is refused with an error of Slack's own."""
+    watch.see("urgent", Severity.P1)
+    watch.slack.bad_day = lambda method: Answer(cut=True)
+    for _ in range(2 * MOST_ATTEMPTS):
+        assert watch.deliver(LONGEST_WAIT_S) == 0
+    watch.slack.bad_day = lambda method: None
+    watch.refused["chat.postMessage"] = code
+    for _ in range(2 * MOST_ATTEMPTS):
+        assert watch.deliver(5 * LONGEST_WAIT_S) == 0
+    watch.refused.clear()
+    assert watch.deliver(LONGEST_WAIT_S) == 1
+    assert watch.told("urgent") == [URGENT]
 
 
 def test_a_call_that_is_never_answered_keeps_no_other_waiting(watch: Watch, slack: SlackServer) -> None:
