@@ -96,6 +96,8 @@ def _kill_everywhere(tmp_path: Path, runs_before: list[int], what: str) -> None:
     def killed_at(step: int) -> bool:
         given = Settings.load(data_dir=tmp_path / str(step))
         shutil.copytree(start.data_dir, given.data_dir)
+        assert programs.stdin is not None
+        assert programs.stdout is not None
         programs.stdin.write(json.dumps([str(given.data_dir), what, step]) + "\n")
         programs.stdin.flush()
         ended = int(programs.stdout.readline())
@@ -112,10 +114,7 @@ def _kill_everywhere(tmp_path: Path, runs_before: list[int], what: str) -> None:
 
     command = [sys.executable, one_run.__file__]
     with subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as programs:
-        assert programs.stdin is not None
-        assert programs.stdout is not None
         killed = [killed_at(step) for step in range(1, STEPS[what] + 2)]
-        programs.stdin.close()
     assert killed == [True] * STEPS[what] + [False], "the number of steps has changed"
 
 
