@@ -4,6 +4,9 @@ Of a minute that is made for it, and of a real one where that is at hand.
 """
 
 import random
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -16,6 +19,11 @@ from market_pipeline_tests.running import RunningPipeline
 from market_pipeline_tests.waiting import wait_for
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance-btcusdt-2021-01-08.jsonl"
+FRAME_OF_2019 = (
+    '{"type":"trade","data":[{"s":"BINANCE:BTCUSDT","p":7296.5,"t":1575526691000,"v":0.0125,"c":null},'
+    '{"s":"BINANCE:BTCUSDT","p":7296.6,"t":1575526691500,"v":0.02,"c":null}]}\n'
+)
+DAY_OF_2019 = "2019-12-05"
 KINDS = ["made", *([pytest.param("real", marks=pytest.mark.nightly)] if REAL.exists() else [])]
 REAL_BAR = {
     "open": Decimal("39432.48"),
@@ -57,11 +65,16 @@ def replayed(
     """One that has had all of the sample."""
     running = RunningPipeline(tmp_path_factory.mktemp("replayed") / "data", free_port_base())
     try:
-        replay(running, sample)
+        replay(running, shutil.copy(sample, file_of(running)))
         wait_for(lambda: is_whole(running), "2,001 trades", within_s=60)
         yield running
     finally:
         running.stop()
+
+
+def file_of(pipeline: RunningPipeline) -> Path:
+    """What it replays, from the beginning whenever its feed is started."""
+    return pipeline.settings.data_dir.parent / "replayed.jsonl"
 
 
 def replay(pipeline: RunningPipeline, file: Path, *, speed: str = "max") -> None:
@@ -127,6 +140,30 @@ class TestReplayed:
 
         replayed.materialize("trades_silver,ohlcv_1m", DAY)
         assert_every_trade_once(replayed, sample)
+
+    def test_a_day_of_2019_has_its_partition_its_bar_and_its_statistics(self, replayed: RunningPipeline) -> None:
+        file_of(replayed).write_text(FRAME_OF_2019)
+        replayed.run("restart", "feed-server")
+        wait_for(lambda: replayed.count("trades_silver") == TRADES + 2, "both trades")
+
+        program = "from market_pipeline.defs.partitions import DAILY; print(DAILY.get_first_partition_key())"
+        first = subprocess.run(
+            [sys.executable, "-c", program], env=replayed.environment, capture_output=True, text=True, check=True
+        )
+        assert first.stdout.strip() == DAY_OF_2019
+
+        replayed.materialize("ohlcv_1m,ohlcv_1d,symbol_daily_stats", DAY_OF_2019)
+        (bar,) = replayed.rows("SELECT open, high, low, close, volume, trades FROM market_data.ohlcv_1d")
+        assert bar == {
+            "open": Decimal("7296.5"),
+            "high": Decimal("7296.6"),
+            "low": Decimal("7296.5"),
+            "close": Decimal("7296.6"),
+            "volume": Decimal("0.0325"),
+            "trades": 2,
+        }
+        (stats,) = replayed.rows("SELECT trades, volume FROM market_data.symbol_daily_stats")
+        assert stats == {"trades": 2, "volume": Decimal("0.0325")}
 
 
 def test_shuffled_messages_and_sigkill_of_producer_and_stream_in_the_middle(
