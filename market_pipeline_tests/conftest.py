@@ -27,6 +27,7 @@ from market_pipeline.settings import LOOPBACK, Settings, variable
 from market_pipeline.store.cluster import StoreUnreachableError
 from market_pipeline.store.migrate import migrate
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
+from market_pipeline_tests.kept_logs import pytest_runtest_makereport  # noqa: F401 - a hook of pytest's
 
 # a test's neighbours may have all cores, and a failure on another machine has to be reproduced here
 hypothesis.settings.register_profile("busy machine", deadline=None, print_blob=True)

@@ -88,6 +88,11 @@ class RunningPipeline:
         condition = f" WHERE {where} ALLOW FILTERING" if where else ""
         return int(self.rows(f"SELECT count(*) AS n FROM market_data.{table}{condition}")[0]["n"])
 
+    def day_of_trades(self) -> str:
+        """The UTC day of the newest trade that can be queried; just after midnight there may be none of today."""
+        newest: str = max(row["ts"] for row in self.rows("SELECT ts FROM market_data.latest_prices"))
+        return newest[: len("2026-11-24")]
+
     def states(self) -> dict[str, str]:
         """Of each program the supervisor's word for how it is."""
         return {name: process["state"] for name, process in self.status()["processes"].items()}

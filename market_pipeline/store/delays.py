@@ -33,11 +33,11 @@ def newest_delays(session: Session, settings: Settings, symbols: Sequence[str], 
         "WHERE symbol = ? AND bucket = ? LIMIT 1",
     )
     hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    places = [(symbol, bucket) for symbol in symbols for bucket in (hour, hour - timedelta(hours=1))]
+    places = [(symbol, bucket) for symbol in symbols for bucket in (hour - timedelta(hours=1), hour)]
     answers = execute_concurrent_with_args(session, query, places, concurrency=CONCURRENT_STATEMENTS)
-    rows = [row for _, found in answers if (row := found.one()) is not None]
+    newest = {symbol: row for (symbol, _), (_, found) in zip(places, answers, strict=True) if (row := found.one())}
     return [
         Delay((row.received_at - row.ts).total_seconds(), (row.ingested_at - row.received_at).total_seconds())
-        for row in rows
+        for row in newest.values()
         if row.ingested_at.replace(tzinfo=UTC) >= since and not is_filled(row.trade_id)
     ]

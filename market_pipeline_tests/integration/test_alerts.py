@@ -36,13 +36,16 @@ def signals(settings: Settings) -> dict[str, Signal]:
     return {signal.rule: signal for signal in judge(look(settings))}
 
 
-def write(session: Session, settings: Settings, received_at: datetime, ingested_at: datetime) -> None:
+def write(session: Session, settings: Settings, ts: datetime, received_at: datetime, ingested_at: datetime) -> None:
     insert = session.prepare(
         f"INSERT INTO {settings.keyspace}.trades_silver (symbol, bucket, ts, trade_id, received_at, ingested_at) "
         "VALUES (?, ?, ?, ?, ?, ?)"
     )
-    hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    session.execute(insert, (SYMBOL, hour, datetime.now(UTC), "alerts", received_at, ingested_at))
+    session.execute(insert, (SYMBOL, hour_of(ts), ts, "alerts", received_at, ingested_at))
+
+
+def hour_of(ts: datetime) -> datetime:
+    return ts.replace(minute=0, second=0, microsecond=0)
 
 
 def test_servers_that_are_well(settings: Settings) -> None:
@@ -81,13 +84,14 @@ def test_canaries_are_no_trades(settings: Settings, refusing_port: int, tmp_path
     assert len(canaries.in_flight(time.time())) == 4
 
 
-def test_latency_is_that_of_the_rows_of_the_last_minute(settings: Settings) -> None:
+def test_latency_is_that_of_the_newest_rows_of_the_last_minute(settings: Settings) -> None:
+    """In the first minute of an hour, too: one of the hour before is not the newest then."""
     now = datetime.now(UTC)
     with connect(settings) as session:
-        write(session, settings, now - timedelta(seconds=15), now)
+        write(session, settings, hour_of(now) - timedelta(seconds=1), now - timedelta(seconds=15), now)
         slow = signals(settings)["high-latency"]
         assert (slow.verdict, slow.value) == (Verdict.FAULT, 15.0)
-        write(session, settings, now, now + timedelta(milliseconds=40))
+        write(session, settings, now, now, now + timedelta(milliseconds=40))
         assert signals(settings)["high-latency"].verdict is Verdict.FINE
         assert newest_delays(session, settings, [SYMBOL], now + timedelta(minutes=1)) == []
 

@@ -15,9 +15,8 @@ TRADES, A_FRAME = 60_000, 50
 DAY_MS = 86_400_000
 
 
-def recording(file: Path) -> Path:
-    """Frames of yesterday's trades of four symbols, as Finnhub sends them."""
-    start = int(datetime.now(UTC).timestamp() * 1000) // DAY_MS * DAY_MS - DAY_MS
+def recording(file: Path, start: int) -> Path:
+    """Frames of a day's trades of four symbols, as Finnhub sends them; ``start`` in epoch milliseconds."""
     with file.open("w", encoding="utf-8") as out:
         for first in range(0, TRADES, A_FRAME):
             data = [
@@ -29,12 +28,13 @@ def recording(file: Path) -> Path:
 
 
 def test_sixty_thousand_records_are_caught_up_with(pipeline: RunningPipeline, tmp_path: Path) -> None:
-    file = recording(tmp_path / "trades.jsonl")
+    yesterday = int(datetime.now(UTC).timestamp() * 1000) // DAY_MS * DAY_MS - DAY_MS
+    file = recording(tmp_path / "trades.jsonl", yesterday)
     pipeline.up(
         "--feed", "replay", "--replay-file", str(file), "--replay-speed", "max", "--replay-once", "--no-dagster"
     )
     wait_for(lambda: pipeline.status()["feed"]["received"] == TRADES, "every trade to be received", within_s=120)
-    day = str(datetime.fromtimestamp(datetime.now(UTC).timestamp() - 86_400, UTC).date())
+    day = str(datetime.fromtimestamp(yesterday / 1000, UTC).date())
 
     def caught_up() -> bool:
         return pipeline.status()["stream"]["lag"] == 0

@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -27,7 +26,7 @@ def assert_it_stores_every_trade(pipeline: RunningPipeline) -> None:
     pipeline.up(*FEED)
     first = pipeline.count("trades_silver")
     wait_for(lambda: pipeline.count("trades_silver") > first + 100, "100 more trades")
-    report = pipeline.reconciled(str(datetime.now(UTC).date()))
+    report = pipeline.reconciled(pipeline.day_of_trades())
     assert report["clean"], report
 
 

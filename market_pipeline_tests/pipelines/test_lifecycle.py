@@ -8,7 +8,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -182,8 +182,7 @@ def _running_stream(pipeline: RunningPipeline) -> dict[str, Any]:
 
 
 def test_reconcile_beside_the_running_simulator_agrees(pipeline: RunningPipeline) -> None:
-    today = datetime.now(UTC).date().isoformat()
-    done = pipeline.run("reconcile", "--day", today, check=False)
+    done = pipeline.run("reconcile", "--day", pipeline.day_of_trades(), check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -198,12 +197,12 @@ def test_a_marked_trade_is_seen_at_every_hop_and_leaves_nothing_behind(pipeline:
     for table in ("latest_prices", "trades_silver", "ohlcv_1m"):
         found = {row["symbol"] for row in pipeline.rows(f"SELECT symbol FROM market_data.{table}")}
         assert not [symbol for symbol in found if symbol.startswith(PROBE)]
-    assert pipeline.reconciled(str(datetime.now(UTC).date()))["clean"]
+    assert pipeline.reconciled(pipeline.day_of_trades())["clean"]
 
 
 def test_the_daily_and_the_weekly_report_look_at_every_box(pipeline: RunningPipeline) -> None:
     now = datetime.now(UTC)
-    daily = daily_report(pipeline.settings, now.date(), now)
+    daily = daily_report(pipeline.settings, date.fromisoformat(pipeline.day_of_trades()), now)
     told = {name: found.fine for name, (_, found) in daily.findings.items()}
     assert told["reconciled"] is told["recent-data"] is told["disk-forecast"] is True
     assert told["overnight-alerts"] is not None
@@ -251,7 +250,7 @@ def test_a_stream_that_reads_everything_again_makes_the_same_rows(pipeline: Runn
 
     wait_for(caught_up, "the stream to catch up", within_s=240)
     assert pipeline.count("trades_silver") >= count
-    assert pipeline.reconciled(str(datetime.now(UTC).date()))["clean"]
+    assert pipeline.reconciled(pipeline.day_of_trades())["clean"]
 
 
 def test_restart_of_an_unknown_service_lists_the_known_ones(pipeline: RunningPipeline) -> None:
