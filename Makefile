@@ -14,7 +14,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run stop test test-compose test-nightly check unit install lock bench golden clean chromium class-archive \
-  real-servers pipelines quick browser
+  real-servers pipelines quick browser coverage
 
 run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARGS="--feed replay --replay-file F"
 	@$(BIN)/market-pipeline up $(ARGS)
@@ -54,8 +54,12 @@ check: install ## format, lint, types, and who may import whom
 test-compose: install ## builds the images and runs docker-compose.yml, on a running engine or one that it starts (root)
 	$(BIN)/pytest $(report) $(call tests,compose) $(ARGS)
 
-test-nightly: install ## what is too slow for every change
+test-nightly: install coverage ## what is too slow for every change
 	$(BIN)/pytest -m "nightly or compose" $(report) $(call tests,integration pipelines nightly compose) $(ARGS)
+
+coverage: install | build/reports ## which lines the quick tests reach: nightly, for it costs more than a tenth of their time
+	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term:skip-covered --cov-report=html:build/reports/coverage \
+	  $(call tests,unit defs) $(ARGS)
 
 unit: install ## the quick tests alone, two at a time
 	$(BIN)/pytest --numprocesses 2 $(call tests,unit defs) $(ARGS)
@@ -92,4 +96,4 @@ lock: install ## after a change of dependencies in pyproject.toml
 	$(COMPILE) --group servers --constraint requirements.lock --output-file $(DEPLOY)/servers.lock
 
 clean:
-	rm -rf $(VENV) build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build mutants .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -104,6 +104,7 @@ HOW: dict[str, How] = {
     'make run ARGS="--symbols AAPL,MSFT,BINANCE:BTCUSDT,OANDA:EUR_USD"': How.PARSE,
     "make test": How.PARSE,
     "make test-nightly": How.PARSE,
+    "make coverage": How.PARSE,
     "make unit": How.PARSE,
     "make golden": How.PARSE,
     ".venv/bin/pytest market_pipeline_tests/spark -k bars": How.PARSE,
