@@ -34,7 +34,7 @@ pipelines: install class-archive | build/reports
 	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,pipelines) $(ARGS) $(in_one_piece)
 
 quick: install class-archive | build/reports
-	@nice $(BIN)/pytest --numprocesses 2 $(report) $(call tests,unit defs) $(ARGS) $(in_one_piece)
+	@nice -n 5 $(BIN)/pytest --numprocesses 2 $(report) $(call tests,unit defs) $(ARGS) $(in_one_piece)
 
 browser: install chromium | build/reports
 	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,browser) $(ARGS) $(in_one_piece)
