@@ -21,9 +21,10 @@ from market_pipeline.quality.latest import NewestTrades, price_mismatches
 from market_pipeline.reconcile import parsing
 from market_pipeline.reconcile.hops import Cut, Hop, Span, cut_now, hops_of
 from market_pipeline.reconcile.report import DayExpired, Report
+from market_pipeline.reconcile.silver_reader import SilverReader
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.trades import bars_day, latest_prices, silver_batches
+from market_pipeline.store.trades import bars_day, latest_prices
 from market_pipeline.stream.checkpoints import next_offsets
 
 SETTLE_S = 30.0
@@ -45,16 +46,16 @@ def reconcile(settings: Settings, day: date, *, progress: Progress = lambda _: N
     """Compare every hop of a UTC day; waits for trades that are still on their way.
 
     Raises:
-        BrokerUnreachableError, StoreUnreachableError: a hop can't be read.
+        BrokerUnreachableError, StoreUnreachableError, SilverUnreadable: a hop can't be read.
         ArchiveError: Kafka lost records before they were archived.
         DayExpired: what silver lacks was there, and its time to live is over.
     """
     began = time.monotonic()
     cut, span = cut_now(settings), Span(day)
     ends = end_offsets(settings, settings.topic)
-    with connect(settings, timeout_s=60) as session:
+    with SilverReader(settings) as reader, connect(settings, timeout_s=60) as session:
         report = settled(
-            _Comparison(settings, session, span, cut, progress).run,
+            _Comparison(settings, session, reader, span, cut, progress).run,
             lambda: bars_behind(settings, ends),
             lambda: may_have_expired(settings, day, datetime.now(UTC)),
             progress,
@@ -153,6 +154,7 @@ class _Comparison:
 
     settings: Settings
     session: Session
+    reader: SilverReader
     span: Span
     cut: Cut
     progress: Progress
@@ -173,7 +175,7 @@ class _Comparison:
         self._let_bars_follow()
         prices = latest_prices(self.session, self.settings)
         bars = bars_day(self.session, self.settings, self.span.day)
-        readings = self._read(hops_of(self.settings, self.session, self.span))
+        readings = self._read(hops_of(self.settings, self.session, self.reader, self.span))
         self._compare_all(readings, report)
         want = self.bars.settled()
         settled = {key: bar for key, bar in bars.items() if key not in self.bars.open}
@@ -208,7 +210,7 @@ class _Comparison:
         more = bronze.digest.symbols() - silver.digest.symbols()
         if more:
             self.stop.clear()
-            rows = silver_batches(self.session, self.settings, self.span.day, sorted(more))
+            rows = self.reader.batches(self.span.day, sorted(more))
             self._count_all(silver, self.span.within(rows))
         return readings
 

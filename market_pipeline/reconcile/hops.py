@@ -18,8 +18,9 @@ from market_pipeline.feed.journal.segment import list_segments
 from market_pipeline.feed.subscribed import load_subscribed
 from market_pipeline.model import FILLED, trade_id
 from market_pipeline.reconcile import parsing
+from market_pipeline.reconcile.silver_reader import SilverReader
 from market_pipeline.settings import Settings
-from market_pipeline.store.trades import silver_batches, symbols
+from market_pipeline.store.trades import symbols
 from market_pipeline.utc_day import day_start
 
 DAY_MS = 86_400_000
@@ -92,7 +93,7 @@ class Span:
                 yield batch.filter(pc.and_(pc.greater_equal(ts, self.start), pc.less(ts, self.end)))
 
 
-def hops_of(settings: Settings, session: Session, span: Span) -> list[Hop]:
+def hops_of(settings: Settings, session: Session, reader: SilverReader, span: Span) -> list[Hop]:
     """Every hop, in the order in which a trade passes them.
 
     Raises:
@@ -114,7 +115,7 @@ def hops_of(settings: Settings, session: Session, span: Span) -> list[Hop]:
         Hop("bronze", lambda: span.within(parsing.records(read_day(settings, span.day)))),
         Hop(
             "silver",
-            lambda: span.within(silver_batches(session, settings, span.day, symbols(session, settings))),
+            lambda: span.within(reader.batches(span.day, symbols(session, settings))),
             log=False,
         ),
     ]

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
@@ -126,15 +127,25 @@ def make_in_background(java: Path) -> None:
         maker = subprocess.Popen(
             [sys.executable, "-m", "market_pipeline.stream.class_archive"],
             stdin=subprocess.DEVNULL,
-            preexec_fn=die_with(os.getpid()),
+            preexec_fn=_in_background(os.getpid()),
         )
         # waited for, so that it leaves no zombie
         threading.Thread(target=maker.wait, name="class-archive", daemon=True).start()
 
 
+def _in_background(parent: int) -> Callable[[], None]:
+    """For ``preexec_fn``: the child ends with its parent, and gets what no other process wants of the processor."""
+    end_with_parent = die_with(parent)
+
+    def in_child() -> None:
+        end_with_parent()
+        os.nice(LOWEST_PRIORITY)
+
+    return in_child
+
+
 def main() -> int:
     start_logging()
-    os.nice(LOWEST_PRIORITY)
     try:
         made = make(java_home(Settings.load()), classpath("spark"))
     except (ArchiveError, JarError, NoJava, OSError) as error:

@@ -24,6 +24,7 @@ from market_pipeline.quality.bar_sums import BarSums
 from market_pipeline.quality.columns import of_trades
 from market_pipeline.quality.latest import NewestTrades
 from market_pipeline.reconcile import Report, comparison, reconcile
+from market_pipeline.reconcile.silver_reader import SilverReader, SilverUnreadable
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import silver_key
@@ -182,3 +183,13 @@ def test_without_a_day_the_newest_with_trades_is_compared(pipeline: Pipeline) ->
     assert answer.exit_code == 0, answer.output
     assert f"comparing {DAY} (UTC), the newest day with trades" in answer.stderr
     assert json.loads(answer.stdout)["day"] == str(DAY)
+
+
+def test_a_reader_that_is_ended_midway_does_not_pass_for_an_empty_table(pipeline: Pipeline) -> None:
+    pipeline.receive([element(number) for number in range(20)], recorded_at_us=PAST_US)
+    with SilverReader(pipeline.settings) as reader:
+        whole = [batch.num_rows for batch in reader.batches(DAY, [pipeline.symbol])]
+        assert sum(whole) == 20
+        reader.end()
+        with pytest.raises(SilverUnreadable, match="ended with status -9"):
+            list(reader.batches(DAY, [pipeline.symbol]))

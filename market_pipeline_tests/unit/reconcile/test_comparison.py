@@ -185,9 +185,9 @@ def compared(settings: Settings, **hops: list[model.Trade]) -> Report:
         readings.append(_Reading(hop, HopDigest(name, "", (), hop.log)))
         for batch in batches:
             readings[-1].digest.add(batch)
-    session: Any = None
+    no_server: Any = None
     report = Report(DAY)
-    _Comparison(settings, session, Span(DAY), Cut(10**15), lambda _: None)._compare_all(readings, report)
+    _Comparison(settings, no_server, no_server, Span(DAY), Cut(10**15), lambda _: None)._compare_all(readings, report)
     return report
 
 
