@@ -13,7 +13,7 @@ from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import console
 from market_pipeline.local.programs import MATERIALIZE
 from market_pipeline.model import EXACT
-from market_pipeline.quality.bar_sums import BarMismatch
+from market_pipeline.quality.bar_sums import BarMismatch, BarSum
 from market_pipeline.quality.digest import Difference
 from market_pipeline.quality.latest import LatestPrice, PriceMismatch
 from market_pipeline.reconcile import Report, days_with_trades, newest_day
@@ -166,13 +166,20 @@ def _price_line(price: PriceMismatch) -> str:
 
 def _price(price: LatestPrice) -> str:
     at = datetime.fromtimestamp(price.ts / 1000, tz=UTC).isoformat(timespec="milliseconds")
-    return f"{price.price.normalize(EXACT):f} at {at} ({price.trade_id})"
+    figure = "no price" if price.price is None else f"{price.price.normalize(EXACT):f}"
+    return f"{figure} at {at} ({price.trade_id})"
 
 
 def _bar_line(bar: BarMismatch) -> str:
     minute = datetime.fromtimestamp(bar.minute / 1000, tz=UTC).isoformat(timespec="minutes")
-    have = "no bar" if bar.have is None else f"{bar.have.trades:,} trades, volume {bar.have.volume:f}"
-    return f"  bar {bar.symbol} {minute}: {have}; silver has {bar.want.trades:,} trades, volume {bar.want.volume:f}"
+    have = "no bar" if bar.have is None else _sum(bar.have)
+    return f"  bar {bar.symbol} {minute}: {have}; silver has {_sum(bar.want)}"
+
+
+def _sum(bar: BarSum) -> str:
+    """What a bar adds up to; a row may lack either figure."""
+    trades = "no number of" if bar.trades is None else f"{bar.trades:,}"
+    return f"{trades} trades, {'no volume' if bar.volume is None else f'volume {bar.volume:f}'}"
 
 
 def _as_json(report: Report) -> str:

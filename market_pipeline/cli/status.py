@@ -57,12 +57,18 @@ def status(as_json: bool, watch: bool) -> None:
 
 
 def shows_fault(snapshot: Snapshot) -> bool:
-    """Whether a service on the screen is down, stopped (SIGSTOP) or silent, or the feed can't go on."""
-    services = snapshot.processes.values()
+    """Whether a service on the screen is down, stopped (SIGSTOP) or silent, the stream's JVM does not respond, a table
+    is frozen, or the feed can't go on."""
+    services, stream = snapshot.processes.values(), snapshot.stream
     down = any(each.asleep or (each.pid is None and each.last_error is not None) for each in services)
-    silent = (snapshot.feed.silent_s, snapshot.stream.silent_s)
+    silent = (snapshot.feed.silent_s, stream.silent_s, stream.jvm_silent_s)
     stuck = (snapshot.feed.kafka_error, snapshot.feed.journal_error)
-    return down or any(sign is not None for sign in (*silent, *stuck))
+    frozen = any(_is_frozen(stream, behind) for behind in stream.tables.values())
+    return down or frozen or any(sign is not None for sign in (*silent, *stuck))
+
+
+def _is_frozen(stream: StreamStatus, behind: Mapping[str, float]) -> bool:
+    return stream.late_after_s is not None and behind["still_s"] > stream.late_after_s
 
 
 def _watch(settings: Settings) -> None:
@@ -240,10 +246,9 @@ def tables_line(stream: StreamStatus) -> str:
     silver = "up to date" if stream.lag == 0 else oldest_waiting(stream)
     parts = [f"trades_silver {silver}"]
     for name, behind in stream.tables.items():
-        late = stream.late_after_s is not None and behind["still_s"] > stream.late_after_s
         frozen = f"FROZEN: {number(int(behind['lag']))} records behind, no progress for {duration(behind['still_s'])}"
         on_time = f"{age(behind['still_s'])} behind at most" if behind["lag"] else "up to date"
-        parts.append(f"{name} {frozen if late else on_time}")
+        parts.append(f"{name} {frozen if _is_frozen(stream, behind) else on_time}")
     return " · ".join(parts)
 
 

@@ -1,5 +1,6 @@
 """Where the Unix sockets of a pipeline lie: in folders that only its user can enter, at paths that the kernel takes."""
 
+import contextlib
 import hashlib
 import os
 import re
@@ -69,10 +70,12 @@ def secure(wanted: Path) -> Path:
         UnsafeFolder: one of them is a link, no folder, or another user's.
     """
     for each in (wanted.parent, wanted) if wanted.parent == _shared_folder() else (wanted,):
-        each.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):  # of something else than a folder
+            each.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = each.lstat()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid():
-            what = "belongs to another user" if stat.S_ISDIR(found.st_mode) else "is a link"
+            what = "is a link" if stat.S_ISLNK(found.st_mode) else "is no folder"
+            what = "belongs to another user" if stat.S_ISDIR(found.st_mode) else what
             raise UnsafeFolder(f"{each} {what}: remove it, or use a shorter --data-dir")
         each.chmod(0o700)
     return wanted

@@ -18,10 +18,10 @@ Key = tuple[str, int]
 
 
 class BarSum(NamedTuple):
-    """What a minute's bar must add up to."""
+    """What a minute's bar must add up to, or what its row says: there either may be None, which no trades add up to."""
 
-    trades: int
-    volume: Decimal
+    trades: int | None
+    volume: Decimal | None
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from market_pipeline.quality.columns import bytes_of
 
 
 class LatestPrice(NamedTuple):
-    """A symbol's newest trade; ``ts`` in epoch milliseconds, ``price`` in the quote currency."""
+    """A symbol's newest trade; ``ts`` in epoch milliseconds, ``price`` in the quote currency. A row may lack the price
+    and the volume, which every trade has."""
 
     ts: int
     trade_id: str
-    price: Decimal
-    volume: Decimal
+    price: Decimal | None
+    volume: Decimal | None
 
 
 @dataclass(frozen=True)

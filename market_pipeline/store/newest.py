@@ -36,12 +36,14 @@ def queryable_prices(session: Session, settings: Settings) -> list[Price]:
 
     Each symbol's trade of ``latest_prices`` is looked up in ``trades_silver``, which alone has the time of receipt:
     ``trade_id`` can't tell, for a trade that is replayed keeps that of its recording. One that ``trades_silver`` does
-    not have, because it comes some milliseconds later or its time to live is over, is passed over.
+    not have, because it comes some milliseconds later or its time to live is over, is passed over; so is a row that
+    lacks a figure, which no trade of ours made.
 
     Raises:
         any of ``STORE_ERRORS``: Cassandra fails, or the tables are not there yet.
     """
-    prices = list(session.execute(f"SELECT symbol, price, volume, ts, trade_id FROM {settings.keyspace}.latest_prices"))
+    rows = session.execute(f"SELECT symbol, price, volume, ts, trade_id FROM {settings.keyspace}.latest_prices")
+    prices = [row for row in rows if None not in (row.price, row.volume, row.ts, row.trade_id)]
     query = session.prepare(
         f"SELECT received_at FROM {settings.keyspace}.trades_silver "
         "WHERE symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
@@ -55,5 +57,5 @@ def queryable_prices(session: Session, settings: Settings) -> list[Price]:
     return [
         Price(row.symbol, row.price, row.volume, row.ts, row.trade_id, trade.received_at.replace(tzinfo=UTC))
         for row, trade in found
-        if trade is not None
+        if trade is not None and trade.received_at is not None
     ]

@@ -75,8 +75,7 @@ def _down_elsewhere(look: Look) -> Iterator[Signal]:
         process = look.snapshot.processes.get(name)
         if process is None or process.state == NOT_SEEN:
             continue
-        # a recording that was played to its end leaves nothing to run
-        gone = process.state == GONE and look.feed != "replay"
+        gone = process.state == GONE  # also of a replay: one that is over has its programs wait for more
         if process.state == "STOPPED":
             yield Signal(DOWN.id, name, Verdict.FINE, f"{name} was stopped on purpose", mendable=False)
             continue

@@ -15,6 +15,7 @@ from market_pipeline.bronze.archive import ArchiveResult, OffsetsLost
 from market_pipeline.bronze.manifest import OffsetGap
 from market_pipeline.cli import main
 from market_pipeline.cli import reconcile as command
+from market_pipeline.quality.bar_sums import BarMismatch, BarSum
 from market_pipeline.quality.digest import Difference
 from market_pipeline.quality.latest import LatestPrice, PriceMismatch
 from market_pipeline.reconcile import DayExpired, Report
@@ -132,3 +133,21 @@ def test_a_failure_names_the_trades_and_says_what_to_do(monkeypatch: pytest.Monk
     shown = json.loads(reconciled(monkeypatch, tmp_path, report, "--json").stdout)
     assert (shown["clean"], shown["lost"], shown["unsettled_minutes"]) == (False, 42, 2)
     assert [each["symbol"] for each in shown["latest_prices"]] == ["AAPL", "MSFT", "X"]
+
+
+def test_rows_without_figures_are_shown_as_such(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Somebody's own INSERT, or a sum that outgrew its type."""
+    want = BarSum(7, Decimal("1.5"))
+    report = Report(
+        date(2025, 11, 28),
+        counts={"received": 9, "silver": 9},
+        bars=[BarMismatch("A", 0, want, BarSum(None, None)), BarMismatch("A", 60_000, want, BarSum(7, None))],
+        prices=[
+            PriceMismatch("A", LatestPrice(1_000, "1", Decimal(2), Decimal(1)), LatestPrice(1_000, "", None, None))
+        ],
+    )
+    answer = reconciled(monkeypatch, tmp_path, report)
+    assert answer.exit_code == 1, answer.exception
+    assert "00:00+00:00: no number of trades, no volume; silver has 7 trades, volume 1.5" in answer.stdout
+    assert "00:01+00:00: 7 trades, no volume; silver has" in answer.stdout
+    assert "latest price of A: no price at 1970-01-01T00:00:01.000+00:00 ()" in answer.stdout

@@ -54,6 +54,18 @@ def test_a_folder_that_somebody_else_laid_ready_is_refused(tmp_path: Path, monke
         secure(code_server(deep).parent)
 
 
+@pytest.mark.parametrize("target", [None, "nowhere"], ids=["file", "dangling link"])
+def test_what_is_no_folder_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str | None
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    laid_ready = tmp_path / f"market-pipeline-{os.getuid()}"
+    laid_ready.touch() if target is None else laid_ready.symlink_to(tmp_path / target)
+    deep = Settings.load(data_dir=tmp_path / ("d" * 80))
+    with pytest.raises(UnsafeFolder, match=r"is a link|is no folder"):
+        secure(code_server(deep).parent)
+
+
 def test_whether_a_socket_accepts(tmp_path: Path) -> None:
     at = secure(folder(Settings.load(data_dir=tmp_path), 20)) / "a.sock"
     assert not accepts(at)

@@ -213,6 +213,10 @@ def test_a_screen_that_shows_a_fault_is_not_counted_as_worked() -> None:
     assert shows_fault(replace(well, processes={"stream": replace(running, asleep=True)}))
     assert shows_fault(replace(well, stream=StreamStatus(silent_s=20.0)))
     assert shows_fault(replace(well, feed=FeedStatus(journal_error="No space left on device")))
+    assert shows_fault(replace(well, stream=StreamStatus(phase="unresponsive", jvm_silent_s=5.0)))
+    behind = StreamStatus(phase="running", tables={"ohlcv_1m": {"lag": 9, "still_s": 70.0}}, late_after_s=150.0)
+    assert not shows_fault(replace(well, stream=behind))
+    assert shows_fault(replace(well, stream=replace(behind, late_after_s=60.0)))
 
 
 def test_what_a_job_did_counts_too(tmp_path: Path) -> None:
