@@ -2,6 +2,7 @@
 
 import logging
 import signal
+import sqlite3
 import threading
 import time
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from slack_sdk.socket_mode.response import SocketModeResponse
 
 from market_pipeline.alerts.answers import answer
 from market_pipeline.alerts.buttons import Action, Press, press
+from market_pipeline.alerts.database import NewerLedger
 from market_pipeline.alerts.delivery import Courier
 from market_pipeline.alerts.message import note
 from market_pipeline.alerts.permission import why_not
@@ -91,7 +93,10 @@ def main() -> None:
     start_logging()
     logging.getLogger("slack_sdk").setLevel(logging.CRITICAL)  # what matters of it is told by us, in one line
     settings = settings_or_exit(NAME)
-    messenger = courier(settings)
+    try:
+        messenger = courier(settings)
+    except (NewerLedger, sqlite3.Error, OSError) as error:
+        _give_up(f"the incidents' file can't be used: {error}")
     if messenger is None or messenger.secret is None or settings.slack_app_token is None:
         _give_up("buttons need SLACK_BOT_TOKEN, SLACK_APP_TOKEN and MARKET_PIPELINE_SLACK_CHANNEL")
     try:

@@ -204,7 +204,13 @@ def down() -> None:
     """
     settings = load_settings()
     console = new_console()
-    if not _stop(settings, console):
+    stopped = _stop(settings, console)
+    if left := [name for name in EVERY_NAME if holder(settings.paths.lock(name)) is not None]:
+        raise PipelineError(
+            f"{', '.join(left)} on {settings.data_dir} can't be stopped from here: where containers keep them, use "
+            "`docker-compose stop`"
+        )
+    if not stopped:
         console.print(f"nothing runs on {settings.data_dir}", soft_wrap=True)
 
 

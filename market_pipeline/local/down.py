@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import psutil
 
 from market_pipeline.local import secrets
-from market_pipeline.local.processes import family_of
+from market_pipeline.local.processes import family_of, holds
 from market_pipeline.local.programs import Program, every_program
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
@@ -117,8 +117,11 @@ def _end_supervisor(settings: Settings, pid: int, tell: Told) -> None:
 
 
 def _stop_leftovers(settings: Settings, stage: list[Program], tell: Told) -> None:
-    """Stop programs that no supervisor keeps any more: each holds its lock, in which its pid stands."""
-    left = [(program, pid) for program in stage if (pid := holder(settings.paths.lock(program.name)))]
+    """Stop programs that no supervisor keeps any more: each holds its lock, in which its pid stands. One of another
+    container that shares the data dir is left alone."""
+    locks = {program.name: settings.paths.lock(program.name) for program in stage}
+    held = [(program, pid) for program in stage if (pid := holder(locks[program.name]))]
+    left = [(program, pid) for program, pid in held if holds(pid, locks[program.name])]
     if not left:
         return
     with ThreadPoolExecutor(len(left)) as pool:

@@ -1,8 +1,10 @@
 """The state of each program, from its supervisor, or without one from the locks that the programs hold."""
 
 import contextlib
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -131,6 +133,16 @@ def _process(pid: int | None) -> psutil.Process | None:
         return psutil.Process(pid) if pid else None
     except psutil.Error:
         return None
+
+
+def holds(pid: int, lock: Path) -> bool:
+    """Whether the process of this pid has the lock's file open. In a folder that containers share, the lock may be that
+    of another one, and its pid here that of any process."""
+    try:
+        file = lock.stat()
+        return any(os.path.samestat(file, Path(each.path).stat()) for each in psutil.Process(pid).open_files())
+    except (psutil.Error, OSError):
+        return False
 
 
 def family_of(pid: int) -> list[psutil.Process]:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.round import courier
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.signal import Signal, Verdict
+from market_pipeline.feed.program import EXIT_USAGE
 from market_pipeline.settings import Settings
 from market_pipeline_tests.conftest import die_with_parent
 from market_pipeline_tests.slack_server import APP_TOKEN, TOKEN, SlackServer, pressed
@@ -130,3 +132,20 @@ def test_without_tokens_it_says_what_it_needs(tmp_path: Path, variables: dict[st
     told = listen(tmp_path, variables | {"SLACK_APP_TOKEN": ""})
     assert told.wait(60) == 2
     assert "SLACK_APP_TOKEN" in (tmp_path / "slack.log").read_text()
+
+
+@pytest.mark.parametrize("damage", ["newer", "no database"])
+def test_a_file_of_incidents_that_cannot_be_used_is_told_in_one_line(
+    tmp_path: Path, settings: Settings, variables: dict[str, str], damage: str
+) -> None:
+    Ledger(settings.paths.incidents)
+    if damage == "newer":
+        with sqlite3.connect(settings.paths.incidents) as connection:
+            connection.execute("PRAGMA user_version = 99")
+    else:
+        for file in settings.paths.incidents.parent.iterdir():
+            file.write_bytes(b"x" * 8_192)
+    program = listen(tmp_path, variables)
+    assert program.wait(60) == EXIT_USAGE
+    (said,) = (tmp_path / "slack.log").read_text().splitlines()
+    assert said.startswith("error: the incidents' file can't be used: ")
