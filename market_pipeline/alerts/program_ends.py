@@ -25,9 +25,14 @@ class ProgramEnds:
 
     def keep(self, ends: Iterable[End], now: float) -> None:
         """Keep those that are not kept yet, and forget old ones; ``now`` in epoch seconds."""
-        recent = [(each.program, each.at, each.how) for each in ends if each.at > now - KEPT_S]
+        recent = [each for each in ends if each.at > now - KEPT_S]
         with self._database.changing() as connection:
-            connection.executemany("INSERT OR IGNORE INTO program_end VALUES (?, ?, ?)", recent)
+            # the supervisor's word for an end may have been kept, and have left its log since
+            connection.executemany(
+                "INSERT OR IGNORE INTO program_end SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM program_end WHERE "
+                "program = ?1 AND at BETWEEN ?2 - 1.0 AND ?2 + ?4 AND substr(how, -length(?3) - 2) = ': ' || ?3)",
+                [(each.program, each.at, each.how, ENDS_WITHIN_S) for each in recent],
+            )
             connection.execute("DELETE FROM program_end WHERE at <= ?", (now - KEPT_S,))
 
     def between(self, since: float, until: float) -> list[End]:
@@ -46,12 +51,13 @@ def keep_program_ends(settings: Settings, secrecy: Secrecy, now: float) -> None:
         sqlite3.Error: the incidents' file can't be used.
     """
     said = {name: told for name in BEATING if (told := read_last_end(settings.paths.last_end(name))) is not None}
-    ends = [replace(each, how=secrecy.redact(each.how)) for each in with_reasons(read_ends(settings), said)]
+    ends = [replace(each, how=secrecy.redact(each.how)) for each in with_reasons(read_ends(settings), said, now)]
     ProgramEnds(settings.paths.incidents).keep(ends, now)
 
 
-def with_reasons(ends: Iterable[End], said: Mapping[str, LastEnd]) -> list[End]:
-    """The ends, each with the reason that its program gave; one that no supervisor saw has the reason alone. Pure."""
+def with_reasons(ends: Iterable[End], said: Mapping[str, LastEnd], now: float) -> list[End]:
+    """The ends, each with the reason that its program gave; one that no supervisor saw in time has the reason alone,
+    and one that it may still see waits for it. ``now`` in epoch seconds. Pure."""
     found, seen = list[End](), set[str]()
     for end in ends:
         told = said.get(end.program)
@@ -59,4 +65,5 @@ def with_reasons(ends: Iterable[End], said: Mapping[str, LastEnd]) -> list[End]:
             seen.add(end.program)
             end = replace(end, how=f"{end.how}: {told.why}")
         found.append(end)
-    return found + [End(name, told.at, told.why) for name, told in said.items() if name not in seen]
+    over = {name: told for name, told in said.items() if name not in seen and now - told.at > ENDS_WITHIN_S}
+    return found + [End(name, told.at, told.why) for name, told in over.items()]

@@ -146,6 +146,6 @@ def test_a_file_of_incidents_that_cannot_be_used_is_told_in_one_line(
         for file in settings.paths.incidents.parent.iterdir():
             file.write_bytes(b"x" * 8_192)
     program = listen(tmp_path, variables)
-    assert program.wait(60) == EXIT_USAGE
+    assert program.wait(300) == EXIT_USAGE
     (said,) = (tmp_path / "slack.log").read_text().splitlines()
     assert said.startswith("error: the incidents' file can't be used: ")

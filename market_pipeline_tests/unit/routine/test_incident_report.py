@@ -9,7 +9,7 @@ import pytest
 from market_pipeline.alerts.evidence import secrecy_of
 from market_pipeline.alerts.ledger import Ledger, NoSuchIncident
 from market_pipeline.alerts.outcomes import Outcome, Outcomes
-from market_pipeline.alerts.program_ends import keep_program_ends
+from market_pipeline.alerts.program_ends import ProgramEnds, keep_program_ends
 from market_pipeline.alerts.requests import Requests
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.signal import Signal, Verdict
@@ -117,3 +117,28 @@ def test_a_digest_is_a_line_for_each_box(settings: Settings) -> None:
     assert len(told.splitlines()) == 1 + len(report.findings)
     assert digest(Report("Daily checks", NOW)) == "✅ Daily checks: all is well"
     assert not tell_digest(settings, "daily/2026-11-25", report)  # no Slack
+
+
+def test_an_end_that_the_supervisor_sees_later_or_forgets_is_one(settings: Settings) -> None:
+    """A program says why before it ends, and a log of the supervisor's is rotated away."""
+    for folder in (settings.paths.logs, settings.paths.run):
+        folder.mkdir(parents=True)
+    settings.paths.last_end("stream").write_text(json.dumps({"at": T0, "why": "900 records wait"}))
+    log = settings.paths.log("supervisord")
+    line = (
+        f"{datetime.fromtimestamp(T0 + 2).astimezone():%Y-%m-%d %H:%M:%S},123 WARN exited: stream (exit status 70; x)"
+    )
+    for after, text in ((1, ""), (3, f"{line}\n"), (40, ""), (70, "")):
+        log.write_text(text)
+        keep_program_ends(settings, secrecy_of(settings), T0 + after)
+    (end,) = ProgramEnds(settings.paths.incidents).between(T0 - 100, T0 + 100)
+    assert (end.at, end.how.endswith("ended itself, to be started again): 900 records wait")) == (T0 + 2, True)
+
+
+def test_an_end_that_no_supervisor_sees_is_kept_with_its_reason(settings: Settings) -> None:
+    settings.paths.run.mkdir(parents=True)
+    settings.paths.last_end("stream").write_text(json.dumps({"at": T0, "why": "900 records wait"}))
+    for after in (1, 30, 60):
+        keep_program_ends(settings, secrecy_of(settings), T0 + after)
+    (end,) = ProgramEnds(settings.paths.incidents).between(T0 - 100, T0 + 100)
+    assert (end.at, end.how) == (T0, "900 records wait")
