@@ -382,6 +382,12 @@ def test_hadolint_has_nothing_to_say(file: Path) -> None:
     assert said.returncode == 0, said.stdout
 
 
+@pytest.mark.parametrize("stage", ["kafka", "cassandra", "pipeline"])
+def test_each_image_compiles_the_python_that_it_copies(stage: str) -> None:
+    copied, compiled, user = (stages()[stage].find(part) for part in ("COPY . .", "compileall -q", "USER 10001"))
+    assert 0 <= copied < compiled < user
+
+
 def test_the_stage_that_downloads_jars_copies_what_it_imports(tmp_path: Path) -> None:
     for sources, target in re.findall(
         r"^COPY (market_pipeline/.+?) (/tmp/jars/\S+)$", joined_lines(stages()["jars"]), re.M
