@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from market_pipeline.broker.topics import wait_for_kafka
+from market_pipeline.endpoints import is_loopback
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.jvm import LATE_OPTIMISATION, check_path, command, joined, properties, write_if_changed
+from market_pipeline.private_process import in_container
 from market_pipeline.settings import LOOPBACK, Settings
 
 logger = logging.getLogger(__name__)
 
+EVERY_ADDRESS = "0.0.0.0"
 HEAP_MB = 320
 FORMAT_TIMEOUT_S = 120
 
@@ -22,20 +25,27 @@ class KafkaError(Exception):
     """The embedded Kafka cannot be prepared; the message is one line and names the log to read."""
 
 
-def server_properties(settings: Settings) -> str:
+def server_properties(settings: Settings, *, contained: bool = False) -> str:
     """``server.properties``. Sized for one machine: what Kafka keeps for itself is small and has one replica.
+
+    Args:
+        settings: its address, data dir and retention.
+        contained: it has a container to itself, whose own tools reach it as ``localhost`` as well.
 
     Raises:
         SettingsError: other machines could reach it, and nobody said that they may.
     """
     port = settings.ports.kafka
     controller = f"{LOOPBACK}:{settings.ports.kafka_controller}"
+    host = settings.listen_host("server_host")
+    if contained and not is_loopback(host):
+        host = EVERY_ADDRESS  # Kafka has one listener a port
     return properties(
         [
             ("process.roles", "broker,controller"),
             ("node.id", "1"),
             ("controller.quorum.bootstrap.servers", controller),
-            ("listeners", f"PLAINTEXT://{settings.listen_host('server_host')}:{port},CONTROLLER://{controller}"),
+            ("listeners", f"PLAINTEXT://{host}:{port},CONTROLLER://{controller}"),
             ("advertised.listeners", f"PLAINTEXT://{settings.server_host}:{port}"),
             ("controller.listener.names", "CONTROLLER"),
             ("listener.security.protocol.map", "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT"),
@@ -112,7 +122,7 @@ def prepare(settings: Settings) -> None:
     check_path(settings.data_dir)
     settings.paths.logs.mkdir(parents=True, exist_ok=True)
     (settings.paths.kafka / "data").mkdir(parents=True, exist_ok=True)
-    write_if_changed(_server_properties(settings), server_properties(settings))
+    write_if_changed(_server_properties(settings), server_properties(settings, contained=in_container()))
     write_if_changed(settings.paths.config / "kafka-log4j2.properties", log4j2(settings))
     if not (settings.paths.kafka / "data" / "meta.properties").exists():
         _format(settings)

@@ -59,6 +59,16 @@ def test_one_that_may_be_reached_listens_on_the_address_that_is_named(settings: 
     assert (wanted.bootstrap_servers, wanted.contact_points) == (f"node-7:{wanted.ports.kafka}", ("node-7",))
 
 
+def test_a_kafka_in_a_container_is_reached_by_name_and_as_localhost(settings: Settings) -> None:
+    wanted = named(settings, "kafka", insecure=True)
+    text = kafka.server_properties(wanted, contained=True)
+    assert f"listeners=PLAINTEXT://0.0.0.0:{wanted.ports.kafka}," in text
+    assert f"advertised.listeners=PLAINTEXT://kafka:{wanted.ports.kafka}" in text
+    with pytest.raises(SettingsError, match="no login"):
+        kafka.server_properties(named(settings, "kafka", insecure=False), contained=True)
+    assert "0.0.0.0" not in kafka.server_properties(settings, contained=True)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.53"])
 def test_loopback_by_any_name_needs_no_leave(settings: Settings, host: str) -> None:
     check_hosts(named(settings, host, insecure=False))
