@@ -5,8 +5,6 @@ BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 tests   = $(addprefix market_pipeline_tests/,$(1))
 report  = --durations 25 --junit-xml build/reports/$@.xml
-# stages run side by side: what one prints is shown in one piece when it ends
-in_one_piece = >build/reports/$@.log 2>&1; status=$$?; cat build/reports/$@.log; exit $$status
 STAMP  := $(VENV)/.installed
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
@@ -23,21 +21,23 @@ stop: install ## what `make run` started; the same ARGS="--data-dir D"
 	@$(BIN)/market-pipeline down $(ARGS)
 
 test: install ## every test, against real servers; reports in build/reports
-	@$(MAKE) --no-print-directory --keep-going --jobs 3 \
-	  class-archive check chromium real-servers pipelines quick browser
+	@failed=; make="$(MAKE) --no-print-directory --keep-going"; \
+	$$make --jobs 2 check class-archive chromium || failed=yes; \
+	$$make quick real-servers pipelines browser || failed=yes; \
+	test -z "$$failed" || { echo "failed: the lines above that end in 'Error' name the stage"; exit 1; }
 
-# servers are waited for: two stages of them leave a part of two cores to the quick tests
+# one after the other: a pipeline uses a core for as long as its tests last, and they last longer beside others
 real-servers: install class-archive | build/reports
 	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,spark integration) $(ARGS)
 
 pipelines: install class-archive | build/reports
-	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,pipelines) $(ARGS) $(in_one_piece)
+	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,pipelines) $(ARGS)
 
 quick: install class-archive | build/reports
-	@nice -n 5 $(BIN)/pytest --numprocesses 2 $(report) $(call tests,unit defs) $(ARGS) $(in_one_piece)
+	@$(BIN)/pytest --numprocesses 2 $(report) $(call tests,unit defs) $(ARGS)
 
 browser: install chromium | build/reports
-	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,browser) $(ARGS) $(in_one_piece)
+	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,browser) $(ARGS)
 
 build/reports:
 	@mkdir -p $@

@@ -129,10 +129,12 @@ class Responsiveness:
                 self._answers.asked(time.monotonic())
             try:
                 self._ping()
-            except Exception as error:  # the JVM is gone, which others report
-                logger.debug("no more calls into the JVM: %s", error)
-                self._ended.set()
-                return
+            except Exception as error:
+                logger.debug("a call into the JVM failed: %s", error)
+                if not self._activity.lives():  # others report that
+                    self._ended.set()
+                    return
+                continue  # a broken connection is no answer of a JVM that lives
             with self._lock:
                 self._answers.answered(time.monotonic())
 
@@ -167,6 +169,12 @@ class Activity:
         self._pid = pid
         self._samples: list[tuple[float, float, float]] = []
         self._vm_thread = next((task for task in Path(f"/proc/{pid}/task").glob("*") if _named(task)), None)
+
+    def lives(self) -> bool:
+        """Whether there is such a process, and it has not ended."""
+        with suppress(psutil.Error):
+            return bool(psutil.Process(self._pid).status() != psutil.STATUS_ZOMBIE)
+        return False
 
     def sample(self, now: float) -> None:
         """Read the processor's time of the JVM and of its VM thread."""

@@ -46,6 +46,10 @@ def stop_engine(directory: Path) -> None:
     subprocess.run([ENGINE, "stop", directory], check=True, timeout=120)
 
 
+class CommandFailed(AssertionError):
+    """A command of Compose's ended with another status than 0; the message has all that it printed."""
+
+
 @dataclass
 class Stack:
     """One project of Compose.
@@ -101,8 +105,8 @@ class Stack:
             timeout=timeout_s,
             check=False,
         )
-        if check:
-            assert done.returncode == 0, f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}"
+        if check and done.returncode != 0:
+            raise CommandFailed(f"{' '.join(arguments)}: exit {done.returncode}\n{done.stdout}\n{done.stderr}")
         return done
 
     def execute(self, service: str, *command: str, given: str | None = None, check: bool = True) -> str:

@@ -13,7 +13,7 @@ from datetime import datetime
 
 import pytest
 
-from market_pipeline_tests.compose.stack import ROOT, Stack
+from market_pipeline_tests.compose.stack import ROOT, CommandFailed, Stack
 from market_pipeline_tests.waiting import wait_for
 
 pytestmark = [pytest.mark.real_servers, pytest.mark.compose, pytest.mark.timeout(2_400)]
@@ -44,8 +44,11 @@ def as_documented(line: str) -> str:
 
 
 def newest_received(stack: Stack) -> float:
-    """When the newest queryable trade was received, epoch seconds."""
-    rows = stack.rows("SELECT received_at FROM market_data.trades_silver PER PARTITION LIMIT 1")
+    """When the newest queryable trade was received, epoch seconds; 0 while Cassandra does not answer."""
+    try:
+        rows = stack.rows("SELECT received_at FROM market_data.trades_silver PER PARTITION LIMIT 1")
+    except CommandFailed:
+        return 0.0
     return max((datetime.fromisoformat(row["received_at"]).timestamp() for row in rows), default=0.0)
 
 

@@ -136,6 +136,18 @@ def test_one_that_goes_on_in_time_is_left_alone(echo: tuple[int, Callable[[], ob
     assert not given_up
 
 
+def test_calls_that_fail_are_no_answers_of_a_process_that_lives(echo: tuple[int, Callable[[], object]]) -> None:
+    pid, _ = echo
+    given_up: list[Unresponsive] = []
+
+    def broken() -> None:
+        raise ConnectionError("the connection was reset")
+
+    watched = Responsiveness(pid, broken, 0.0, given_up.append).start()
+    assert wait_for(lambda: watched.unresponsive, "the report").pid == pid
+    watched.stop()
+
+
 def test_one_that_died_is_not_unresponsive(echo: tuple[int, Callable[[], object]]) -> None:
     pid, ping = echo
     watched = Responsiveness(pid, ping, 0.0, lambda _: None).start()
