@@ -57,9 +57,9 @@ def test_the_newest_trade_is_as_old_as_its_receipt(servers: Settings) -> None:
     symbol, trade_id = f"REPLAYED-{uuid.uuid4().hex[:8]}", f"{9 * 10**15:016d}-00000"
     ts, hour = now_ms - 5 * 3_600_000, (now_ms - 5 * 3_600_000) // 3_600_000 * 3_600_000
     with connect(servers) as session:
-        latest = f"INSERT INTO {servers.keyspace}.latest_prices (symbol, ts, trade_id) VALUES (%s, %s, %s)"
+        latest = f"INSERT INTO {servers.keyspace}.latest_prices (symbol, ts, trade_id, price, volume) "
         silver = f"INSERT INTO {servers.keyspace}.trades_silver (symbol, bucket, ts, trade_id, received_at) "
-        session.execute(latest, (symbol, ts, trade_id))
+        session.execute(latest + "VALUES (%s, %s, %s, 1, 1)", (symbol, ts, trade_id))
         try:
             session.execute(silver + "VALUES (%s, %s, %s, %s, %s)", (symbol, hour, ts, trade_id, now_ms - 1_000))
             age_s = cassandra_status(servers).newest_trade_age_s
