@@ -58,6 +58,7 @@ def test_servers_that_are_well(settings: Settings) -> None:
 
 
 def test_zero_trades_goes_by_kafkas_own_word(settings: Settings) -> None:
+    settings.paths.heartbeat("producer").unlink(missing_ok=True)  # another test's, in this data dir
     silent = signals(settings)["zero-trades"]
     assert silent.verdict is Verdict.FAULT  # crypto never closes
     assert "the producer does not run" in silent.text

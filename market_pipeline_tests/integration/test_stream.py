@@ -40,6 +40,8 @@ from market_pipeline_tests.waiting import wait_for
 pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(600)]
 
 STARTS_WITHIN_S = 240
+STOPS_WITHIN_S = 30
+"""The supervisor waits as long before it kills it."""
 VISIBLE_WITHIN_S = 60
 MINUTE = 60_000
 
@@ -154,7 +156,7 @@ class Stream:
         if self.process is None or self.process.poll() is not None:
             return 0
         self.process.terminate()
-        return self.process.wait(10)
+        return self.process.wait(STOPS_WITHIN_S)
 
 
 @pytest.fixture(scope="module")
