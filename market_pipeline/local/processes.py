@@ -154,6 +154,14 @@ def family_of(pid: int) -> list[psutil.Process]:
         return []
 
 
+def lives(pid: int) -> bool:
+    """Whether there is such a process, and it has not ended: one that nobody has waited for yet has."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
 def asleep(pid: int) -> bool:
     """Whether the system has put the process to sleep (SIGSTOP), so that it hears nothing."""
     try:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from market_pipeline.local.processes import lives
+
 PING_EVERY_S = 0.5
 PROMPT_S = 2.0
 """An answer that takes longer counts as none: a full garbage collection of the default heap takes less."""
@@ -131,7 +133,7 @@ class Responsiveness:
                 self._ping()
             except Exception as error:
                 logger.debug("a call into the JVM failed: %s", error)
-                if not self._activity.lives():  # others report that
+                if not lives(self._pid):  # others report that
                     self._ended.set()
                     return
                 continue  # a broken connection is no answer of a JVM that lives
@@ -169,12 +171,6 @@ class Activity:
         self._pid = pid
         self._samples: list[tuple[float, float, float]] = []
         self._vm_thread = next((task for task in Path(f"/proc/{pid}/task").glob("*") if _named(task)), None)
-
-    def lives(self) -> bool:
-        """Whether there is such a process, and it has not ended."""
-        with suppress(psutil.Error):
-            return bool(psutil.Process(self._pid).status() != psutil.STATUS_ZOMBIE)
-        return False
 
     def sample(self, now: float) -> None:
         """Read the processor's time of the JVM and of its VM thread."""
