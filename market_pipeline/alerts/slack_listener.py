@@ -1,7 +1,6 @@
 """The program that hears the buttons of Slack's messages, over Socket Mode: no port of ours is open to the world."""
 
 import logging
-import signal
 import sqlite3
 import threading
 import time
@@ -29,6 +28,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
 from market_pipeline.supervision.log_lines import start_logging, write_error
+from market_pipeline.supervision.termination import on_termination
 
 NAME = "slack"
 PING_EVERY_S = 10.0
@@ -109,8 +109,7 @@ def main() -> None:
 
 def _listen(settings: Settings, messenger: Courier, secret: bytes, app_token: str) -> None:
     stopped = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
+    on_termination(stopped.set)
     listener = Listener(settings, messenger, secret)
     web = WebClient(base_url=settings.slack_api_url, timeout=TIMEOUT_S)
     client = SocketModeClient(app_token, web_client=web, ping_interval=PING_EVERY_S)

@@ -2,7 +2,6 @@
 
 import logging
 import random
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -33,6 +32,7 @@ from market_pipeline.sessions import is_busy
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
+from market_pipeline.supervision.termination import on_termination
 
 logger = logging.getLogger("market_pipeline.feed.producer")
 NAME = "producer"
@@ -236,12 +236,11 @@ def _run(settings: Settings, key: str | None, secrecy: Secrecy) -> int:
                 logger.warning("whether another producer uses the key can't be known: %s", error)
         stopped, asked = threading.Event(), threading.Event()
 
-        def end(*_: object) -> None:
+        def end() -> None:
             asked.set()
             stopped.set()
 
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, end)
+        on_termination(end)
         with _step("the journal can't be opened"):
             producer = Producer(settings, symbols, key, secrecy)
         with _step("the heartbeat can't be written"):

@@ -5,7 +5,6 @@
 
 import json
 import logging
-import signal
 import sys
 import threading
 import time
@@ -22,6 +21,7 @@ from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
+from market_pipeline.supervision.termination import on_termination
 
 logger = logging.getLogger("market_pipeline.feed.server")
 NAME = "feed-server"
@@ -182,8 +182,7 @@ def cannot_serve(settings: Settings, error: OSError) -> str:
 
 def _serve(settings: Settings, feed: FeedServer, tell: Callable[[str], object] = logger.info) -> int:
     with feed.listen(settings.listen_host("feed_host"), settings.ports.feed) as server:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: threading.Thread(target=server.shutdown, daemon=True).start())
+        on_termination(server.shutdown)
         beat = Heartbeat(settings.paths.heartbeat(NAME), NAME, lambda: detail(settings.active_feed, feed)).start()
         what = settings.replay_file if settings.active_feed == "replay" else "the simulator"
         tell(f"serving {what} on {settings.ws_url}")

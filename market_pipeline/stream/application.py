@@ -14,7 +14,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from types import FrameType
 from typing import Any, NoReturn
 
 from pyspark.sql import SparkSession
@@ -40,11 +39,12 @@ from market_pipeline.stream.session import SecretError, Session, open_session
 from market_pipeline.stream.source import in_one_task, read_trades
 from market_pipeline.stream.stall import end_with_stacks
 from market_pipeline.stream.visibility import Visibility
-from market_pipeline.stream.watch import Watch, Wish
+from market_pipeline.stream.watch import Watch
 from market_pipeline.supervision.heartbeat import Heartbeat
 from market_pipeline.supervision.last_end import keep_last_end
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
 from market_pipeline.supervision.log_lines import start_logging
+from market_pipeline.supervision.termination import on_termination
 
 NAME = "stream"
 UNRESPONSIVE = "unresponsive"
@@ -62,36 +62,56 @@ MENDABLE = (
 logger = logging.getLogger(NAME)
 
 
-class Stopped(Exception):
-    """Somebody asked the program to end."""
-
-
 class Application:
-    """One run of the stream."""
+    """One run of the stream.
+
+    It is ended from a thread of its own: when SIGTERM comes, the main thread may be in a call into the JVM that takes
+    longer than the supervisor waits. Whatever is under way is in the checkpoints, or is done again from them.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._phase = "starting"
-        self._wish = Wish()
+        self._wake = threading.Event()
+        self._ends = threading.Lock()
         self._progress = Progress()
         self._session: Session | None = None
         self._visibility: Visibility | None = None
         self._responsiveness: Responsiveness | None = None
         self._freshness: Freshness | None = None
-        self.heartbeat: Heartbeat | None = None
+        self._heartbeat = Heartbeat(settings.paths.heartbeat(NAME), NAME, self.detail)
 
-    def stop(self, signum: int = 0, frame: FrameType | None = None) -> None:
-        """End the run; a handler of signals."""
-        if self.heartbeat is not None:
-            self.heartbeat.asked_to_end = True
-        if self._phase == "starting":
-            if self.heartbeat is not None:
-                self.heartbeat.last_beat()
-            os._exit(0)  # nothing is under way yet that would have to end, and what it waits for may take minutes
-        self._wish.stop()
+    def start(self) -> None:
+        """Begin to beat, and to end on SIGTERM and SIGINT."""
+        self._heartbeat.start()
+        on_termination(lambda: self.end(0))
 
-    def run(self) -> None:
-        """Run until ``stop``.
+    def end(self, status: int, why: str | None = None) -> NoReturn:
+        """End the JVM and this process at once, for whoever comes first: another thread waits here for that end.
+
+        Args:
+            status: of the process.
+            why: one line for the log and for the next start, None when somebody asked for the end.
+        """
+        self._ends.acquire()
+        if why is None:
+            logger.info("stopped")
+        else:
+            logger.error("%s", why)
+            keep_last_end(self._settings.paths.last_end(NAME), why)
+        logging.disable()  # callbacks of the JVM that is killed now have nothing to say any more
+        self._heartbeat.asked_to_end = why is None
+        self._heartbeat.stop()
+        if self._responsiveness is not None:
+            self._responsiveness.stop()
+        if self._session is not None:
+            self._session.jvm.kill()
+        sys.stderr.flush()
+        # not sys.exit: threads of py4j and of the drivers would be waited for
+        os._exit(status)
+
+    def run(self) -> NoReturn:
+        """Run until ``end``.
 
         Raises:
             StreamError: it can't go on.
@@ -109,13 +129,13 @@ class Application:
         self._freshness = Freshness({query: position.next_offsets(settings, query) for query in OTHER_TABLES})
         spark = self._session.spark
         slots.check(settings, len(end_offsets(settings, settings.topic)), lambda: slots.granted_by(spark))
-        ProgressListener(self._progress, self._wish.look).listen(spark)
+        ProgressListener(self._progress, self._wake.set).listen(spark)
         with connect(settings) as cassandra:
             committed = lambda: self._progress.offsets(queries.SILVER)  # noqa: E731
             with Visibility(settings, cassandra, committed) as self._visibility:
-                watch = Watch(settings, self._session.jvm, self._progress, self._visibility, self._wish)
+                watch = Watch(settings, self._session.jvm, self._progress, self._visibility, self._wake)
                 others: list[StreamingQuery] = []
-                while not self._wish.to_stop:
+                while True:
                     if settings.stream_mode == "real-time":
                         self._catch_up(watch, others)
                     tables = queries.start_running(spark, settings)
@@ -128,9 +148,8 @@ class Application:
                         if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
                             class_archive.make_in_background(self._session.java)
                         watch.until_over([*tables, *others], passing=[])
-                    if not self._wish.to_stop:
-                        for query in tables:
-                            query.stop()
+                    for query in tables:
+                        query.stop()
 
     def detail(self) -> dict[str, Any]:
         """The figures of the heartbeat."""
@@ -168,14 +187,6 @@ class Application:
         """How the JVM died, or None while it lives or was not started."""
         return self._session.jvm.death(patience_s) if self._session is not None else None
 
-    def end_jvm(self) -> None:
-        """Kill the JVM: stopping the queries first would cut their batches short all the same, only slower. The next
-        start does them again from the checkpoints."""
-        if self._responsiveness is not None:
-            self._responsiveness.stop()
-        if self._session is not None:
-            self._session.jvm.kill()
-
     def _wait_for_servers(self) -> None:
         wait_for_kafka(self._settings, SERVERS_TIMEOUT_S)
         wait_for_cql(self._settings, SERVERS_TIMEOUT_S)
@@ -193,7 +204,7 @@ class Application:
     def _watch_jvm(self) -> None:
         assert self._session is not None
         self._session.jvm.process.wait()
-        self._wish.look()
+        self._wake.set()
 
     def _start_others(self, spark: SparkSession) -> list[StreamingQuery]:
         records = in_one_task(read_trades(spark, self._settings))
@@ -225,8 +236,6 @@ class Application:
             logger.info("%d records behind: catching up in batches", behind)
             passing = queries.start_catching_up(self._session.spark, self._settings)
             watch.until_over(beside, passing)
-            if self._wish.to_stop:
-                raise Stopped
 
 
 def main() -> NoReturn:
@@ -237,51 +246,26 @@ def main() -> NoReturn:
         logging.getLogger(quiet).setLevel(logging.CRITICAL)
     faulthandler.enable()
     faulthandler.register(signal.SIGUSR1)
-    status = _run()
-    sys.stderr.flush()
-    # not sys.exit: threads of py4j and of the drivers would be waited for
-    os._exit(status)
-
-
-def _run() -> int:
     try:
         settings = Settings.load_for(NAME)
-        lock = ProcessLock(settings.paths.lock(NAME)).acquire()
+        ProcessLock(settings.paths.lock(NAME)).acquire()
     except SettingsError as error:
         logger.error("%s", error)
-        return EXIT_FAILED
+        sys.exit(EXIT_FAILED)
     except AlreadyRunning as error:
         logger.error("%s", error)
-        return EXIT_ALREADY_RUNNING
+        sys.exit(EXIT_ALREADY_RUNNING)
     application = Application(settings)
-    signal.signal(signal.SIGTERM, application.stop)
-    signal.signal(signal.SIGINT, application.stop)
-    heartbeat = Heartbeat(settings.paths.heartbeat(NAME), NAME, application.detail).start()
-    application.heartbeat = heartbeat
+    application.start()
     try:
         application.run()
-    except Stopped:
-        logger.info("stopped")
     except (StreamError, *MENDABLE) as error:
-        heartbeat.asked_to_end = False
-        logger.error("%s", one_line(str(error)))
-        keep_last_end(settings.paths.last_end(NAME), one_line(str(error)))
-        return EXIT_FAILED
+        application.end(EXIT_FAILED, one_line(str(error)))
     except Exception as error:
-        heartbeat.asked_to_end = False
         dead = application.dead_jvm(patience_s=2)
-        if dead is not None:
-            logger.error("%s", dead)
-        else:
+        if dead is None:
             logger.exception("the stream failed")
-        keep_last_end(settings.paths.last_end(NAME), dead or f"{type(error).__name__}: {one_line(str(error))}")
-        return EXIT_FAILED
-    finally:
-        heartbeat.stop()
-        logging.disable()  # callbacks of the JVM that is killed now have nothing to say any more
-        application.end_jvm()
-        lock.release()
-    return 0
+        application.end(EXIT_FAILED, dead or f"{type(error).__name__}: {one_line(str(error))}")
 
 
 if __name__ == "__main__":

@@ -21,40 +21,15 @@ LOOK_EVERY_S = 1.0
 logger = logging.getLogger("stream")
 
 
-class Wish:
-    """The operator's: that the run ends. May be told from any thread and from the handler of a signal."""
-
-    def __init__(self) -> None:
-        self._wake = threading.Event()
-        self._stop = threading.Event()
-
-    def stop(self) -> None:
-        self._stop.set()
-        self._wake.set()
-
-    def look(self) -> None:
-        """Look now: something has happened."""
-        self._wake.set()
-
-    @property
-    def to_stop(self) -> bool:
-        return self._stop.is_set()
-
-    def wait(self, seconds: float) -> None:
-        """Until something happens, and no longer than that."""
-        self._wake.wait(seconds)
-        self._wake.clear()
-
-
 @dataclass(frozen=True)
 class Watch:
-    """Looks about once a second, and at once when something has happened."""
+    """Looks about once a second, and at once when ``wake`` is set."""
 
     settings: Settings
     jvm: Jvm
     progress: Progress
     visibility: Visibility
-    wish: Wish
+    wake: threading.Event
 
     def until_over(
         self,
@@ -62,8 +37,8 @@ class Watch:
         passing: list[StreamingQuery],
         enough: Callable[[], bool] = lambda: False,
     ) -> bool:
-        """Return when the program is to stop, when all of ``passing`` have ended well, or, without any, when real time
-        can't keep up and batches have to; or when ``enough`` says so, which alone is True.
+        """Return when all of ``passing`` have ended well, or, without any, when real time can't keep up and batches
+        have to; or when ``enough`` says so, which alone is True.
 
         Raises:
             StreamError: the stream can't go on.
@@ -71,10 +46,9 @@ class Watch:
         names = {query: str(query.name) for query in (*running, *passing)}
         stall = StallWatch(self.settings.commit_interval_s, time.monotonic())
         backlog = Backlog(self.settings.catch_up_above, self.settings.catch_up_after_s)
-        while not self.wish.to_stop:
-            self.wish.wait(LOOK_EVERY_S)
-            if self.wish.to_stop:
-                return False
+        while True:
+            self.wake.wait(LOOK_EVERY_S)
+            self.wake.clear()
             if enough():
                 return True
             heard = self.progress.heard()
@@ -94,7 +68,6 @@ class Watch:
             stalled = stall.verdict(time.monotonic(), lag, self.visibility.advanced_at, heard)
             if stalled is not None:
                 end_with_stacks(stalled, self.jvm.process, self.settings.paths.last_end("stream"))
-        return False
 
     def _check_parts(self) -> None:
         dead = self.jvm.death()

@@ -82,11 +82,6 @@ class Heartbeat:
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
-        self.last_beat()
-
-    def last_beat(self) -> None:
-        """Write a last beat and leave the timer alone: for a program that ends at once, in a handler of signals."""
-        self._stopped.set()
         with contextlib.suppress(OSError):
             self.beat()
 

@@ -605,6 +605,21 @@ def test_a_topic_that_was_made_anew_is_named_with_a_cure_that_works(
     assert stream.end() == 0
 
 
+def test_it_ends_when_asked_to_while_a_call_into_the_jvm_waits(stream: Stream, settings: Settings) -> None:
+    stream.end()
+    stream.settings = settings
+    stream.running()
+    jvm = stream.jvm()
+    jvm.suspend()
+    wait_for(lambda: stream.detail().get("phase") == "unresponsive", "the heartbeat to say so", 20)
+    assert stream.end() == 0
+    assert not jvm.is_running()
+    beat = read_heartbeat(settings.paths.heartbeat("stream"))
+    assert beat is not None
+    assert beat.stopped
+    assert stream.text().splitlines()[-1].endswith("stopped")
+
+
 def test_a_second_copy_ends_at_once(stream: Stream, settings: Settings) -> None:
     stream.end()
     from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, ProcessLock

@@ -491,7 +491,7 @@ def test_an_incident_that_nobody_evaluates_any_more_suppresses_nothing(world: Wo
 NAMES = sorted(RULES)
 SEEN = st.lists(
     st.tuples(
-        st.floats(min_value=0.0, max_value=2 * STALE_AFTER_S),
+        st.floats(min_value=0.5, max_value=2 * STALE_AFTER_S),
         st.dictionaries(st.sampled_from(NAMES), st.sampled_from(list(Verdict)), max_size=len(NAMES)),
     ),
     max_size=40,

@@ -1,5 +1,6 @@
 """What ends a run of the stream, judged on stand-ins for Spark's queries and its JVM."""
 
+import threading
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from market_pipeline.stream.checkpoints import OutOfReach
 from market_pipeline.stream.failure import StreamError
 from market_pipeline.stream.progress import Progress
 from market_pipeline.stream.queryable import View
-from market_pipeline.stream.watch import Watch, Wish
+from market_pipeline.stream.watch import Watch
 
 
 class Query:
@@ -29,9 +30,9 @@ class Query:
 def watch(*, death: str | None = None, view: View | None = None, alive: bool = True, **settings: object) -> Watch:
     jvm: Any = SimpleNamespace(death=lambda: death, process=None)
     visibility: Any = SimpleNamespace(alive=alive, view=view or View(lag=0), advanced_at=0.0)
-    wish = Wish()
-    wish.look()
-    return Watch(Settings.load(**settings), jvm, Progress(), visibility, wish)
+    wake = threading.Event()
+    wake.set()
+    return Watch(Settings.load(**settings), jvm, Progress(), visibility, wake)
 
 
 def run(looks: Watch, running: list[Any], passing: list[Any]) -> None:
@@ -40,13 +41,6 @@ def run(looks: Watch, running: list[Any], passing: list[Any]) -> None:
 
 def test_batches_that_have_passed_over_a_backlog_are_the_end_of_it() -> None:
     run(watch(), [], [Query("trades_silver"), Query("latest_prices")])
-
-
-def test_a_wish_to_stop_is_the_end_whatever_else_is_wrong() -> None:
-    looks = watch(death="Spark's JVM died with status 1")
-    looks.wish.stop()
-    run(looks, [Query("trades_silver", ValueError("x"))], [])
-    assert looks.wish.to_stop
 
 
 def test_a_stream_that_falls_behind_goes_over_to_batches(caplog: pytest.LogCaptureFixture) -> None:
