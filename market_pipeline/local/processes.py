@@ -15,7 +15,10 @@ from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat
 from market_pipeline.supervision.lock import holder
 
-DOWN = "STOPPED"
+STOPPED = "STOPPED"
+"""On purpose: the supervisor's word, or without one that of the program's last heartbeat."""
+DOWN = "DOWN"
+"""It does not run, and no supervisor is there to say why."""
 RUNNING = "RUNNING"
 GONE = "GONE"
 """Another platform keeps it; it wrote a heartbeat once, and runs no more."""
@@ -87,7 +90,7 @@ def status_elsewhere(beat: Beat | None, lock_pid: int | None, now: float) -> Pro
     A pid of another container says nothing here, where it may be any process, so that the system is not asked.
     """
     runs = lock_pid is not None
-    gone = NOT_SEEN if beat is None else (DOWN if beat.stopped else GONE)
+    gone = NOT_SEEN if beat is None else (STOPPED if beat.stopped else GONE)
     return ProcessStatus(
         pid=lock_pid,
         state=RUNNING if runs else gone,
@@ -110,7 +113,7 @@ def process_status(
 ) -> ProcessStatus:
     """One program, from what the supervisor and its log say, or without a supervisor from who holds its lock."""
     pid = state.pid if state is not None else lock_pid
-    said = state.state if state is not None else (DOWN if pid is None else UNSUPERVISED)
+    said = state.state if state is not None else _unsupervised(pid, beat)
     process = _process(pid)
     started_at = state.started_at if state is not None else (process.create_time() if process else None)
     error = history.last_exit
@@ -126,6 +129,12 @@ def process_status(
         beat_age_s=round(beat.age_s(now), 1) if beat is not None and pid is not None else None,
         asleep=process is not None and asleep(process.pid),
     )
+
+
+def _unsupervised(pid: int | None, beat: Beat | None) -> str:
+    if pid is not None:
+        return UNSUPERVISED
+    return STOPPED if beat is not None and beat.stopped else DOWN
 
 
 def _process(pid: int | None) -> psutil.Process | None:

@@ -11,7 +11,7 @@ from market_pipeline.alerts.look import Look
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
-from market_pipeline.local.processes import GONE, NOT_SEEN, ProcessStatus
+from market_pipeline.local.processes import GONE, NOT_SEEN, STOPPED, ProcessStatus
 from market_pipeline.local.snapshot import StreamStatus
 
 YOUNG_S = 60.0
@@ -76,7 +76,7 @@ def _down_elsewhere(look: Look) -> Iterator[Signal]:
         if process is None or process.state == NOT_SEEN:
             continue
         gone = process.state == GONE  # also of a replay: one that is over has its programs wait for more
-        if process.state == "STOPPED":
+        if process.state == STOPPED:
             yield Signal(DOWN.id, name, Verdict.FINE, f"{name} was stopped on purpose", mendable=False)
             continue
         text = f"{name} does not run, and its last heartbeat is {process.beat_age_s or 0.0:.0f} s old"

@@ -14,6 +14,7 @@ from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.feed.disconnect import Reason
 from market_pipeline.feed.quote import Quote
+from market_pipeline.local.processes import STOPPED
 from market_pipeline.sessions import MarketKind, is_busy, kind_of
 
 WINDOW = timedelta(minutes=10)
@@ -92,7 +93,7 @@ def deaf(look: Look) -> str | None:
     feed, producer = look.snapshot.feed, look.snapshot.processes.get("producer")
     if look.snapshot.supervisor is None and not look.supervised:
         return "the producer is not watched from here"
-    if producer is not None and producer.state == "STOPPED":
+    if producer is not None and producer.state == STOPPED:
         return "we are deaf: the producer was stopped on purpose"
     if producer is None or producer.pid is None:
         return "we are deaf: the producer does not run"

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,15 @@ def test_a_process_that_a_dead_supervisor_left() -> None:
     found = process_status(None, History(), None, os.getpid(), time.time())
     assert (found.state, found.pid) == ("UNSUPERVISED", os.getpid())
     assert found.uptime_s is not None
+
+
+@pytest.mark.parametrize("last", [None, beat(30.0)])
+def test_without_a_supervisor_what_does_not_run_is_down_and_not_stopped_on_purpose(last: Beat | None) -> None:
+    assert process_status(None, History(), last, None, NOW).state == "DOWN"
+
+
+def test_without_a_supervisor_the_last_heartbeat_says_that_a_program_was_stopped_on_purpose() -> None:
+    assert process_status(None, History(), replace(beat(30.0), stopped=True), None, NOW).state == "STOPPED"
 
 
 def test_the_supervisors_answer_for_a_fatal_program() -> None:
