@@ -34,7 +34,7 @@ pipelines: install class-archive | build/reports
 	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,pipelines) $(ARGS)
 
 quick: install class-archive | build/reports
-	@$(BIN)/pytest --numprocesses 2 $(report) $(call tests,unit defs) $(ARGS)
+	@$(BIN)/pytest --numprocesses 4 $(report) $(call tests,unit defs) $(ARGS)
 
 browser: install chromium | build/reports
 	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,browser) $(ARGS)

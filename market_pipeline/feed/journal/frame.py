@@ -3,9 +3,9 @@
 A segment is a header (magic and the feed's name) and records. A record is a marker, the payload's length, a CRC-32 over
 receive time and payload as they are stored, the receive time, and the payload; integers are little-endian. A reader
 finds its way again behind a damaged record by the marker, so no payload may hold one. It is not valid UTF-8, so that no
-message of a feed does; bytes that do are stored escaped, and the length's highest bit says so. Therefore a record whose
-payload would reach over another marker is damaged, and needs no checksum to be found out: the work of reading a segment
-grows with its size, however it is damaged.
+message of a feed does; bytes that do are stored escaped, and the length's highest bit says so, with which the checksum
+starts. Therefore a record whose payload would reach over another marker is damaged, and needs no checksum to be found
+out: the work of reading a segment grows with its size, however it is damaged.
 """
 
 import struct
@@ -79,7 +79,7 @@ def encode_frame(received_at: int, payload: bytes) -> bytes:
     if len(stored) > MAX_PAYLOAD_BYTES:
         raise ValueError(f"a frame of {len(stored)} bytes: a record has at most {MAX_PAYLOAD_BYTES}")
     length = len(stored) | (_ESCAPED if escaped else 0)
-    return _RECORD_HEADER.pack(MARKER, length, _checksum(received_at, stored), received_at) + stored
+    return _RECORD_HEADER.pack(MARKER, length, _checksum(length, received_at, stored), received_at) + stored
 
 
 def parse_frames(buffer: bytes, source: str, start: int = 0, *, damaged: bool = False) -> Parsed:
@@ -126,10 +126,10 @@ def _end_of_record(buffer: bytes, position: int) -> int | None:
 def _record_at(buffer: bytes, position: int, end: int, source: str) -> Frame | None:
     _, length, checksum, received_at = _RECORD_HEADER.unpack_from(buffer, position)
     stored = bytes(buffer[position + RECORD_HEADER_BYTES : end])
-    if _checksum(received_at, stored) != checksum:
+    if _checksum(length, received_at, stored) != checksum:
         return None
     return Frame(received_at, stored.replace(_STUFFED, _FIRST) if length & _ESCAPED else stored, source)
 
 
-def _checksum(received_at: int, stored: bytes) -> int:
-    return zlib.crc32(stored, zlib.crc32(_RECEIVED_AT.pack(received_at)))
+def _checksum(length: int, received_at: int, stored: bytes) -> int:
+    return zlib.crc32(stored, zlib.crc32(_RECEIVED_AT.pack(received_at), length >> 31))

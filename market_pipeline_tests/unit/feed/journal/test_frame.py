@@ -45,6 +45,15 @@ def test_torn_at_any_byte_only_the_torn_frame_is_missing(contents: list[bytes], 
     assert parsed.consumed == sum(map(len, records[:whole]))
 
 
+@pytest.mark.parametrize("payload", [b"", b'{"type":"ping"}', MARKER, b"\xf1\0"])
+def test_every_bit_of_a_record_is_checked(payload: bytes) -> None:
+    record = encode_frame(1_000, payload)
+    for bit in range(len(record) * 8):
+        damaged = bytearray(record)
+        damaged[bit // 8] ^= 1 << bit % 8
+        assert parse_frames(bytes(damaged), "finnhub").frames == []
+
+
 @settings(max_examples=300)
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=6), st.data())
 def test_one_damaged_byte_costs_at_most_the_frame_it_is_in(contents: list[bytes], data: st.DataObject) -> None:
@@ -84,10 +93,10 @@ def work_of(buffer: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
     """Bytes that are searched or checksummed to read it."""
     Counted.searched = summed = 0
 
-    def checksum(received_at: int, stored: bytes) -> int:
+    def checksum(length: int, received_at: int, stored: bytes) -> int:
         nonlocal summed
         summed += len(stored)
-        return _checksum(received_at, stored)
+        return _checksum(length, received_at, stored)
 
     with monkeypatch.context() as patch:
         patch.setattr(frame_module, "_checksum", checksum)
