@@ -14,6 +14,8 @@ from market_pipeline.which import where_flags
 _CONNECT_WITHIN_S = 1.0
 _SUPERVISOR = "supervisord"
 _LOG_END = 64 * 1024
+_RESTARTED_WITHIN_S = 600.0
+"""Of an end that is longer ago, the supervisor has made a new start since."""
 _EVENT = re.compile(r"^(?P<at>\S+ \d\d:\d\d:\d\d),\d+ \w+ (?P<what>exited|gave up): (?P<name>\S+) ", re.MULTILINE)
 
 
@@ -41,7 +43,7 @@ def cure(settings: Settings, program: str, servers: Sequence[str]) -> str:
     ended_at, given_up = _ended(settings, program)
     if given_up:
         return f"its supervisor gave it up: see `market-pipeline logs {program}{flags}`, then `… restart {program}`"
-    if ended_at is None:
+    if ended_at is None or time.time() - ended_at > _RESTARTED_WITHIN_S:
         return f"it is being started: see `market-pipeline status{flags}`"
     return f"it is being restarted ({max(0.0, time.time() - ended_at):.0f} s ago): see `market-pipeline status{flags}`"
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 import time
+from collections.abc import Callable
 
 from market_pipeline.feed.journal import Journal
 from market_pipeline.feed.journal.retention import Limits, tidy
@@ -24,20 +25,39 @@ def limits(settings: Settings) -> Limits:
 
 def keep(journal: Journal, what: Limits, stopped: threading.Event) -> None:
     """Sync about once a second, save the position more often, and tidy up now and then, until stopped."""
-    next_sync = next_tidy = 0.0
-    trouble = ""
+    chores = (
+        _Chore("save its position", SAVE_EVERY_S, journal.save_position),
+        _Chore("sync it", SYNC_EVERY_S, journal.sync),
+        _Chore(
+            "compress and delete old segments",
+            TIDY_EVERY_S,
+            lambda: tidy(journal.directory, journal.confirmed, epoch_us(), what),
+        ),
+    )
     while not stopped.wait(SAVE_EVERY_S):
-        now = time.monotonic()
+        for chore in chores:
+            chore.do_when_due(time.monotonic())
+
+
+class _Chore:
+    """Something that is done now and then. An error is logged once for as long as it lasts."""
+
+    def __init__(self, name: str, every_s: float, do: Callable[[], object]) -> None:
+        self._name = name
+        self._every_s = every_s
+        self._do = do
+        self._due_at = 0.0
+        self._error = ""
+
+    def do_when_due(self, now: float) -> None:
+        if now < self._due_at:
+            return
+        self._due_at = now + self._every_s - SAVE_EVERY_S / 2  # the next round is seldom later by a whole one
         try:
-            journal.save_position()
-            if now >= next_sync:
-                next_sync = now + SYNC_EVERY_S
-                journal.sync()
-            if now >= next_tidy:
-                next_tidy = now + TIDY_EVERY_S
-                tidy(journal.directory, journal.confirmed, epoch_us(), what)
-            trouble = ""
+            self._do()
         except OSError as error:  # a full disk: appending says so too, and goes on when there is room
-            if str(error) != trouble:
-                logger.error("journal: %s", error)
-            trouble = str(error)
+            if str(error) != self._error:
+                logger.error("journal: can't %s: %s", self._name, error)
+            self._error = str(error)
+        else:
+            self._error = ""

@@ -24,7 +24,7 @@ from pathlib import Path
 
 from market_pipeline.local.jars import JarError, classpath
 from market_pipeline.local.java import NoJava, java_home
-from market_pipeline.settings import Settings
+from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.stream.gateway import class_path, die_with, spark_jars
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
 from market_pipeline.supervision.log_lines import start_logging
@@ -148,7 +148,7 @@ def main() -> int:
     start_logging()
     try:
         made = make(java_home(Settings.load()), classpath("spark"))
-    except (ArchiveError, JarError, NoJava, OSError) as error:
+    except (ArchiveError, JarError, NoJava, SettingsError, OSError) as error:
         logger.warning("the next start will be no faster: %s", error)
         return 1
     if made is not None:

@@ -164,11 +164,11 @@ def _check_form(request: Request) -> None:
 
 def _admit(request: Request, host: Authority, policy: Policy, *, sent_by_our_page: bool) -> Decision:
     bearer = _bearer(request)
-    if bearer is not None:
-        if _equal(bearer, policy.token):
-            return Allow("token")
-        raise Refused(401, "The token in the Authorization header is not the one of this start.")
+    if bearer is not None and _equal(bearer, policy.token):
+        return Allow("token")
     user = _signed_in(request, host, policy)
+    if bearer is not None and user is None:  # a proxy that signed somebody in may pass a token of its own on
+        raise Refused(401, "The token in the Authorization header is not the one of this start.")
     tokens = _query_tokens(request)
     if tokens and request.method == "GET" and not request.websocket:
         if user is None and not any(_equal(token, policy.token) for token in tokens):

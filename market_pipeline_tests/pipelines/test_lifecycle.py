@@ -22,7 +22,7 @@ from market_pipeline.local.ports import all_of, is_free, needed
 from market_pipeline.local.programs import names
 from market_pipeline.local.remedies import mend
 from market_pipeline.local.webserver import daemon_works, serves_page
-from market_pipeline.model import PROBE
+from market_pipeline.model import CANARY, PROBE
 from market_pipeline.remedies.stream_reset import plan, reset
 from market_pipeline.routine.daily import daily_report
 from market_pipeline.routine.weekly import weekly_report
@@ -196,7 +196,7 @@ def test_a_marked_trade_is_seen_at_every_hop_and_leaves_nothing_behind(pipeline:
     assert SmokeTests(pipeline.settings.paths.incidents).count() == 2
     for table in ("latest_prices", "trades_silver", "ohlcv_1m"):
         found = {row["symbol"] for row in pipeline.rows(f"SELECT symbol FROM market_data.{table}")}
-        assert not [symbol for symbol in found if symbol.startswith(PROBE)]
+        assert not [symbol for symbol in found if symbol.startswith(PROBE) and symbol != CANARY]
     assert pipeline.reconciled(pipeline.day_of_trades())["clean"]
 
 

@@ -46,6 +46,13 @@ def test_a_server_that_was_just_killed_is_being_restarted(settings: Settings, re
     assert said.split(":")[0] in {f"it is being restarted ({seconds} s ago)" for seconds in range(1, 30)}
 
 
+def test_an_end_of_long_ago_is_not_why_a_server_does_not_answer_now(settings: Settings, refusing_port: int) -> None:
+    write_log(settings, (time.time() - 7_200, "exited: cassandra (terminated by SIGKILL; not expected)"))
+    settings.paths.run.mkdir(parents=True, exist_ok=True)
+    with ProcessLock(settings.paths.lock("supervisord")):
+        assert hint(settings, refusing_port).startswith("it is being started")
+
+
 def test_a_server_that_was_given_up_or_never_ended_says_so(settings: Settings, refusing_port: int) -> None:
     settings.paths.run.mkdir(parents=True, exist_ok=True)
     with ProcessLock(settings.paths.lock("supervisord")):

@@ -1,6 +1,6 @@
 """Runbook 4, "Cassandra Out of Disk": more than 80 % are used. 90 % is an emergency: compaction needs room to write."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from statistics import linear_regression
@@ -30,30 +30,32 @@ RULE = Rule(
 _signal = partial(Signal, RULE.id, "cassandra")
 
 
-def judge(look: Look) -> Iterator[Signal]:
+def judge(look: Look) -> Signal:
     """The disk where it can be read here, else each node's own word for its disk."""
     if look.disk is not None:
-        yield _of_disk(look, look.disk)
-    elif look.disk_usage:
-        yield from _of_nodes(look.disk_usage)
-    else:
-        yield _signal(Verdict.UNKNOWN, UNREADABLE)
+        return _of_disk(look, look.disk)
+    if look.disk_usage:
+        return _of_nodes(look.disk_usage)
+    return _signal(Verdict.UNKNOWN, UNREADABLE)
 
 
-def _of_nodes(usage: Mapping[str, DiskUsage | None]) -> Iterator[Signal]:
-    """Each node by its guardrail: a node that is over its threshold of failure refuses writes."""
-    for node, state in sorted(usage.items()):
-        signal = partial(Signal, RULE.id, f"cassandra {node}")
-        match state:
-            case None:
-                yield signal(Verdict.UNKNOWN, f"{node} does not gossip its disk usage: set {GUARDRAIL} on it")
-            case DiskUsage.SPACIOUS:
-                yield signal(Verdict.FINE, f"{node} is below its guardrail's warning threshold")
-            case DiskUsage.STUFFED:
-                yield signal(Verdict.FAULT, f"{node} is above its guardrail's warning threshold")
-            case DiskUsage.FULL:
-                text = f"{node} is above its guardrail's failure threshold and refuses writes"
-                yield signal(Verdict.FAULT, text, severity=Severity.P1)
+def _of_nodes(usage: Mapping[str, DiskUsage | None]) -> Signal:
+    """All nodes by their guardrails: a node that is over its threshold of failure refuses writes.
+
+    One signal for the cluster, so that a node that leaves it leaves no incident behind.
+    """
+    full, stuffed = _in(usage, DiskUsage.FULL), _in(usage, DiskUsage.STUFFED)
+    if full or stuffed:
+        texts = [f"above its guardrail's failure threshold and refuses writes: {', '.join(full)}"] if full else []
+        texts += [f"above its guardrail's warning threshold: {', '.join(stuffed)}"] if stuffed else []
+        return _signal(Verdict.FAULT, "; ".join(texts), severity=Severity.P1 if full else None)
+    if silent := _in(usage, None):
+        return _signal(Verdict.UNKNOWN, f"set {GUARDRAIL} on what does not gossip its disk usage: {', '.join(silent)}")
+    return _signal(Verdict.FINE, f"each node is below its guardrail's warning threshold (of {len(usage)})")
+
+
+def _in(usage: Mapping[str, DiskUsage | None], state: DiskUsage | None) -> list[str]:
+    return sorted(node for node, found in usage.items() if found is state)
 
 
 def _of_disk(look: Look, disk: Disk) -> Signal:

@@ -60,7 +60,23 @@ def test_a_full_disk_is_told_once_and_it_goes_on(
     monkeypatch.setattr(journal, "save_position", full_three_times)
     with kept(journal):
         wait_for(lambda: load_position(tmp_path) == frame.received_at, "the position")
-    assert caplog.messages == ["journal: [Errno 28] No space left on device"]
+    assert caplog.messages == ["journal: can't save its position: [Errno 28] No space left on device"]
+
+
+def test_a_sync_that_fails_is_logged_once_while_the_position_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    journal, tries = Journal(tmp_path, "finnhub"), list[int]()
+
+    def fails() -> None:
+        tries.append(1)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("market_pipeline.feed.keeper.SYNC_EVERY_S", 0.2)
+    monkeypatch.setattr(journal, "sync", fails)
+    with kept(journal):
+        wait_for(lambda: len(tries) == 3, "three tries")
+    assert caplog.messages == ["journal: can't sync it: [Errno 5] Input/output error"]
 
 
 def test_the_limits_are_those_of_the_settings() -> None:

@@ -222,6 +222,8 @@ def test_the_cookie_of_a_page_behind_https_is_secure() -> None:
         ("127.0.0.1", {"X-User": "ann"}, PROXY, 401),
         ("192.168.0.1", {"X-User": "ann", "X-Forwarded-For": "10.1.2.3"}, PROXY, 401),
         (None, {"X-User": "ann"}, PROXY, 401),
+        ("10.1.2.3", {"X-User": "ann", "Authorization": "Bearer of-the-proxy"}, PROXY, "Allow"),
+        ("10.1.2.3", {"Authorization": "Bearer of-the-proxy"}, PROXY, 401),
         ("10.1.2.3", {"X-User": "ann"}, replace(PROXY, proxies=()), 401),
         ("10.1.2.3", {"X-User": "ann"}, replace(PROXY, identity_header=None), 401),
         ("10.1.2.3", {"X-User": "ann", "Origin": "https://evil.example"}, PROXY, 403),

@@ -173,32 +173,32 @@ def test_zero_trades_come_with_what_tells_the_cause() -> None:
 )
 def test_a_disk_that_fills_up(free: int, verdict: Verdict, severity: Severity | None) -> None:
     tables = {f"market_data.t{n}": n * 10**6 for n in range(9)}
-    (signal,) = cassandra_disk.judge(replace(WELL, disk=Disk(100, free, tables, 3_000_000)))
+    signal = cassandra_disk.judge(replace(WELL, disk=Disk(100, free, tables, 3_000_000)))
     assert (signal.verdict, signal.severity) == (verdict, severity)
     assert list(signal.evidence["tables_mb"]) == [f"market_data.t{n}" for n in (8, 7, 6, 5, 4)]
     assert signal.evidence["snapshots_mb"] == 3.0
 
 
 def test_a_disk_elsewhere_can_not_be_judged() -> None:
-    (signal,) = cassandra_disk.judge(replace(WELL, disk=None))
+    signal = cassandra_disk.judge(replace(WELL, disk=None))
     assert signal.verdict is Verdict.UNKNOWN
     assert "MARKET_PIPELINE_CASSANDRA_DATA_DIR" in signal.text
 
 
-def test_each_node_of_a_cluster_speaks_for_its_own_disk() -> None:
-    usage = {
-        "10.0.0.1": DiskUsage.SPACIOUS,
-        "10.0.0.2": DiskUsage.STUFFED,
-        "10.0.0.3": DiskUsage.FULL,
-        "10.0.0.4": None,
-    }
-    found = {s.subject: s for s in cassandra_disk.judge(replace(WELL, disk=None, disk_usage=usage))}
-    assert {subject: s.verdict for subject, s in found.items()} == {
-        "cassandra 10.0.0.1": Verdict.FINE,
-        "cassandra 10.0.0.2": Verdict.FAULT,
-        "cassandra 10.0.0.3": Verdict.FAULT,
-        "cassandra 10.0.0.4": Verdict.UNKNOWN,
-    }
-    assert found["cassandra 10.0.0.2"].severity is None
-    assert found["cassandra 10.0.0.3"].severity is Severity.P1
-    assert cassandra_disk.GUARDRAIL in found["cassandra 10.0.0.4"].text
+@pytest.mark.parametrize(
+    ("usage", "verdict", "severity", "names"),
+    [
+        ((DiskUsage.SPACIOUS, DiskUsage.SPACIOUS), Verdict.FINE, None, "each node is below"),
+        ((DiskUsage.SPACIOUS, DiskUsage.STUFFED), Verdict.FAULT, None, "warning threshold: n1"),
+        ((DiskUsage.STUFFED, DiskUsage.FULL), Verdict.FAULT, Severity.P1, "refuses writes: n1; above its"),
+        ((DiskUsage.SPACIOUS, None), Verdict.UNKNOWN, None, cassandra_disk.GUARDRAIL),
+        ((DiskUsage.STUFFED, None), Verdict.FAULT, None, "warning threshold: n0"),
+    ],
+)
+def test_each_node_of_a_cluster_speaks_for_its_own_disk(
+    usage: tuple[DiskUsage | None, ...], verdict: Verdict, severity: Severity | None, names: str
+) -> None:
+    nodes = {f"n{index}": each for index, each in enumerate(usage)}
+    signal = cassandra_disk.judge(replace(WELL, disk=None, disk_usage=nodes))
+    assert (signal.verdict, signal.severity, signal.subject) == (verdict, severity, "cassandra")
+    assert names in signal.text
