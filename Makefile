@@ -6,6 +6,7 @@ UV     := $(BIN)/uv
 tests   = $(addprefix market_pipeline_tests/,$(1))
 report  = --durations 25 --junit-xml build/reports/$@.xml
 STAMP  := $(VENV)/.installed
+STAGES := quick real-servers pipelines browser
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
 # or each of a thousand processes would compile anew all that it imports, which is most of a start
@@ -21,9 +22,10 @@ stop: install ## what `make run` started; the same ARGS="--data-dir D"
 	@$(BIN)/market-pipeline down $(ARGS)
 
 test: install ## every test, against real servers; reports in build/reports
-	@failed=; make="$(MAKE) --no-print-directory --keep-going"; \
+	@rm -f build/reports/*.xml; failed=; make="$(MAKE) --no-print-directory --keep-going"; \
 	$$make --jobs 2 check class-archive chromium || failed=yes; \
-	$$make quick real-servers pipelines browser || failed=yes; \
+	$$make $(STAGES) || failed=yes; \
+	for each in $(STAGES); do sed -n "s|.*testsuite name=\"pytest\" \(errors.*\) timestamp.*|$$each: \1|p" build/reports/$$each.xml; done; \
 	test -z "$$failed" || { echo "failed: the lines above that end in 'Error' name the stage"; exit 1; }
 
 # one after the other: a pipeline uses a core for as long as its tests last, and they last longer beside others
