@@ -25,7 +25,7 @@ test: install ## every test, against real servers; reports in build/reports
 	@rm -f build/reports/*.xml; failed=; make="$(MAKE) --no-print-directory --keep-going"; \
 	$$make --jobs 2 check class-archive chromium || failed=yes; \
 	$$make $(STAGES) || failed=yes; \
-	for each in $(STAGES); do sed -n "s|.*testsuite name=\"pytest\" \(errors.*\) timestamp.*|$$each: \1|p" build/reports/$$each.xml; done; \
+	for each in $(STAGES); do sed -n "s|.*testsuite name=\"pytest\" \(errors.*\) timestamp.*|$$each: \1|p" build/reports/$$each.xml; echo; done; \
 	test -z "$$failed" || { echo "failed: the lines above that end in 'Error' name the stage"; exit 1; }
 
 # one after the other: a pipeline uses a core for as long as its tests last, and they last longer beside others
