@@ -21,6 +21,7 @@ pytestmark = [pytest.mark.real_servers, pytest.mark.compose, pytest.mark.timeout
 SEED = (ROOT / "market_pipeline_tests" / "unit" / "runbook" / "seed.md").read_text(encoding="utf-8")
 DOCS = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
 QUERYABLE_WITHIN_S = 300
+INCIDENT_WITHIN_S = 240
 
 INSTEAD = {
     "exec zookeeper zkCli.sh": "exec kafka kafka-metadata-quorum --bootstrap-server localhost:9092 describe --status",
@@ -117,6 +118,25 @@ def test_a_killed_main_process_is_started_again_and_trades_flow(
     stack.kill_main_process(service, process)
     wait_for_trades_received_after(stack, killed_at)
     record_property("queryable_after_s", round(time.time() - killed_at, 1))
+
+
+@pytest.mark.parametrize(("service", "rule"), [("stream", "program-down"), ("cassandra", "cassandra-down")])
+def test_a_service_that_stays_away_is_an_incident_until_it_is_back(
+    stack: Stack, service: str, rule: str, record_property: Callable[[str, object], None]
+) -> None:
+    killed_at = time.time()
+    stack.run("kill", service)  # which the engine takes for a wish to stop: it starts nothing again
+    wait_for(lambda: rule in open_incidents(stack), f"an incident of {rule}", within_s=INCIDENT_WITHIN_S)
+    record_property("incident_after_s", round(time.time() - killed_at, 1))
+    stack.run("start", service)
+    wait_for_trades_received_after(stack, time.time())
+    wait_for(lambda: rule not in open_incidents(stack), f"the end of {rule}", within_s=INCIDENT_WITHIN_S)
+
+
+def open_incidents(stack: Stack) -> set[str]:
+    """The rules of which an incident is open."""
+    said = stack.execute("code-location", "market-pipeline", "incidents", "list", "--json")
+    return {incident["rule"] for incident in json.loads(said)}
 
 
 def test_nothing_was_lost_through_all_of_it(stack: Stack) -> None:

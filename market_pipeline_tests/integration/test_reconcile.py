@@ -45,8 +45,9 @@ class Pipeline:
     symbol: str = field(default_factory=lambda: f"TEST:{uuid.uuid4().hex[:8]}")
     trades: list[Trade] = field(default_factory=list)
 
-    def receive(self, elements: Iterable[str], *, recorded_at_us: int) -> None:
-        """A replayed frame a trade, in the journal, on Kafka and in the tables."""
+    def receive(self, elements: Iterable[str], *, recorded_at_us: int, refused: int | None = None) -> None:
+        """A replayed frame a trade, in the journal, on Kafka and in the tables. The one that is ``refused`` at first
+        comes on Kafka behind all others."""
         journal = Journal(self.settings.paths.journal, "replay")
         for number, element in enumerate(elements):
             payload = f'{{"data":[{element.replace("SYMBOL", self.symbol)}],"type":"trade"}}'.encode()
@@ -55,7 +56,8 @@ class Pipeline:
         frames = read_frames(self.settings.paths.journal)
         self.trades = [item for item in trades_of(frames, "replay") if isinstance(item, Trade)]
         producer = Producer(client_config(self.settings))
-        for value in (*map(encode, self.trades), encode(canary(time.time_ns() // 1000))):
+        sent = sorted(self.trades, key=lambda trade: refused is not None and trade is self.trades[refused])
+        for value in (*map(encode, sent), encode(canary(time.time_ns() // 1000))):
             producer.produce(self.settings.topic, key=self.symbol, value=value)
         assert producer.flush(30) == 0
         for trade in self.trades:
@@ -139,6 +141,14 @@ def test_equal_hops_are_clean_whatever_time_their_ids_are_of(pipeline: Pipeline,
     report = compared(pipeline)
     assert report.counts == {"received": 4, "produced": 4, "bronze": 4, "silver": 4, "bars": 3}
     assert report.clean, report
+
+
+def test_a_dead_letter_that_was_sent_again_is_a_trade_like_any_other(pipeline: Pipeline) -> None:
+    pipeline.receive([element(number) for number in range(4)], recorded_at_us=FUTURE_US, refused=1)
+    report = compared(pipeline)
+    assert report.clean, report
+    assert report.counts == dict.fromkeys(("received", "produced", "bronze", "silver", "bars"), 4)
+    assert not report.repeated
 
 
 def test_a_lost_a_false_and_a_changed_row_are_named(pipeline: Pipeline) -> None:
