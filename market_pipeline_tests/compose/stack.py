@@ -138,6 +138,11 @@ class Stack:
             found.setdefault(each["Config"]["Labels"]["com.docker.compose.service"], []).append(each)
         return found
 
+    def started_at(self, service: str) -> str:
+        """When the service's container was started last, in the engine's notation, which sorts by time."""
+        (container,) = self.containers()[service]
+        return str(container["State"]["StartedAt"])
+
     def unhealthy(self) -> dict[str, str]:
         """Services that are not healthy, and not done with status 0, with the engine's word."""
         states = {name: each["State"] for name, all_of in self.containers().items() for each in all_of}

@@ -114,9 +114,11 @@ def test_workers_scale_to_three_and_the_stream_goes_on(stack: Stack) -> None:
 def test_a_killed_main_process_is_started_again_and_trades_flow(
     stack: Stack, service: str, process: str, record_property: Callable[[str, object], None]
 ) -> None:
-    killed_at = time.time()
+    before = stack.started_at(service)
     stack.kill_main_process(service, process)
+    killed_at = time.time()
     wait_for_trades_received_after(stack, killed_at)
+    assert stack.started_at(service) > before
     record_property("queryable_after_s", round(time.time() - killed_at, 1))
 
 
