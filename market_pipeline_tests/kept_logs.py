@@ -1,8 +1,10 @@
 """Of a test that fails, the logs that were written while it ran, beside the reports."""
 
+import contextlib
 import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from stat import S_ISREG
 
 import pytest
 
@@ -10,6 +12,8 @@ KEPT_BYTES = 1 << 20
 """Of each log the end."""
 CLOCKS_APART_S = 1.0
 """A file's time may be that of the kernel's last tick."""
+SERVERS_OWN = frozenset({"cassandra", "kafka"})
+"""Folders of what these call logs and nobody reads: commit logs, topics, transactions."""
 _began = pytest.StashKey[float]()
 
 
@@ -33,15 +37,18 @@ def keep(root: Path, since: float, folder: Path) -> list[str]:
     for log in sorted(_written(root, since)):
         name = "-".join(log.relative_to(root).parts[-4:])
         folder.mkdir(parents=True, exist_ok=True)
-        with log.open("rb") as file:
+        with contextlib.suppress(FileNotFoundError), log.open("rb") as file:  # its program may delete it meanwhile
             file.seek(max(0, log.stat().st_size - KEPT_BYTES))
             (folder / name).write_bytes(file.read(KEPT_BYTES))
-        kept.append(name)
+            kept.append(name)
     return kept
 
 
 def _written(root: Path, since: float) -> Iterator[Path]:
     for suffix in ("log", "out"):
         for file in root.rglob(f"*.{suffix}"):
-            if file.is_file() and file.stat().st_size > 0 and file.stat().st_mtime >= since - CLOCKS_APART_S:
-                yield file
+            with contextlib.suppress(FileNotFoundError):
+                found = file.stat()
+                written = S_ISREG(found.st_mode) and found.st_size and found.st_mtime >= since - CLOCKS_APART_S
+                if written and not SERVERS_OWN.intersection(file.relative_to(root).parts):
+                    yield file
