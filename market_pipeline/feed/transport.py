@@ -95,9 +95,9 @@ def connect(url: str, key: str | None, secrecy: Secrecy, open_timeout_s: float =
         sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], skip_utf8_validation=True, enable_multithread=False
     )
     try:
-        # our own feed server takes an Origin header for a browser's
+        # a server takes an Origin header for a browser's, and ours refuses those
         connection.connect(  # type: ignore[no-untyped-call]
-            address, timeout=open_timeout_s, redirect_limit=0, suppress_origin=key is None
+            address, timeout=open_timeout_s, redirect_limit=0, suppress_origin=True
         )
         connection.settimeout(READ_TIMEOUT_S)
         # compression is never offered, so that a frame's length is that of what it holds

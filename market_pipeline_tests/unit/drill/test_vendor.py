@@ -13,6 +13,8 @@ from market_pipeline.alerts.message import notice
 from market_pipeline.alerts.slack import Slack
 from market_pipeline.drill.letterbox import CHANNEL, TOKEN, Letterbox
 from market_pipeline.drill.vendor import Vendor
+from market_pipeline.feed import transport
+from market_pipeline.feed.secrecy import Secrecy
 
 SYMBOL = "BINANCE:BTCUSDT"
 
@@ -88,6 +90,11 @@ def test_the_letterbox_takes_what_slack_would() -> None:
         assert [(each.text, each.thread_ts) for each in letterbox.letters] == [("🔴 P1 something", None), ("over", ts)]
     finally:
         letterbox.close()
+
+
+def test_the_producers_own_connection_is_let_in(vendor: Vendor) -> None:
+    connection = transport.connect(vendor.url, "a-key", Secrecy("a-key"))
+    connection.close()
 
 
 def test_a_browsers_page_is_not_let_in(vendor: Vendor) -> None:
