@@ -30,7 +30,6 @@ DOWN = Rule(
     runbook="beside Common Alerts: given up, crash loop",
     hold_s=55,
     clear_s=90,
-    inhibits=frozenset({"program-hung"}),
     remedy=RESTART_PROGRAM,
     heals=True,
 )

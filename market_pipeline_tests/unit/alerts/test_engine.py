@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from market_pipeline.alerts import engine
+from market_pipeline.alerts import engine, rulebook
 from market_pipeline.alerts.engine import Board
 from market_pipeline.alerts.incident import STALE_AFTER_S, Change, Incident, State, Transition
 from market_pipeline.alerts.rule import Rule
@@ -486,6 +486,14 @@ def test_an_incident_that_nobody_evaluates_any_more_suppresses_nothing(world: Wo
     world.now += LAG.hold_s
     assert world.see(LAG, Verdict.FAULT) == [Change.OPENED]
     assert world.heard[-1].withheld is None
+
+
+@pytest.mark.parametrize("ended", ["stream", "dagster-webserver"])
+def test_a_program_that_hangs_is_told_of_whatever_ended_before(ended: str) -> None:
+    """Three restarts within some minutes raise a suspicion, which must not withhold what is known."""
+    down, hung = Signal("program-down", ended, Verdict.FAULT), Signal("program-hung", "stream", Verdict.FAULT)
+    step = engine.step(Board(), [down, hung], rulebook.RULES, [], T0)
+    assert [(each.incident.rule, each.withheld) for each in step.transitions] == [("program-hung", None)]
 
 
 NAMES = sorted(RULES)
