@@ -60,11 +60,11 @@ test-nightly: install coverage ## what is too slow for every change
 	$(BIN)/pytest -m "nightly or compose" $(report) $(call tests,integration pipelines nightly compose) $(ARGS)
 
 coverage: install | build/reports ## which lines the quick tests reach: nightly, for it costs more than a tenth of their time
-	@$(BIN)/pytest --numprocesses 2 --cov --cov-report=term:skip-covered --cov-report=html:build/reports/coverage \
+	@$(BIN)/pytest --numprocesses 4 --cov --cov-report=term:skip-covered --cov-report=html:build/reports/coverage \
 	  $(call tests,unit defs) $(ARGS)
 
-unit: install ## the quick tests alone, two at a time
-	$(BIN)/pytest --numprocesses 2 $(call tests,unit defs) $(ARGS)
+unit: install ## the quick tests alone, four at a time: they wait for half of it
+	$(BIN)/pytest --numprocesses 4 $(call tests,unit defs) $(ARGS)
 
 golden: install ## after a change that is meant: the copies of help, screens, segments and messages that tests compare with
 	UPDATE_GOLDEN=yes $(BIN)/pytest -q market_pipeline_tests/unit/golden
