@@ -1,7 +1,10 @@
 """What Dagster finds: assets, checks, jobs, schedules and sensors by name, as others rely on them."""
 
+import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -178,3 +181,18 @@ def test_loading_imports_no_client_and_starts_nothing() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+def test_it_loads_where_the_package_is_installed_without_its_repository(tmp_path: Path) -> None:
+    package = Path(model.__file__).parents[1]
+    shutil.copytree(package, tmp_path / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "import market_pipeline.definitions as found; "
+        f"assert found.__file__.startswith({str(tmp_path)!r}), found.__file__; "
+        "print(len(found.defs().resolve_all_asset_specs()))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=False, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, str(len(defs().resolve_all_asset_specs()))), done.stderr

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,6 +22,8 @@ from click.testing import CliRunner
 from market_pipeline.cli import PipelineError, main
 from market_pipeline.cli.query import run_statement
 from market_pipeline_tests.ending import ended
+
+ROOT = Path(__file__).parents[3]
 
 
 class Rows:
@@ -97,6 +100,7 @@ def on_a_terminal(code: str, *, columns: int) -> str:
     leader, follower = pty.openpty()
     fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    environment["PYTHONPATH"] = str(ROOT)  # for the tests' own package
     command = [sys.executable, "-c", code]
     with ended(
         subprocess.Popen(command, stdin=follower, stdout=follower, stderr=subprocess.PIPE, env=environment)
