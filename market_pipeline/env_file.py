@@ -33,7 +33,7 @@ def read_env_file(path: Path) -> Mapping[str, str | None]:
     """
     try:
         # what is checked is what is read, whatever becomes of the name meanwhile
-        with path.open("rb") as file:
+        with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123 - of a pipe it waits for nobody
             distrust = why_untrusted(os.fstat(file.fileno()), os.getuid())
             text = b"" if distrust else file.read()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
@@ -52,6 +52,8 @@ def read_env_file(path: Path) -> Mapping[str, str | None]:
 
 def why_untrusted(file: os.stat_result, user: int) -> str:
     """Why a file is not one that only this user and root write, and how to change that; '' when it is."""
+    if not stat.S_ISREG(file.st_mode):
+        return "it is no ordinary file: put one in its place"
     if file.st_uid not in (user, 0):
         return f"it belongs to {_user_name(file.st_uid)}: copy what you need of it into a file of your own"
     if file.st_mode & stat.S_IWOTH or (file.st_mode & stat.S_IWGRP and not _is_private(file.st_gid, user)):

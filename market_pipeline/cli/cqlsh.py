@@ -11,6 +11,7 @@ import click
 
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.nodetool import Nodetool
+from market_pipeline.interpreter import PYTHON
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import StoreUnreachableError
 from market_pipeline.unanswered import listens
@@ -39,7 +40,7 @@ def cqlsh(arguments: tuple[str, ...]) -> None:
     # a host of the user's own is the user's business
     if not any(map(listens, _servers(settings))) and not {"-h", "--help", "--version"} & set(arguments):
         raise PipelineError(str(StoreUnreachableError(settings, f"nothing listens at {server}")))
-    command = [sys.executable, "-m", "cqlshlib", *cqlsh_arguments(settings, arguments)]
+    command = [*PYTHON, "-m", "cqlshlib", *cqlsh_arguments(settings, arguments)]
     # Ctrl-C is cqlsh's; a handler, unlike SIG_IGN, is not inherited
     before = signal.signal(signal.SIGINT, lambda *_: None)
     try:

@@ -4,7 +4,7 @@ import click
 
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.echo import echo
-from market_pipeline.local.webserver import address, url_with_token
+from market_pipeline.local.webserver import address, is_anothers, url_with_token
 from market_pipeline.unanswered import cure
 
 
@@ -28,4 +28,9 @@ def dagster_url() -> None:
             raise PipelineError("this pipeline was started without Dagster: `up` has it unless --no-dagster is given")
         remedy = cure(settings, "dagster-webserver", [address(settings)])
         raise PipelineError(f"Dagster's page does not run on {settings.data_dir}: {remedy}")
+    if is_anothers(settings):
+        raise PipelineError(
+            f"another user of this machine listens on {address(settings)} and would get the token: end that, or "
+            "choose another --port-base"
+        )
     echo(url)

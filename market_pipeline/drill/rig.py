@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +28,7 @@ from market_pipeline.drill.surroundings import (
     without_others,
 )
 from market_pipeline.drill.vendor import Vendor
+from market_pipeline.interpreter import PYTHON
 from market_pipeline.local.down import bring_down
 from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
@@ -96,7 +96,7 @@ class Rig:
         Raises:
             DrillError: it failed.
         """
-        command = [sys.executable, "-m", "market_pipeline.cli", *arguments]
+        command = [*PYTHON, "-m", "market_pipeline.cli", *arguments]
         variables, folder = self.environment, self.folder
         try:
             done = subprocess.run(

@@ -13,6 +13,8 @@ from websocket._abnf import ABNF, continuous_frame, frame_buffer
 from market_pipeline.feed.limits import KEPT_BYTES, MAX_MESSAGE_BYTES, cut_off
 
 _PART_BYTES = 1 << 16
+MAX_PARTS = 10_000
+"""Frames of one message: empty ones would go on for ever."""
 
 
 class BoundedFrames(frame_buffer):
@@ -64,14 +66,17 @@ class BoundedMessages(continuous_frame):
         super().__init__(fire_cont_frame=False, skip_utf8_validation=True)
         self._frames = frames
         self._data = bytearray()
-        self._size = 0
+        self._size = self._parts = 0
 
     def add(self, frame: ABNF) -> None:
         if not self.cont_data:
             self._data.clear()
-            self._size = 0
+            self._size = self._parts = 0
             self.recving_frames = frame.opcode
             self.cont_data = [frame.opcode, b""]
+        self._parts += 1
+        if self._parts > MAX_PARTS:
+            raise websocket.WebSocketProtocolException(f"a message of more than {MAX_PARTS} frames")
         self._data += frame.data if isinstance(frame.data, bytes) else frame.data.encode()
         self._size += self._frames.last_length
         if self._size > MAX_MESSAGE_BYTES:

@@ -20,7 +20,7 @@ from market_pipeline.feed.limits import KEPT_BYTES, MAX_LINE_BYTES, cut_off
 from market_pipeline.feed.recorded import REPLAY, as_utf8, identity_time
 from market_pipeline.feed.subscribed import MAX_SYMBOLS
 from market_pipeline.mendable import Mendable
-from market_pipeline.model import EARLIEST_TS_MS
+from market_pipeline.model import EARLIEST_TS_MS, MAX_KEY_CHARACTERS
 
 logger = logging.getLogger(__name__)
 RECEIVED_AT = "received_at"
@@ -104,6 +104,8 @@ def symbols_in(file: Path | None) -> tuple[str, ...]:
     found: dict[str, None] = {}
     too_many = False
     for symbol in (s for payload, _ in payloads for s in _symbols(_elements(_object(payload)))):
+        if len(symbol) > MAX_KEY_CHARACTERS:
+            continue
         if len(found) < MAX_SYMBOLS:
             found[symbol] = None
         elif symbol not in found and not too_many:

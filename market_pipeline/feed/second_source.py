@@ -4,6 +4,7 @@ A recording tells no down-times of its listener. So it is taken to have listened
 kind and symbol, never paused for longer than ``SILENCE_US``.
 """
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,8 @@ from market_pipeline.feed.journal.frame import Frame
 from market_pipeline.feed.journal.segment import list_segments
 from market_pipeline.feed.normalise import Normaliser
 from market_pipeline.feed.recording import RecordingError, messages
-from market_pipeline.model import Trade
+from market_pipeline.feed.subscribed import MAX_SYMBOLS
+from market_pipeline.model import MAX_KEY_CHARACTERS, Trade
 
 SILENCE_US = 10_000_000
 SUFFIX = ".jsonl"
@@ -91,7 +93,8 @@ def listen(path: Path, feed: str, since: int, until: int, wanted: Callable[[Trad
             found.listened[-1] = found.listened[-1][0], at
         else:
             found.listened.append((at, at))
-        found.symbols |= message.symbols
+        named = (symbol for symbol in message.symbols if len(symbol) <= MAX_KEY_CHARACTERS)
+        found.symbols |= set(itertools.islice(named, max(0, MAX_SYMBOLS - len(found.symbols))))
         items = normaliser.items(Frame(at, message.payload, feed))
         found.trades += [item for item in items if isinstance(item, Trade) and wanted(item)]
     return found

@@ -23,17 +23,22 @@ class Subscribed:
 
     Attributes:
         since: from when on frames are judged, epoch microseconds of receipt; None: none is.
-        first: when each symbol was first subscribed (epoch µs); in small letters, as the vendor may answer in capitals.
+        first: when each symbol was first subscribed (epoch µs). The vendor may answer in capitals, and in no other way.
     """
 
     since: int | None = None
     first: Mapping[str, int] = field(default_factory=dict)
+    _spelt: Mapping[str, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        capitals = {symbol.upper(): at for symbol, at in self.first.items()}
+        object.__setattr__(self, "_spelt", capitals | dict(self.first))
 
     def has(self, symbol: str, received_at: int) -> bool:
         """Whether a trade of the symbol, received then (epoch µs), is of one that was subscribed."""
         if self.since is None or received_at < self.since:
             return True
-        first = self.first.get(symbol.casefold())
+        first = self._spelt.get(symbol)
         return first is not None and first <= received_at
 
 
@@ -53,7 +58,7 @@ def note_subscribed(directory: Path, symbols: Iterable[str], at: int) -> Subscri
         OSError: it can't be written.
     """
     known = load_subscribed(directory)
-    new = {folded for symbol in symbols if (folded := symbol.casefold()) not in known.first}
+    new = set(symbols) - known.first.keys()
     if known.since is not None and not new:
         return known
     since = at if known.since is None else known.since

@@ -3,11 +3,14 @@
 Errors of the libraries below are never passed on or chained: their text and their frames hold the URL, and so the key.
 """
 
+import contextlib
 import errno
 import logging
 import socket
 import ssl
+import threading
 import time
+from collections.abc import Iterator
 from urllib.parse import quote
 
 import websocket
@@ -95,10 +98,11 @@ def connect(url: str, key: str | None, secrecy: Secrecy, open_timeout_s: float =
         sockopt=[(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)], skip_utf8_validation=True, enable_multithread=False
     )
     try:
-        # a server takes an Origin header for a browser's, and ours refuses those
-        connection.connect(  # type: ignore[no-untyped-call]
-            address, timeout=open_timeout_s, redirect_limit=0, suppress_origin=True
-        )
+        with _ended_after(connection, 2 * open_timeout_s):
+            # a server takes an Origin header for a browser's, and ours refuses those
+            connection.connect(  # type: ignore[no-untyped-call]
+                address, timeout=open_timeout_s, redirect_limit=0, suppress_origin=True
+            )
         connection.settimeout(READ_TIMEOUT_S)
         # compression is never offered, so that a frame's length is that of what it holds
         connection.frame_buffer = BoundedFrames(connection._recv, READ_TIMEOUT_S)  # noqa: SLF001
@@ -108,6 +112,25 @@ def connect(url: str, key: str | None, secrecy: Secrecy, open_timeout_s: float =
     else:
         return Connection(connection, secrecy)
     raise failure
+
+
+@contextlib.contextmanager
+def _ended_after(connection: websocket.WebSocket, seconds: float) -> Iterator[None]:
+    """End a handshake that lasts longer: the library's own timeout is that of each read, and a server may send a header
+    without an end."""
+
+    def end() -> None:
+        with contextlib.suppress(OSError):  # no more connected
+            if connection.sock is not None:
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _not_opened(error: Exception, url: str, secrecy: Secrecy) -> Disconnected:

@@ -2,9 +2,9 @@
 to end."""
 
 import json
-import sys
 from dataclasses import dataclass
 
+from market_pipeline.interpreter import PYTHON
 from market_pipeline.local import unix_sockets
 from market_pipeline.settings import Settings
 
@@ -123,7 +123,7 @@ def dagster_command(name: str, settings: Settings) -> list[str]:
     workspace = str(settings.paths.config / "workspace.yaml")
     code = ["api", "grpc", "--socket", str(unix_sockets.code_server(settings))]
     return [
-        sys.executable,
+        *PYTHON,
         "-m",
         *{
             "dagster-code-server": ["dagster", *code, "--module-name", DEFINITIONS, "--location-name", CODE_LOCATION],
@@ -144,8 +144,8 @@ def workspace_yaml(settings: Settings) -> str:
 
 
 def _module(module: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", module)
+    return (*PYTHON, "-m", module)
 
 
 def _launch(name: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "market_pipeline.local.launch", name)
+    return (*PYTHON, "-m", "market_pipeline.local.launch", name)

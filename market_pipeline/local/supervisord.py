@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from market_pipeline.interpreter import PYTHON, SAFE_PATH
 from market_pipeline.local import secrets, unix_sockets
 from market_pipeline.local.jvm import UnusablePath, write_if_changed
 from market_pipeline.local.programs import FINAL_EXITS, Program, workspace_yaml
@@ -112,6 +113,7 @@ def environment_for(settings: Settings, own: Mapping[str, str], java_home: Path)
         "DAGSTER_HOME": str(settings.paths.dagster),
         "JAVA_HOME": str(java_home),
         "PYTHONUNBUFFERED": "1",
+        **SAFE_PATH,
         "PYSPARK_PYTHON": sys.executable,
         # glibc gives each thread an arena of its own otherwise, which is memory that nobody uses
         "MALLOC_ARENA_MAX": "2",
@@ -140,4 +142,4 @@ def write_configuration(settings: Settings, programs: Sequence[Program], own: Ma
 
 def command(configuration_file: Path) -> list[str]:
     module = "market_pipeline.local.supervise"
-    return [sys.executable, "-m", module, "--nodaemon", "--configuration", str(configuration_file)]
+    return [*PYTHON, "-m", module, "--nodaemon", "--configuration", str(configuration_file)]

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from typing import Protocol
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import ensure_topics
+from market_pipeline.interpreter import PYTHON
 from market_pipeline.local import cassandra, first_trades, jars, kafka, preflight, supervisord, unix_sockets
 from market_pipeline.local.first_trades import Seen
 from market_pipeline.local.java import java_home
@@ -109,7 +109,7 @@ class Start:
         self.begun = True
         with output.open("wb") as log:
             process = subprocess.Popen(
-                [sys.executable, "-m", "market_pipeline.local.launch", supervisord.NAME],
+                [*PYTHON, "-m", "market_pipeline.local.launch", supervisord.NAME],
                 cwd=settings.data_dir,
                 env=environment,
                 stdin=subprocess.DEVNULL,

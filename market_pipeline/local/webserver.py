@@ -2,8 +2,11 @@
 
 import http.client
 import json
+import os
 from urllib.parse import quote
 
+from market_pipeline.endpoints import is_loopback
+from market_pipeline.local.ports import listeners
 from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
 from market_pipeline.webserver import access_token
 
@@ -45,10 +48,18 @@ def daemon_works(settings: Settings, since_s: float) -> bool:
     return bool(needed) and all(each["healthy"] and (each["lastHeartbeatTime"] or 0) >= since_s for each in needed)
 
 
+def is_anothers(settings: Settings) -> bool:
+    """Whether another user of this machine listens where the page should be: the token is not for them."""
+    host, _, port = address(settings).rpartition(":")
+    return is_loopback(host) and any(user not in (0, os.getuid()) for user in listeners(int(port)))
+
+
 def _ask(settings: Settings, method: str, path: str, body: str | None = None) -> bytes | None:
     """The answer's body, or None when there is none or it is an error."""
     connection = http.client.HTTPConnection(address(settings), timeout=ANSWER_WITHIN_S)
     headers = {"Content-Type": "application/json"} if body else {}
+    if is_anothers(settings):
+        return None
     try:
         if token := access_token.read(settings.dagster_token_path):
             headers["Authorization"] = f"Bearer {token}"

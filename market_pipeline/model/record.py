@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
@@ -31,6 +32,8 @@ def encode(trade: Trade) -> bytes:
     ).encode()
 
 
+_KEY = re.compile(rf'"({"|".join(column.name for column in TRADE_RECORD)})"[ \t\r\n]*:')
+"""The key of a field; within a text of JSON its quotes are escaped."""
 _CACHED_CHARACTERS = 64
 """Of a value whose JSON is remembered; so all that are have less than 4 MiB."""
 
@@ -84,6 +87,10 @@ def decode(value: bytes) -> Trade:
         raise RejectedTrade(Rejection.MALFORMED_JSON, "half of a surrogate pair")
     if not isinstance(record, dict):
         raise RejectedTrade(Rejection.NOT_AN_OBJECT, f"a {type(record).__name__}")
+    flat = all(map(_is_flat, record.values()))
+    keys = _KEY.findall(text)
+    if flat and len(keys) != len(set(keys)):
+        raise RejectedTrade(Rejection.MALFORMED_JSON, "a key that comes twice")
     missing = [column.name for column in TRADE_RECORD if column.name not in record and column.name != "conditions"]
     if missing:
         raise RejectedTrade(Rejection.MISSING_FIELD, f"no {', '.join(missing)}")
@@ -101,7 +108,7 @@ def decode(value: bytes) -> Trade:
         received_at=record["received_at"],
         conditions=check_conditions(record.get("conditions")),
     )
-    if not all(_is_flat(value) for value in record.values()):
+    if not flat:
         raise RejectedTrade(Rejection.WRONG_TYPE, "not a flat record as the producer writes it")
     return trade
 

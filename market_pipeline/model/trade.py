@@ -13,6 +13,8 @@ EXACT = Context(prec=76)
 MAX_PRICE = Decimal(10) ** 10
 MAX_VOLUME = Decimal(10) ** 14
 MAX_DECIMALS = 18
+MAX_WRITTEN_DECIMALS = 500
+"""With the zeros at the end: a number of a million digits takes any parser of decimals seconds."""
 EARLIEST_TS_MS = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000)
 _TS_DIGITS = 18
 """More than an event time has; a number of more digits is not written out to be judged, it may have 10^9 of them."""
@@ -126,6 +128,8 @@ def check_decimal(name: str, value: object, limit: Decimal) -> Decimal:
         raise RejectedTrade(Rejection.OUT_OF_RANGE, f"{name} {number!s:.40} is not below {limit:.0E}")
     exponent = number.as_tuple().exponent
     if isinstance(exponent, int) and not -MAX_DECIMALS <= exponent <= 0:
+        if exponent < -MAX_WRITTEN_DECIMALS:
+            raise RejectedTrade(Rejection.TOO_MANY_DIGITS, f"{name} has more than {MAX_WRITTEN_DECIMALS} decimals")
         if not number:
             return Decimal(0)
         if _decimals(number) > MAX_DECIMALS:

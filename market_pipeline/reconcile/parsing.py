@@ -62,8 +62,9 @@ _ENVELOPE = re.compile(
     rb'\{(?:"type": ?"trade", ?"data": ?\[(\{.*\})\]|"data": ?\[(\{.*\})\], ?"type": ?"trade")'
     rb'(?:, ?"replay": ?(\{[^{}]*\}))?\}\s*'
 )
-_NOT_PLAIN = re.compile(rb'"(?:price|volume|p|v)"\s*:\s*"|\\u00[67]|\r')
-"""Arrow takes a number in quotes for a number, and an escaped letter may be a part of a key's name."""
+_NOT_PLAIN = re.compile(rb'"(?:price|volume|p|v)"\s*:\s*"|\\u00[67]|\r|\d[eE]|\d{60}')
+"""Arrow takes a number in quotes for a number, an escaped letter may be a part of a key's name, and Arrow crashes on an
+exponent such as that of 1e-999999999."""
 _ZERO, _MAX_PRICE, _MAX_VOLUME = (pa.scalar(Decimal(n), DECIMAL) for n in (0, MAX_PRICE, MAX_VOLUME))
 T = TypeVar("T")
 

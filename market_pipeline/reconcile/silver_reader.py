@@ -13,6 +13,7 @@ from typing import IO, Self
 
 import pyarrow as pa
 
+from market_pipeline.interpreter import PYTHON
 from market_pipeline.mendable import Mendable
 from market_pipeline.quality.columns import COLUMNS
 from market_pipeline.settings import Settings
@@ -39,7 +40,7 @@ class SilverReader:
     def __init__(self, settings: Settings) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the child
         self._child = subprocess.Popen(
-            [sys.executable, "-c", _CHILD],
+            [*PYTHON, "-c", _CHILD],
             env={**os.environ, **settings.environment()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -13,7 +13,7 @@ from market_pipeline.feed.journal.frame import Frame
 from market_pipeline.feed.normalise import ANYTHING, WHOLE_FRAME, Normaliser
 from market_pipeline.feed.subscribed import Subscribed, load_subscribed
 from market_pipeline.mendable import Mendable
-from market_pipeline.model import RejectedTrade, Trade, decode, trade_id
+from market_pipeline.model import MAX_WHOLE, RejectedTrade, Trade, decode, trade_id
 from market_pipeline.remedies.sending import send
 from market_pipeline.settings import Settings
 from market_pipeline.utc_day import moment
@@ -108,6 +108,8 @@ def _of_feed(
     try:
         received_at, index = int(headers["received_at"]), int(headers["index"])
     except (KeyError, ValueError):
+        return [], "no receive time"
+    if not 0 <= received_at <= MAX_WHOLE["received_at"]:
         return [], "no receive time"
     whole = index == WHOLE_FRAME
     payload = value if whole else b'{"type":"trade","data":[' + value + b"]}"

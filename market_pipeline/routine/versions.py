@@ -4,7 +4,6 @@
 import json
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from market_pipeline.interpreter import PYTHON
 from market_pipeline.local.jars import ROOTS
 from market_pipeline.local.java import FLOOR, find
 from market_pipeline.settings import Settings
@@ -74,7 +74,7 @@ def java_version(settings: Settings) -> Iterator[Version]:
 
 
 def _outdated() -> dict[str, str]:
-    command = [sys.executable, "-m", "pip", "list", "--outdated", "--format=json", "--disable-pip-version-check"]
+    command = [*PYTHON, "-m", "pip", "list", "--outdated", "--format=json", "--disable-pip-version-check"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PIP_WITHIN_S, check=True)
         return {_canonical(each["name"]): each["latest_version"] for each in json.loads(done.stdout)}

@@ -1,5 +1,6 @@
 """What silver and the bars hold of a day, read partition by partition."""
 
+import contextlib
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -114,10 +115,11 @@ def _silver_columns(symbol: str, rows: Sequence[tuple[Any, ...]]) -> pa.RecordBa
 
 
 def _decimals(texts: Sequence[str | None]) -> pa.Array:
-    try:
-        return pc.fill_null(pa.array(texts, pa.string()).cast(DECIMAL), NOT_A_NUMBER)
-    except pa.ArrowInvalid:  # one of them has more digits than a trade's number can have
-        return pa.array([NOT_A_NUMBER if text is None else exact(Decimal(text)) for text in texts], DECIMAL)
+    # Arrow crashes on an exponent such as that of 1E-999999999
+    if not any(text is not None and "E" in text.upper() for text in texts):
+        with contextlib.suppress(pa.ArrowInvalid):  # one of them has more digits than a trade's number can have
+            return pc.fill_null(pa.array(texts, pa.string()).cast(DECIMAL), NOT_A_NUMBER)
+    return pa.array([NOT_A_NUMBER if text is None else exact(Decimal(text)) for text in texts], DECIMAL)
 
 
 def latest_prices(session: Session, settings: Settings) -> dict[str, LatestPrice]:

@@ -22,6 +22,7 @@ from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
 
+from market_pipeline.interpreter import PYTHON
 from market_pipeline.local.jars import JarError, classpath
 from market_pipeline.local.java import NoJava, java_home
 from market_pipeline.settings import Settings, SettingsError
@@ -125,7 +126,7 @@ def make_in_background(java: Path) -> None:
     """Make the archive where it is missing, while this process lives. Call it from the main thread."""
     if not archive(java, classpath("spark")).exists():
         maker = subprocess.Popen(
-            [sys.executable, "-m", "market_pipeline.stream.class_archive"],
+            [*PYTHON, "-m", "market_pipeline.stream.class_archive"],
             stdin=subprocess.DEVNULL,
             preexec_fn=_in_background(os.getpid()),
         )

@@ -8,7 +8,7 @@ Every loop over a group is possessive: Java runs those in a loop of its own, any
 a record of a megabyte would overflow the stack.
 """
 
-from market_pipeline.model import MAX_DECIMALS
+from market_pipeline.model import MAX_DECIMALS, MAX_WRITTEN_DECIMALS, TRADE_RECORD
 from market_pipeline.model.characters import UNICODE_ESCAPE
 
 _GAP = r"[ \t\r\n]*+"
@@ -16,6 +16,8 @@ _ESCAPE = rf"(?:\\[\"\\/bfnrt]|{UNICODE_ESCAPE})"
 _PLAIN = r"[^\"\\\x00-\x1f]"
 _TEXT = rf'"{_PLAIN}*+(?:{_ESCAPE}{_PLAIN}*+)*+"'
 _WHOLE = "(?:0|[1-9][0-9]*+)"
+_LIMITED = "(?:0|[1-9][0-9]{0,99}+)"
+"""A whole number of no more digits than a price or a volume with an exponent may need."""
 _NUMBER = rf"-?{_WHOLE}(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 
 
@@ -25,17 +27,18 @@ def _list(item: str, gap: str) -> str:
 
 def _exact() -> str:
     """A number whose digits behind the point, after the exponent, are 18 at most (zeros at the end aside)."""
-    zero = r"-?0(?:\.0++)?+(?:[eE][+-]?[0-9]{1,2})?"
-    forms = [rf"(?:\.[0-9]{{1,{MAX_DECIMALS}}}+0*+)?(?:[eE]\+?[0-9]{{1,2}})?"]
+    zero = rf"-?0(?:\.0{{1,{MAX_WRITTEN_DECIMALS}}}+)?+(?:[eE][+-]?[0-9]{{1,2}})?"
+    zeros = f"0{{0,{MAX_WRITTEN_DECIMALS - MAX_DECIMALS}}}+"
+    forms = [rf"(?:\.[0-9]{{1,{MAX_DECIMALS}}}+{zeros})?(?:[eE]\+?[0-9]{{1,2}})?"]
     for exponent in range(1, MAX_DECIMALS + 1):
         fraction = rf"(?:\.[0-9]{{1,{MAX_DECIMALS - exponent}}})?" if exponent < MAX_DECIMALS else ""
         forms.append(rf"{fraction}[eE]-0?{exponent}")
-    return rf"{zero}|-?{_WHOLE}(?:{'|'.join(forms)})"
+    return rf"{zero}|-?{_LIMITED}(?:{'|'.join(forms)})"
 
 
 def _canonical() -> str:
     """What ``model.encode`` writes, to the byte."""
-    number = rf"{_WHOLE}(?:\.[0-9]{{1,{MAX_DECIMALS}}})?"
+    number = rf"{_LIMITED}(?:\.[0-9]{{1,{MAX_DECIMALS}}})?"
     return (
         rf'\{{"symbol":(?!""){_TEXT},"price":{number},"volume":{number},"ts":{_WHOLE},'
         rf'"conditions":{_list(_TEXT, "")},"trade_id":{_TEXT},"seq":{_WHOLE},"source":{_TEXT},'
@@ -65,7 +68,10 @@ def _flat() -> str:
         has("received_at", f"(?:-0|{_WHOLE})"),
         rf'(?:(?!.*?"conditions"{_GAP}:)|{has("conditions", f"(?:null|{codes})")})',
     )
-    return rf"{_GAP}(?=\{{){''.join(wanted)}{whole}"
+    # Spark's parser reads a key as often as it comes
+    names = "|".join(column.name for column in TRADE_RECORD)
+    once = rf'(?!.*?"({names})"{_GAP}:.*"\1"{_GAP}:)'
+    return rf"{_GAP}(?=\{{){once}{''.join(wanted)}{whole}"
 
 
 RECORD = rf"(?s)\A(?:{_canonical()}|{_flat()})\z"

@@ -19,6 +19,7 @@ from market_pipeline.model import (
     MAX_PRICE,
     MAX_VOLUME,
     MAX_WHOLE,
+    MAX_WRITTEN_DECIMALS,
     TRADE_RECORD,
     Rejection,
 )
@@ -97,14 +98,19 @@ def _number(text: Column, name: str) -> Column:
         exponent = F.when(part.e != "", F.concat(F.lit("e"), part.e)).otherwise("")
         written = F.concat(part.whole, F.lit("."), part.behind, F.lit("0"), exponent)
         # a number such as 1e999999999 would be written out digit by digit by the decimal parser
-        fits = F.when(F.length(part.e) <= 3, written.try_cast(_NUMBERS[name]))
+        # and one of a million digits takes it half a minute
+        short = (F.length(part.e) <= 3) & (F.length(digits) <= MAX_WRITTEN_DECIMALS + 100)
+        fits = F.when(short, written.try_cast(_NUMBERS[name]))
         zero = F.lit(0).cast(_NUMBERS[name])
         value = F.when(part.whole != "", F.when(digits.rlike("[1-9]"), fits).otherwise(zero))
         zeros = F.length(digits) - F.length(F.rtrim(digits, F.lit("0")))
         decimals = F.length(part.behind) - F.coalesce(part.e.try_cast("BIGINT"), F.lit(0)) - zeros
         return F.struct(
             value.alias("value"),
-            F.when(digits.rlike("[1-9]"), decimals).otherwise(0).alias("decimals"),
+            F.when(F.length(part.behind) > MAX_WRITTEN_DECIMALS, F.length(part.behind))
+            .when(digits.rlike("[1-9]"), decimals)
+            .otherwise(0)
+            .alias("decimals"),
             ((part.behind == "") & (part.e == "")).alias("written_whole"),
         )
 

@@ -22,6 +22,7 @@ DEPLOY = ROOT / "market_pipeline" / "deploy"
 COMPOSE = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
 DOCKERFILE = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+DG = tomllib.loads((ROOT / "market_pipeline" / "dg.toml").read_text(encoding="utf-8"))
 
 SECRETS = (
     *("FINNHUB_API_KEY", "POSTGRES_PASSWORD", "SLACK_BOT_TOKEN", "SLACK_APP_TOKEN"),
@@ -321,7 +322,7 @@ def test_ports_and_heartbeats_are_where_the_settings_have_them() -> None:
     assert server["grpc_server"] == {
         "host": "code-location",
         "port": ports.dagster_code,
-        "location_name": PROJECT["tool"]["dg"]["project"]["code_location_name"],
+        "location_name": DG["project"]["code_location_name"],
     }
     for name in ("feed-server", "producer", "stream"):
         assert found[name]["healthcheck"]["test"][-2:] == ["heartbeat", str(paths.heartbeat(name))]

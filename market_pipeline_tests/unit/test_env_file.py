@@ -93,3 +93,10 @@ def test_a_login_that_is_not_supported_is_refused_by_name(
 def test_plain_kafka_may_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT")
     Settings.load()
+
+
+def test_a_pipe_under_its_name_is_refused_and_not_waited_for(file: Path) -> None:
+    file.unlink(missing_ok=True)
+    os.mkfifo(file)
+    with pytest.raises(UntrustedEnvFile, match="it is no ordinary file"):
+        read_env_file(file)

@@ -57,9 +57,17 @@ def test_each_frame_is_judged_by_what_was_subscribed_when_it_came(tmp_path: Path
     want = ["A", "B", "A", "not_subscribed", "A", "B", "not_subscribed"]
     assert outcome(list(trades_of(read_frames(tmp_path), "finnhub", load_subscribed(tmp_path)))) == want
     before = (tmp_path / FILE_NAME).read_bytes()
-    note_subscribed(tmp_path, ["a", "B"], journal.last + 1)
+    note_subscribed(tmp_path, ["A", "B"], journal.last + 1)
     assert (tmp_path / FILE_NAME).read_bytes() == before
     journal.close()
+
+
+def test_the_vendor_may_answer_in_capitals_and_in_no_other_way(tmp_path: Path) -> None:
+    noted = note_subscribed(tmp_path, ["binance:btcusdt", "OANDA:EUR_USDs"], NOW_US)
+    accepted = ("binance:btcusdt", "BINANCE:BTCUSDT", "OANDA:EUR_USDs", "OANDA:EUR_USDS")
+    refused = ("Binance:btcusdt", "binance:btcu\u017fdt", "OANDA:EUR_USD\u017f", "oanda:eur_usds")
+    for found in (noted, load_subscribed(tmp_path)):
+        assert [found.has(symbol, NOW_US) for symbol in (*accepted, *refused)] == [True] * 4 + [False] * 4
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"[]", b'{"since":"x","symbols":{}}', b'{"since":1,"symbols":[]}'])

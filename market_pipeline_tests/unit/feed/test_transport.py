@@ -1,13 +1,17 @@
 """The socket against a real server: each way to fail has its reason."""
 
+import contextlib
 import socket
 import threading
 import time
 
 import pytest
+import websocket
+from websocket._abnf import ABNF
 from websockets.http11 import Request, Response
 from websockets.sync.server import ServerConnection
 
+from market_pipeline.feed.bounded_frames import MAX_PARTS, BoundedFrames, BoundedMessages
 from market_pipeline.feed.disconnect import Disconnected, Reason
 from market_pipeline.feed.secrecy import Secrecy
 from market_pipeline.feed.transport import Connection, connect
@@ -90,6 +94,32 @@ def test_a_server_that_never_answers_the_handshake() -> None:
         with pytest.raises(Disconnected) as caught:
             connect(f"ws://{LOOPBACK}:{silent.getsockname()[1]}", None, OPEN, open_timeout_s=0.3)
         assert caught.value.reason is Reason.NO_ANSWER
+
+
+def test_a_header_without_an_end_is_no_answer_in_time() -> None:
+    with socket.create_server((LOOPBACK, 0)) as server:
+
+        def go_on() -> None:
+            connection, _ = server.accept()
+            with contextlib.suppress(OSError):
+                while True:
+                    connection.sendall(b"x" * 1024)
+                    time.sleep(0.01)
+
+        threading.Thread(target=go_on, daemon=True).start()
+        began = time.monotonic()
+        with pytest.raises(Disconnected):
+            connect(f"ws://{LOOPBACK}:{server.getsockname()[1]}", None, OPEN, open_timeout_s=0.5)
+        assert time.monotonic() - began < 20
+
+
+def test_a_message_of_frames_without_an_end_is_given_up() -> None:
+    messages = BoundedMessages(BoundedFrames(lambda count: b"", 1.0))
+    part = ABNF(fin=0, opcode=ABNF.OPCODE_TEXT, data=b"")
+    for _ in range(MAX_PARTS):
+        messages.add(part)
+    with pytest.raises(websocket.WebSocketProtocolException, match="a message of more than 10000 frames"):
+        messages.add(part)
 
 
 def test_a_connection_cut_without_a_goodbye() -> None:

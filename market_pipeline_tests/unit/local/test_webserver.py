@@ -1,6 +1,7 @@
 """What Dagster's webserver says of itself and of the daemon, over a real socket."""
 
 import json
+import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -9,10 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from market_pipeline.cli import main
 from market_pipeline.cli.start_display import StartDisplay
 from market_pipeline.cli.terminal import SafeConsole
 from market_pipeline.local.down import bring_down
+from market_pipeline.local.ports import listeners
 from market_pipeline.local.up import Start
 from market_pipeline.local.webserver import address, daemon_works, serves_page, url_with_token
 from market_pipeline.settings import Settings
@@ -142,6 +146,19 @@ def test_a_token_of_a_users_own_stays(tmp_path: Path) -> None:
     bring_down(settings)
     assert access_token.read(tmp_path / "own") == token
     assert token in (url_with_token(settings) or "")
+
+
+def test_the_token_is_not_sent_to_another_user_who_listens_there(
+    webserver: Webserver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert listeners(webserver.port) == {os.getuid()}
+    assert serves_page(webserver.settings)
+    monkeypatch.setattr("market_pipeline.local.webserver.listeners", lambda port: {os.getuid() + 1})
+    assert not serves_page(webserver.settings)
+    refused = CliRunner().invoke(main, ["dagster-url"], env=dict(webserver.settings.environment()))
+    assert refused.exit_code == 1
+    assert "another user of this machine listens on" in refused.stderr
+    assert webserver.token not in refused.output
 
 
 def test_nobody_there(webserver: Webserver, tmp_path: Path) -> None:
