@@ -30,7 +30,7 @@ test: install ## every test, against real servers; reports in build/reports
 
 # one after the other: a pipeline uses a core for as long as its tests last, and they last longer beside others
 real-servers: install class-archive | build/reports
-	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,spark integration) $(ARGS)
+	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,spark writer integration) $(ARGS)
 
 pipelines: install class-archive | build/reports
 	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,pipelines) $(ARGS)

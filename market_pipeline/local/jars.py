@@ -35,6 +35,7 @@ ROOTS: dict[str, tuple[str, ...]] = {
     "kafka": ("org.apache.kafka:kafka_2.13:4.3.1", "org.apache.logging.log4j:log4j-slf4j-impl:2.25.4"),
     "kafka-tools": ("org.apache.kafka:kafka-tools:4.3.1",),
     "cassandra": ("org.apache.cassandra:cassandra-all:5.0.9",),
+    "ecj": ("org.eclipse.jdt:ecj:3.43.0",),
     "spark": (
         "org.apache.spark:spark-sql-kafka-0-10_2.13:4.2.0",
         "com.datastax.spark:spark-cassandra-connector_2.13:3.5.1",
@@ -42,7 +43,7 @@ ROOTS: dict[str, tuple[str, ...]] = {
 }
 """What each set is resolved from."""
 
-ALONE = frozenset({"kafka-tools"})
+ALONE = frozenset({"kafka-tools", "ecj"})
 """Sets that are their roots only: the tools' other dependencies serve Connect."""
 
 BUILT_ON = {"kafka-tools": ("kafka",)}

@@ -26,9 +26,10 @@ from market_pipeline.interpreter import PYTHON
 from market_pipeline.local.jars import JarError, classpath
 from market_pipeline.local.java import NoJava, java_home
 from market_pipeline.settings import Settings, SettingsError
-from market_pipeline.stream.gateway import class_path, die_with, spark_jars
+from market_pipeline.stream.gateway import class_path, die_with
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
 from market_pipeline.supervision.log_lines import start_logging
+from market_pipeline.writer.compiled import spark_jars
 
 CLASSES = "classes.list.gz"
 """What a stream loads that writes into each table, as `-XX:DumpLoadedClassList` tells it."""

@@ -93,11 +93,6 @@ class Jvm:
         self.process.wait()
 
 
-def spark_jars() -> list[Path]:
-    """The jars that PySpark ships."""
-    return sorted(SPARK_JARS.glob("*.jar"))
-
-
 def class_path(jars: list[Path]) -> str:
     """Spark's own jars, then these."""
     return joined([SPARK_JARS / "*", *jars])

@@ -1,0 +1,215 @@
+package marketpipeline;
+
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * The bars of the minutes that trades come for, as a view of {@code trades_silver}.
+ *
+ * <p>A minute that is not held is loaded from the table first; trades that come meanwhile wait, and are added to what was
+ * loaded. When its trades are stored, it is settled: the table's rows are counted, and where another writer has stored
+ * some, the minute is loaded anew. So of two writers of one minute the one whose last trade is stored last writes the
+ * bar of all. Settled minutes are held while there is room. Pure, and not thread-safe.
+ */
+public final class Bars {
+
+  /** A minute and its bar. */
+  public record Held(Minute minute, Bar bar) {}
+
+  private enum State {
+    /** What the table has is on its way. */
+    LOADING,
+    /** Trades may have come that the table has not counted. */
+    CHANGED,
+    /** The table's rows are being counted. */
+    SETTLING,
+    /** It is all that the table has. */
+    SETTLED
+  }
+
+  private static final class Entry {
+    Bar bar = new Bar();
+    State state = State.LOADING;
+    List<Trade> waiting = new ArrayList<>(1);
+    int unstored;
+    boolean dirty, written;
+    long writtenAt;
+  }
+
+  private final int room;
+  private final long intervalNs;
+  /** The one that was used last is the last. */
+  private final Map<Minute, Entry> entries = new LinkedHashMap<>(64, 0.75f, true);
+  private final Set<Minute> toLoad = new LinkedHashSet<>(), dirty = new LinkedHashSet<>(), unsettled = new LinkedHashSet<>();
+  private long size, lookedAt;
+  private boolean looked;
+
+  /**
+   * @param room how many trades may be held, over all minutes
+   * @param intervalNs the least time between two rows of a bar
+   */
+  public Bars(int room, long intervalNs) {
+    this.room = room;
+    this.intervalNs = intervalNs;
+  }
+
+  /** Takes in a trade that is on its way into {@code trades_silver}: {@link #stored} says when it is there. */
+  public void add(Trade trade) {
+    Minute minute = trade.minute();
+    Entry entry = entries.get(minute);
+    if (entry == null) {
+      entry = new Entry();
+      entries.put(minute, entry);
+      toLoad.add(minute);
+      unsettled.add(minute);
+    }
+    entry.unstored++;
+    if (entry.state == State.LOADING) {
+      entry.waiting.add(trade);
+      size++;
+    } else if (put(entry, trade)) {
+      size++;
+      dirty(minute, entry);
+      entry.state = State.CHANGED;
+      unsettled.add(minute);
+    }
+  }
+
+  /** A trade that was added is in {@code trades_silver}. */
+  public void stored(Trade trade) {
+    Entry entry = entries.get(trade.minute());
+    if (entry != null) entry.unstored--;
+  }
+
+  /** The minutes to load now, each with an empty bar to load into. */
+  public List<Held> toLoad() {
+    return take(toLoad);
+  }
+
+  /** A minute was loaded into the bar that {@link #toLoad} gave. */
+  public void loaded(Minute minute) {
+    Entry entry = entries.get(minute);
+    boolean more = false;
+    size -= entry.waiting.size();
+    for (Trade trade : entry.waiting) more |= put(entry, trade);
+    entry.waiting = null;
+    size += entry.bar.size();
+    entry.state = more ? State.CHANGED : State.SETTLED;
+    if (entry.state == State.SETTLED) unsettled.remove(minute);
+    dirty(minute, entry); // even by no new trade: who stored them may have ended before it wrote the bar
+  }
+
+  private static boolean put(Entry entry, Trade trade) {
+    return entry.bar.add(trade.ts(), trade.id(), trade.price(), trade.volume(), trade.receivedMs());
+  }
+
+  private void dirty(Minute minute, Entry entry) {
+    entry.dirty = true;
+    dirty.add(minute);
+  }
+
+  /** The bars whose rows are to be written at {@code now}, in nanoseconds; they count as written. */
+  public List<Held> due(long now) {
+    // every bar that changed is looked at, so not for every trade
+    if (dirty.isEmpty() || looked && now - lookedAt < intervalNs / 4) return List.of();
+    looked = true;
+    lookedAt = now;
+    return rows(now, false);
+  }
+
+  /** The bars that changed since their rows were written, however short ago that was. */
+  public List<Held> changed(long now) {
+    return dirty.isEmpty() ? List.of() : rows(now, true);
+  }
+
+  private List<Held> rows(long now, boolean all) {
+    List<Held> taken = new ArrayList<>();
+    for (Iterator<Minute> each = dirty.iterator(); each.hasNext(); ) {
+      Minute minute = each.next();
+      Entry entry = entries.get(minute);
+      if (!all && entry.written && now - entry.writtenAt < intervalNs) continue;
+      entry.dirty = false;
+      entry.written = true;
+      entry.writtenAt = now;
+      taken.add(new Held(minute, entry.bar));
+      each.remove();
+    }
+    return taken;
+  }
+
+  /** The minutes all of whose trades are stored, and whose rows in the table are to be counted. */
+  public List<Minute> toSettle() {
+    List<Minute> taken = new ArrayList<>();
+    for (Iterator<Minute> each = unsettled.iterator(); each.hasNext(); ) {
+      Minute minute = each.next();
+      Entry entry = entries.get(minute);
+      if (entry.state != State.CHANGED || entry.unstored > 0) continue;
+      entry.state = State.SETTLING;
+      taken.add(minute);
+      each.remove();
+    }
+    return taken;
+  }
+
+  /** The table has so many rows of a minute. */
+  public void counted(Minute minute, long rows) {
+    Entry entry = entries.get(minute);
+    if (entry.state != State.SETTLING) return; // a trade has come meanwhile
+    if (rows == entry.bar.size()) {
+      entry.state = State.SETTLED;
+      return;
+    }
+    size -= entry.bar.size();
+    entry.bar = new Bar();
+    entry.state = State.LOADING;
+    entry.waiting = new ArrayList<>(1);
+    entry.dirty = false;
+    dirty.remove(minute);
+    toLoad.add(minute);
+    unsettled.add(minute);
+  }
+
+  /** Lets go of settled minutes that were used longest ago, until there is room. */
+  public void makeRoom() {
+    for (Iterator<Entry> each = entries.values().iterator(); size > room && each.hasNext(); ) {
+      Entry entry = each.next();
+      // an answer that is still to come would be taken for one of the next entry of the minute
+      if (entry.state != State.SETTLED || entry.dirty || entry.unstored > 0) continue;
+      size -= entry.bar.size();
+      each.remove();
+    }
+  }
+
+  private List<Held> take(Set<Minute> minutes) {
+    if (minutes.isEmpty()) return List.of();
+    List<Held> taken = new ArrayList<>();
+    for (Minute minute : minutes) taken.add(new Held(minute, entries.get(minute).bar));
+    minutes.clear();
+    return taken;
+  }
+
+  /** Whether trades are held beyond the room, of more than one minute. */
+  public boolean isFull() {
+    return size > room && entries.size() > 1;
+  }
+
+  /** Whether every minute is settled and every row is written. */
+  public boolean isSettled() {
+    return dirty.isEmpty() && unsettled.isEmpty();
+  }
+
+  /** Trades that are held. */
+  public long size() {
+    return size;
+  }
+
+  /** Minutes that are held. */
+  public int minutes() {
+    return entries.size();
+  }
+}

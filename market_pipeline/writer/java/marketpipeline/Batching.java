@@ -1,0 +1,77 @@
+package marketpipeline;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+
+/**
+ * Which rows are sent together, and when: adaptive batching, as a Kafka producer with {@code linger.ms} 0 does it.
+ *
+ * <p>While few requests are in flight, a row is sent at once, alone. Otherwise rows gather by partition, and are sent
+ * together as soon as an answer comes. So a lone row waits for nothing, and a backlog goes out in large batches. Pure,
+ * and not thread-safe.
+ */
+public final class Batching<R> {
+  private final int concurrent, largest;
+  private final Map<Object, List<R>> waiting = new LinkedHashMap<>();
+  private int queued, inFlight;
+
+  /**
+   * @param concurrent the requests in flight below which a row does not wait
+   * @param largest the most rows of one batch
+   */
+  public Batching(int concurrent, int largest) {
+    this.concurrent = concurrent;
+    this.largest = largest;
+  }
+
+  /** Queues a row. */
+  public void add(Object partition, R row) {
+    waiting.computeIfAbsent(partition, key -> new ArrayList<>()).add(row);
+    queued++;
+  }
+
+  /** The batches to send now, each of one partition; they count as in flight until {@link #answered}. */
+  public List<List<R>> next() {
+    return isBusy() ? List.of() : all();
+  }
+
+  /** The same, however many requests are in flight. */
+  public List<List<R>> all() {
+    if (queued == 0) return List.of();
+    List<List<R>> batches = new ArrayList<>();
+    for (List<R> rows : waiting.values())
+      for (int from = 0; from < rows.size(); from += largest)
+        batches.add(List.copyOf(rows.subList(from, Math.min(from + largest, rows.size()))));
+    waiting.clear();
+    queued = 0;
+    inFlight += batches.size();
+    return batches;
+  }
+
+  /** A request that shares the connection without being a batch of rows. */
+  public void sent() {
+    inFlight++;
+  }
+
+  /** A request was answered, or failed. */
+  public void answered() {
+    inFlight--;
+  }
+
+  /** Whether rows gather. */
+  public boolean isBusy() {
+    return inFlight >= concurrent;
+  }
+
+  /** Rows that wait. */
+  public int queued() {
+    return queued;
+  }
+
+  /** Requests that are not answered yet. */
+  public int inFlight() {
+    return inFlight;
+  }
+}

@@ -1,0 +1,181 @@
+package marketpipeline;
+
+import com.datastax.oss.driver.api.core.ConsistencyLevel;
+import com.datastax.oss.driver.api.core.CqlSession;
+import com.datastax.oss.driver.api.core.DefaultConsistencyLevel;
+import com.datastax.oss.driver.api.core.config.DefaultDriverOption;
+import com.datastax.oss.driver.api.core.config.DriverConfigLoader;
+import com.datastax.oss.driver.api.core.cql.AsyncResultSet;
+import com.datastax.oss.driver.api.core.cql.BatchStatement;
+import com.datastax.oss.driver.api.core.cql.BatchStatementBuilder;
+import com.datastax.oss.driver.api.core.cql.BatchType;
+import com.datastax.oss.driver.api.core.cql.BoundStatementBuilder;
+import com.datastax.oss.driver.api.core.cql.PreparedStatement;
+import com.datastax.oss.driver.api.core.cql.Row;
+import com.datastax.oss.driver.api.core.cql.Statement;
+import java.math.BigDecimal;
+import java.net.InetSocketAddress;
+import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionStage;
+
+/** The tables in Cassandra. */
+public final class CassandraTables implements Tables {
+  private static final Duration TIMEOUT = Duration.ofSeconds(10);
+  private static final int PAGE = 5_000;
+
+  private final CqlSession session;
+  private final PreparedStatement insert, setLatest, setBar, load, count;
+
+  /** Over a session; prepares the statements. */
+  public CassandraTables(CqlSession session, String keyspace) {
+    this.session = session;
+    insert = session.prepare(insertInto(keyspace, TRADES_SILVER, TRADES_SILVER_COLUMNS));
+    setLatest = session.prepare(insertInto(keyspace, LATEST_PRICES, LATEST_PRICES_COLUMNS) + " USING TIMESTAMP ?");
+    setBar = session.prepare(insertInto(keyspace, OHLCV_1M, OHLCV_1M_COLUMNS) + " USING TIMESTAMP ?");
+    String minute = " FROM " + keyspace + "." + TRADES_SILVER + " WHERE symbol = ? AND bucket = ? AND ts >= ? AND ts < ?";
+    load = session.prepare("SELECT ts, trade_id, price, volume, received_at" + minute);
+    count = session.prepare("SELECT count(*)" + minute);
+  }
+
+  static final String TRADES_SILVER = "trades_silver", LATEST_PRICES = "latest_prices", OHLCV_1M = "ohlcv_1m";
+  /** The columns in the order in which they are bound; a test compares them with the model's. */
+  public static final List<String>
+      TRADES_SILVER_COLUMNS =
+          List.of("symbol", "bucket", "ts", "trade_id", "price", "volume", "conditions", "received_at", "ingested_at"),
+      LATEST_PRICES_COLUMNS = List.of("symbol", "ts", "price", "volume", "trade_id"),
+      OHLCV_1M_COLUMNS = List.of("symbol", "day", "ts", "open", "high", "low", "close", "volume", "vwap", "trades");
+
+  private static String insertInto(String keyspace, String table, List<String> columns) {
+    String places = String.join(", ", java.util.Collections.nCopies(columns.size(), "?"));
+    return "INSERT INTO " + keyspace + "." + table + " (" + String.join(", ", columns) + ") VALUES (" + places + ")";
+  }
+
+  /** A session for all tasks of this JVM: one connection, whose requests share a socket. */
+  public static CqlSession connect(Connection to) {
+    ConsistencyLevel consistency = DefaultConsistencyLevel.valueOf(to.consistency());
+    DriverConfigLoader config =
+        DriverConfigLoader.programmaticBuilder()
+            .withDuration(DefaultDriverOption.REQUEST_TIMEOUT, TIMEOUT)
+            .withString(DefaultDriverOption.REQUEST_CONSISTENCY, consistency.name())
+            .withBoolean(DefaultDriverOption.REQUEST_DEFAULT_IDEMPOTENCE, true)
+            .withInt(DefaultDriverOption.REQUEST_PAGE_SIZE, PAGE)
+            .withInt(DefaultDriverOption.NETTY_IO_SIZE, 1)
+            .withInt(DefaultDriverOption.NETTY_ADMIN_SIZE, 1)
+            .withInt(DefaultDriverOption.CONNECTION_POOL_LOCAL_SIZE, 1)
+            .withInt(DefaultDriverOption.CONNECTION_MAX_REQUESTS, 8_192)
+            .withBoolean(DefaultDriverOption.NETTY_DAEMON, true)
+            .build();
+    var builder = CqlSession.builder().withConfigLoader(config).withLocalDatacenter(to.datacenter());
+    for (String point : to.contactPoints().split(",")) builder.addContactPoint(address(point.strip(), to.port()));
+    return builder.build();
+  }
+
+  private static InetSocketAddress address(String point, int port) {
+    int colon = point.lastIndexOf(':');
+    boolean named = colon > 0 && point.indexOf(':') == colon;
+    return named
+        ? new InetSocketAddress(point.substring(0, colon), Integer.parseInt(point.substring(colon + 1)))
+        : new InetSocketAddress(point, port);
+  }
+
+  @Override
+  public CompletionStage<Void> insert(List<Trade> trades) {
+    Instant now = Instant.now();
+    if (trades.size() == 1) return send(inserted(trades.get(0), now).build());
+    BatchStatementBuilder batch = BatchStatement.builder(BatchType.UNLOGGED);
+    for (Trade trade : trades) batch.addStatement(inserted(trade, now).build());
+    return send(batch.build());
+  }
+
+  private BoundStatementBuilder inserted(Trade trade, Instant now) {
+    BoundStatementBuilder row =
+        insert
+            .boundStatementBuilder()
+            .setString(0, trade.symbol())
+            .setInstant(1, Instant.ofEpochMilli(trade.bucket()))
+            .setInstant(2, Instant.ofEpochMilli(trade.ts()))
+            .setString(3, trade.id())
+            .setBigDecimal(4, plain(trade.price()))
+            .setBigDecimal(5, plain(trade.volume()))
+            .setInstant(7, Instant.ofEpochMilli(trade.receivedMs()))
+            .setInstant(8, now);
+    // unset and not null, which would be a tombstone in every row
+    return trade.conditions() == null ? row : row.setList(6, trade.conditions(), String.class);
+  }
+
+  @Override
+  public CompletionStage<Void> setLatest(Trade trade) {
+    return send(
+        setLatest
+            .boundStatementBuilder()
+            .setString(0, trade.symbol())
+            .setInstant(1, Instant.ofEpochMilli(trade.ts()))
+            .setBigDecimal(2, plain(trade.price()))
+            .setBigDecimal(3, plain(trade.volume()))
+            .setString(4, trade.id())
+            .setLong(5, LatestPrices.writeTime(trade))
+            .build());
+  }
+
+  @Override
+  public CompletionStage<Void> setBar(Minute minute, Bar bar) {
+    return send(
+        setBar
+            .boundStatementBuilder()
+            .setString(0, minute.symbol())
+            .setLocalDate(1, minute.day())
+            .setInstant(2, Instant.ofEpochMilli(minute.start()))
+            .setBigDecimal(3, plain(bar.open()))
+            .setBigDecimal(4, plain(bar.high()))
+            .setBigDecimal(5, plain(bar.low()))
+            .setBigDecimal(6, plain(bar.close()))
+            .setBigDecimal(7, plain(bar.volume()))
+            .setBigDecimal(8, plain(bar.vwap()))
+            .setLong(9, bar.trades())
+            .setLong(10, bar.writeTime())
+            .build());
+  }
+
+  @Override
+  public CompletionStage<Void> load(Minute minute, Bar bar) {
+    return session.executeAsync(slice(load, minute)).thenCompose(page -> fold(page, bar));
+  }
+
+  private static CompletionStage<Void> fold(AsyncResultSet page, Bar bar) {
+    for (Row row : page.currentPage())
+      bar.add(
+          row.getInstant(0).toEpochMilli(),
+          row.getString(1),
+          row.getBigDecimal(2),
+          row.getBigDecimal(3),
+          row.isNull(4) ? 0 : row.getInstant(4).toEpochMilli());
+    return page.hasMorePages() ? page.fetchNextPage().thenCompose(next -> fold(next, bar)) : CompletableFuture.completedFuture(null);
+  }
+
+  @Override
+  public CompletionStage<Long> count(Minute minute) {
+    return session.executeAsync(slice(count, minute)).thenApply(rows -> rows.one().getLong(0));
+  }
+
+  private static Statement<?> slice(PreparedStatement statement, Minute minute) {
+    return statement.bind(
+        minute.symbol(),
+        Instant.ofEpochMilli(minute.bucket()),
+        Instant.ofEpochMilli(minute.start()),
+        Instant.ofEpochMilli(minute.end()));
+  }
+
+  private CompletionStage<Void> send(Statement<?> statement) {
+    return session.executeAsync(statement).thenApply(done -> null);
+  }
+
+  /** A number with the digits that it has and no more: Cassandra's decimal keeps those that it is given. */
+  static BigDecimal plain(BigDecimal number) {
+    if (number == null) return null;
+    BigDecimal stripped = number.stripTrailingZeros();
+    return stripped.scale() < 0 ? stripped.setScale(0) : stripped;
+  }
+}

@@ -1,0 +1,166 @@
+package marketpipeline;
+
+import java.util.List;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.CompletionStage;
+import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+
+/**
+ * Writes the trades of one Kafka partition to the three tables.
+ *
+ * <p>Trades go out as {@link Batching} says, {@code latest_prices} conflated with them, bars as a view of what is stored.
+ * {@link #flush} returns when all that was added is acknowledged; only then may the trades' offsets be committed. Every
+ * statement may be sent again, so that trades that come again after a crash change nothing.
+ *
+ * <p>Two threads use it, its lock in turn: the task's, which adds, and the driver's, which hands in answers. Nothing is
+ * waited for while the lock is held but the lock's own condition.
+ */
+public final class TableWriter {
+
+  /**
+   * How it writes.
+   *
+   * @param concurrent requests in flight below which a trade does not wait
+   * @param largestBatch trades of one statement
+   * @param mostQueued trades that wait, beyond which {@link #add} does
+   * @param barRoom trades that the bars in memory may be made of
+   * @param barIntervalMs the least time between two rows of a bar
+   */
+  public record Limits(int concurrent, int largestBatch, int mostQueued, int barRoom, int barIntervalMs) {}
+
+  private final Tables tables;
+  private final Limits limits;
+  private final WriterMetrics metrics;
+  private final LongSupplier clock;
+  private final Batching<Trade> trades;
+  private final LatestPrices latest = new LatestPrices();
+  private final Bars bars;
+  private Throwable failure;
+
+  /**
+   * @param clock nanoseconds, monotonic
+   */
+  public TableWriter(Tables tables, Limits limits, WriterMetrics metrics, LongSupplier clock) {
+    this.tables = tables;
+    this.limits = limits;
+    this.metrics = metrics;
+    this.clock = clock;
+    trades = new Batching<>(limits.concurrent, limits.largestBatch);
+    bars = new Bars(limits.barRoom, limits.barIntervalMs * 1_000_000L);
+  }
+
+  /**
+   * Adds a trade; waits while too many do.
+   *
+   * @param everywhere whether it is to be seen in every table; a canary is in {@code trades_silver} alone
+   * @throws WriteFailed a statement was given up
+   */
+  public synchronized void add(Trade trade, boolean everywhere) throws InterruptedException {
+    while (failure == null && !hasRoomNow()) wait();
+    check();
+    metrics.trades.increment();
+    trades.add(List.of(trade.symbol(), trade.bucket()), trade);
+    if (everywhere) {
+      latest.add(trade);
+      bars.add(trade);
+      load();
+    }
+    if (!trades.isBusy()) send(trades.next());
+  }
+
+  boolean hasRoomNow() {
+    if (!trades.isBusy()) send(trades.next());
+    if (bars.isFull()) {
+      writeChanged();
+      settle();
+      bars.makeRoom();
+    }
+    return trades.queued() < limits.mostQueued && !bars.isFull();
+  }
+
+  /** Writes what is due by the clock alone; to be called several times in the interval of bars. */
+  public synchronized void tick() {
+    if (failure == null && !trades.isBusy()) send(trades.next());
+  }
+
+  /**
+   * Sends all that waits, and waits until all of it is acknowledged and the bars are settled.
+   *
+   * @throws WriteFailed a statement was given up
+   */
+  public synchronized void flush() throws InterruptedException {
+    while (failure == null && !finish()) wait();
+    check();
+  }
+
+  /** Whether nothing is left to do; sends what may be sent now. */
+  synchronized boolean finish() {
+    send(trades.all());
+    writeChanged();
+    settle();
+    return trades.inFlight() == 0 && trades.queued() == 0 && bars.isSettled();
+  }
+
+  private void check() {
+    if (failure != null) throw new WriteFailed("Cassandra did not take a write", failure);
+  }
+
+  private void send(List<List<Trade>> batches) {
+    for (List<Trade> batch : batches) {
+      metrics.batch(batch.size());
+      track(tables.insert(batch), done -> batch.forEach(bars::stored));
+    }
+    for (Trade newest : latest.take()) request(tables.setLatest(newest), done -> {});
+    for (Bars.Held due : bars.due(clock.getAsLong())) setBar(due);
+  }
+
+  private void writeChanged() {
+    for (Bars.Held changed : bars.changed(clock.getAsLong())) setBar(changed);
+  }
+
+  private void setBar(Bars.Held due) {
+    metrics.barWrites.increment();
+    request(tables.setBar(due.minute(), due.bar()), done -> {});
+  }
+
+  private void load() {
+    for (Bars.Held wanted : bars.toLoad()) {
+      metrics.barLoads.increment();
+      request(tables.load(wanted.minute(), wanted.bar()), done -> bars.loaded(wanted.minute()));
+    }
+  }
+
+  private void settle() {
+    for (Minute minute : bars.toSettle()) request(tables.count(minute), rows -> bars.counted(minute, rows));
+    load();
+  }
+
+  private <T> void request(CompletionStage<T> request, Consumer<T> then) {
+    trades.sent();
+    track(request, then);
+  }
+
+  private <T> void track(CompletionStage<T> request, Consumer<T> then) {
+    metrics.statements.increment();
+    long began = clock.getAsLong();
+    request.whenComplete((answer, error) -> answered(answer, error, then, began));
+  }
+
+  private synchronized <T> void answered(T answer, Throwable error, Consumer<T> then, long began) {
+    trades.answered();
+    metrics.acknowledged(clock.getAsLong() - began);
+    if (error != null) fail(error);
+    else {
+      then.accept(answer);
+      load();
+      bars.makeRoom();
+      if (failure == null && !trades.isBusy() && trades.queued() > 0) send(trades.next());
+    }
+    notifyAll();
+  }
+
+  private void fail(Throwable error) {
+    if (failure == null) failure = error instanceof CompletionException && error.getCause() != null ? error.getCause() : error;
+  }
+}

@@ -1,0 +1,143 @@
+package marketpipeline;
+
+import com.datastax.oss.driver.api.core.CqlSession;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import org.apache.kafka.clients.producer.Producer;
+import org.apache.spark.sql.ForeachWriter;
+import org.apache.spark.sql.Row;
+
+/**
+ * The sink of the stream's query: gives the rows of one Kafka partition to a {@link TableWriter}, or to {@link DeadLetters}.
+ *
+ * <p>An epoch ends when all of its rows are acknowledged; then Spark commits its offsets. The writer of a partition is kept
+ * for its next epoch, if that comes here: so its bars need not be loaded again.
+ */
+public final class TradeWriter extends ForeachWriter<Row> {
+  private static final long serialVersionUID = 1;
+  private static final Map<Long, Kept> KEPT = new ConcurrentHashMap<>();
+  private static final Set<TableWriter> OPEN = ConcurrentHashMap.newKeySet();
+  /** What all tasks of this JVM did. */
+  public static final WriterMetrics METRICS = new WriterMetrics();
+
+  private record Kept(TableWriter writer, long epoch) {}
+
+  /** The places of the query's columns; a test compares them with the query's. */
+  public static final List<String> COLUMNS =
+      List.of(
+          "symbol", "ts", "trade_id", "price", "volume", "conditions", "seq", "received_at", "place", "reason", "detail",
+          "key", "value", "topic", "partition", "offset");
+
+  /** The place of a row. */
+  public static final int EVERYWHERE = 0, SILVER_ALONE = 1, NOWHERE = 2, DEAD_LETTER = 3;
+
+  private static CqlSession session;
+  private static CassandraTables tables;
+  private static Producer<byte[], byte[]> producer;
+  private static ScheduledExecutorService clock;
+
+  private final String connectionFile;
+  private final int concurrent, largestBatch, mostQueued, barRoom, barIntervalMs;
+  private transient TableWriter writer;
+  private transient DeadLetters letters;
+  private transient long partition, epoch;
+
+  /**
+   * @param connectionFile see {@link Connection}
+   * @param concurrent and the rest: see {@link TableWriter.Limits}
+   */
+  public TradeWriter(
+      String connectionFile, int concurrent, int largestBatch, int mostQueued, int barRoom, int barIntervalMs) {
+    this.connectionFile = connectionFile;
+    this.concurrent = concurrent;
+    this.largestBatch = largestBatch;
+    this.mostQueued = mostQueued;
+    this.barRoom = barRoom;
+    this.barIntervalMs = barIntervalMs;
+  }
+
+  private static synchronized void connect(String file, int barIntervalMs) {
+    if (tables != null) return;
+    Connection to = Connection.read(file);
+    session = CassandraTables.connect(to);
+    producer = DeadLetters.connect(to);
+    clock =
+        Executors.newSingleThreadScheduledExecutor(
+            task -> {
+              Thread thread = new Thread(task, "market-pipeline-bars");
+              thread.setDaemon(true);
+              return thread;
+            });
+    long everyMs = Math.max(1, barIntervalMs / 4);
+    clock.scheduleWithFixedDelay(() -> OPEN.forEach(TableWriter::tick), everyMs, everyMs, TimeUnit.MILLISECONDS);
+    tables = new CassandraTables(session, to.keyspace());
+  }
+
+  @Override
+  public boolean open(long partition, long epoch) {
+    connect(connectionFile, barIntervalMs);
+    this.partition = partition;
+    this.epoch = epoch;
+    Kept kept = KEPT.remove(partition);
+    // another executor may have written the epochs between
+    boolean next = kept != null && kept.epoch == epoch - 1;
+    var limits = new TableWriter.Limits(concurrent, largestBatch, mostQueued, barRoom, barIntervalMs);
+    writer = next ? kept.writer : new TableWriter(tables, limits, METRICS, System::nanoTime);
+    letters = new DeadLetters(producer, Connection.read(connectionFile).deadLetterTopic());
+    OPEN.add(writer);
+    return true;
+  }
+
+  @Override
+  public void process(Row row) {
+    int place = row.getInt(8);
+    try {
+      if (place == DEAD_LETTER) addLetter(row);
+      else if (place != NOWHERE) writer.add(trade(row), place == EVERYWHERE);
+    } catch (InterruptedException error) {
+      throw interrupted(error);
+    }
+  }
+
+  private static Trade trade(Row row) {
+    return new Trade(
+        row.getString(0),
+        row.getLong(1),
+        row.getString(2),
+        row.getDecimal(3),
+        row.getDecimal(4),
+        row.isNullAt(5) ? null : row.getList(5),
+        row.getInt(6),
+        row.getLong(7));
+  }
+
+  private void addLetter(Row row) {
+    METRICS.deadLetter(row.getString(9));
+    letters.add(
+        row.getAs(11), row.getAs(12), row.getString(9), row.getString(10), row.getString(13), row.getInt(14), row.getLong(15));
+  }
+
+  @Override
+  public void close(Throwable error) {
+    if (writer == null) return;
+    OPEN.remove(writer);
+    if (error != null) return; // the epoch is read again
+    try {
+      writer.flush();
+      letters.flush();
+    } catch (InterruptedException stopped) {
+      throw interrupted(stopped);
+    }
+    KEPT.put(partition, new Kept(writer, epoch));
+  }
+
+  private static RuntimeException interrupted(InterruptedException error) {
+    Thread.currentThread().interrupt();
+    return new IllegalStateException("the task was ended", error);
+  }
+}
