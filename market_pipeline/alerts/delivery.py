@@ -169,7 +169,7 @@ class Courier:
         refusal = self.refusals.add(pending.key, why, self.clock(), at_once=at_once)
         often = refusal.attempts >= MOST_ATTEMPTS and not at_once
         if for_good or (often and self.clock() - pending.since >= SET_ASIDE_AFTER_S):
-            logger.error("%s; %s is set aside, `market-pipeline incidents` has it", why, pending.key)
+            logger.error("%s; %s is set aside, `market-pipeline incidents list` has it", why, pending.key)
             pending.set_aside()
             self.refusals.remove(pending.key)
         else:

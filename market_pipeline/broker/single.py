@@ -18,7 +18,9 @@ def send_one(
     """
     delivered: list[Message | Any] = []
     lasts = {"delivery.timeout.ms": int(within_s * 1000), "linger.ms": 0}
-    producer = Producer(client_config(settings) | {"acks": "all", "partitioner": "murmur2_random"} | lasts)
+    configuration = client_config(settings) | {"acks": "all", "partitioner": "murmur2_random"} | lasts
+    # that nobody answers is told by what is raised, not by librdkafka's lines
+    producer = Producer(configuration | {"log_level": 0})
     try:
         producer.produce(
             topic, value, key, timestamp=timestamp_ms, on_delivery=lambda error, told: delivered.append(error or told)

@@ -179,7 +179,7 @@ def _stop(settings: Settings, console: SafeConsole) -> list[Stopped]:
 def _report_inherited(settings: Settings, console: SafeConsole) -> None:
     with _incidents_or_warning():
         if lines := inherited(settings, time.time()):
-            console.print("incidents that are open from before this start (see `market-pipeline incidents`):")
+            console.print("incidents that are open from before this start (see `market-pipeline incidents list`):")
             for line in lines:
                 console.print(f"  {line}", soft_wrap=True)
 

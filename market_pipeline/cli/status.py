@@ -242,12 +242,12 @@ def stream_line(snapshot: Snapshot) -> str:
 
 
 def tables_line(stream: StreamStatus) -> str:
-    """How far behind each table is."""
+    """How far behind each table is; of all but the first Spark reports once a commit."""
     silver = "up to date" if stream.lag == 0 else oldest_waiting(stream)
     parts = [f"trades_silver {silver}"]
     for name, behind in stream.tables.items():
         frozen = f"FROZEN: {number(int(behind['lag']))} records behind, no progress for {duration(behind['still_s'])}"
-        on_time = f"{age(behind['still_s'])} behind at most" if behind["lag"] else "up to date"
+        on_time = f"committed {age(behind['still_s'])} ago" if behind["lag"] else "up to date"
         parts.append(f"{name} {frozen if _is_frozen(stream, behind) else on_time}")
     return " · ".join(parts)
 

@@ -75,7 +75,9 @@ def show(profile: str, as_json: bool) -> None:
         elif each.name in differ:
             echo(f"{each.name}: {value:,}, {profile} has {each.values[profile]:,}. {each.why}")
             echo(f"    change: {each.how(profile)}")
-    if not differ:
+    if all(isinstance(have[each.name], str) for each in PARAMETERS):
+        echo("nothing could be read from here")
+    elif not differ:
         echo(f"what could be read is as in {profile}")
 
 

@@ -19,6 +19,8 @@ class Reason(StrEnum):
     JOURNAL_FULL = "journal full"
     STOPPED = "stopped"
     PRODUCER_DOWN = "producer down"
+    UNSUBSCRIBED = "not subscribed"
+    """Nothing went down: the symbol was left out of those that are subscribed, and taken in again."""
     START = "start"
     """Nothing went down: before this moment of its first day a symbol was never listened to."""
 

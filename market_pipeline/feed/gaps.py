@@ -72,6 +72,8 @@ class GapBook:
         self._path = path
         self._gaps: list[Gap] = []
         self._listened: tuple[str, ...] = ()
+        self._left_out: dict[str, int] = {}
+        """Symbols that were listened to once and are not now, and when they were heard last (epoch µs)."""
         self._load()
 
     @property
@@ -97,13 +99,14 @@ class GapBook:
     def end(self, ended_at: int, symbols: tuple[str, ...]) -> None:
         """The feed is subscribed, for the first time or again, at ``ended_at`` (epoch µs).
 
-        Symbols that were not among those of the last subscription have a gap of the reason ``start``: from midnight of
-        the day in which it was first tried to reach them.
+        Symbols that were never subscribed before have a gap of the reason ``start``: from midnight of the day in which
+        it was first tried to reach them. Those that were left out for a while have one from when they were.
 
         Raises:
             OSError: the file can't be written; the gap is remembered all the same.
         """
-        new = tuple(symbol for symbol in symbols if symbol not in self._listened)
+        known = {*self._listened, *self._left_out}
+        new = tuple(symbol for symbol in symbols if symbol not in known)
         since = ended_at if self.open is None else min(ended_at, self.open.started_at)
         if self.open is None and symbols == self._listened:
             return
@@ -113,6 +116,11 @@ class GapBook:
         ]
         if new and (midnight := since - since % _DAY_US) < ended_at:
             self._gaps.append(Gap(midnight, str(Reason.START), new, ended_at))
+        back = {symbol: self._left_out.pop(symbol) for symbol in symbols if symbol in self._left_out}
+        for left_at in sorted(set(back.values())):
+            names = tuple(symbol for symbol, at in back.items() if at == left_at)
+            self._gaps.append(Gap(left_at, str(Reason.UNSUBSCRIBED), names, max(ended_at, left_at + 1)))
+        self._left_out |= {symbol: since for symbol in self._listened if symbol not in symbols}
         self._listened = symbols
         self._save()
 
@@ -130,6 +138,7 @@ class GapBook:
             kept = json.loads(self._path.read_text(encoding="utf-8"))
             self._gaps = [Gap(**{**record, "symbols": tuple(record["symbols"])}) for record in kept["gaps"]]
             self._listened = tuple(kept["listened"])
+            self._left_out = {str(symbol): int(at) for symbol, at in kept.get("left_out", {}).items()}
         except FileNotFoundError:
             return
         except (ValueError, TypeError, KeyError):  # replaced atomically, so this is not our writing
@@ -137,7 +146,8 @@ class GapBook:
 
     def _save(self) -> None:
         scratch = self._path.with_suffix(".tmp")
-        kept = {"listened": self._listened, "gaps": [vars(gap) for gap in self._gaps]}
+        gaps = [vars(gap) for gap in self._gaps]
+        kept = {"listened": self._listened, "left_out": self._left_out, "gaps": gaps}
         scratch.write_text(json.dumps(kept), encoding="utf-8")
         scratch.replace(self._path)
 

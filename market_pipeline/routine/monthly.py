@@ -113,5 +113,5 @@ def response_times(settings: Settings, now: datetime) -> Finding:
         for each in found
     ]
     late = [each.severity for each in found if each.late]
-    told = f"{sum(each.incidents for each in found)} incidents were told"
-    return Finding(not late, f"answered late: {', '.join(late)}" if late else told, rows)
+    in_time = f"incidents: {sum(each.incidents for each in found)}, none answered late"
+    return Finding(not late, f"answered late: {', '.join(late)}" if late else in_time, rows)

@@ -121,7 +121,7 @@ SECTIONS = (
         (
             _line(
                 "kafka-down", "**Alert**: Kafka health check failing.",
-                does="No answer, or partitions without a leader, in three looks; what follows from it is not told.",
+                does="No answer, or partitions without a leader, in two looks; what follows from it is not told.",
                 command="market-pipeline incidents show kafka-down", rule="kafka-down",
             ),
             _line(

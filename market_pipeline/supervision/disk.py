@@ -30,7 +30,7 @@ class Disk:
 
     @property
     def used(self) -> float:
-        """The part that is not free, 0 to 1."""
+        """How full it is, 0 to 1, as ``df`` has it: of what may be used, without what is reserved for root."""
         return 1.0 - self.free / self.total if self.total else 0.0
 
 
@@ -59,7 +59,7 @@ def disk(home: Path | None) -> Disk | None:
         else:
             name = f"{keyspace}.{table.partition('-')[0]}"
             tables[name] = tables.get(name, 0) + stat.st_size
-    return Disk(usage.total, usage.free, tables, snapshots)
+    return Disk(usage.used + usage.free, usage.free, tables, snapshots)
 
 
 def bytes_below(folder: Path) -> int:

@@ -325,7 +325,7 @@ def test_the_screen_has_how_far_behind_each_table_is() -> None:
     tables = {"latest_prices": {"lag": 3, "still_s": 12.0}, "ohlcv_1m": {"lag": 512, "still_s": 240.0}}
     stream = StreamStatus("real-time", "running", 0, tables=tables, late_after_s=150.0)
     assert tables_line(stream) == (
-        "trades_silver up to date · latest_prices 12 s behind at most"
+        "trades_silver up to date · latest_prices committed 12 s ago"
         " · ohlcv_1m FROZEN: 512 records behind, no progress for 4 min"
     )
 

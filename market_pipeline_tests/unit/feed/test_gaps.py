@@ -85,6 +85,25 @@ def test_a_symbol_that_is_added_starts_by_itself(tmp_path: Path) -> None:
     ]
 
 
+def test_a_symbol_that_is_left_out_for_a_while_has_a_gap_of_that_while(tmp_path: Path) -> None:
+    listening(tmp_path / "gaps.json", ("A", "B", "C"))
+    book = GapBook(tmp_path / "gaps.json")
+    book.begin(Gap(NOON, "stopped", ("A", "B", "C")))
+    book.end(NOON + 5, ("A",))
+    assert [(gap.started_at, gap.symbols) for gap in book.closed] == [(NOON, ("A", "B", "C"))]
+    book = GapBook(tmp_path / "gaps.json")  # of another process
+    book.begin(Gap(NOON + HOUR, "stopped", ("A",)))
+    book.end(NOON + HOUR + 5, ("A", "B", "D"))
+    last = [(gap.started_at, gap.reason, gap.symbols, gap.ended_at) for gap in book.closed[1:]]
+    assert last == [
+        (NOON + HOUR, "stopped", ("A",), NOON + HOUR + 5),
+        (NOON - 12 * HOUR, "start", ("D",), NOON + HOUR + 5),
+        (NOON, "not subscribed", ("B",), NOON + HOUR + 5),
+    ]
+    book.end(NOON + 2 * HOUR, ("A", "B", "D", "C"))
+    assert book.closed[-1] == Gap(NOON, "not subscribed", ("C",), NOON + 2 * HOUR)
+
+
 def test_a_start_counts_from_the_day_in_which_the_first_try_failed(tmp_path: Path) -> None:
     book = GapBook(tmp_path / "gaps.json")
     book.begin(Gap(NOON, "unreachable", ("A",)))
