@@ -17,7 +17,7 @@ from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.reader import Damaged, unheeded
 from market_pipeline.feed.journal.segment import segment_of
 from market_pipeline.feed.limits import KEPT_BYTES, MAX_LINE_BYTES, cut_off
-from market_pipeline.feed.recorded import REPLAY, as_utf8, identity_time
+from market_pipeline.feed.recorded import as_utf8, identity_time, mark_of, marked
 from market_pipeline.feed.subscribed import MAX_SYMBOLS
 from market_pipeline.mendable import Mendable
 from market_pipeline.model import EARLIEST_TS_MS, MAX_KEY_CHARACTERS
@@ -131,8 +131,9 @@ def recorded_line(payload: bytes, source: str, received_at: int) -> bytes:
     if not message or b"\n" in text:
         return text.replace(b"\n", b" ")
     identity = identity_time(message, source, received_at)
-    if REPLAY in message:  # cut off the mark: the replayer put it at the end
-        text = text[: text.rindex(f'"{REPLAY}":'.encode())].rstrip(b", ") + b"}"
+    if (mark := mark_of(message)) is not None:
+        end = marked(b"{}", mark)[1:]  # where the replayer put it
+        text = text.removesuffix(end).rstrip(b", ") + b"}" if text.endswith(end) else text
     if RECEIVED_AT in message:
         return text
     body = text[:-1].rstrip()

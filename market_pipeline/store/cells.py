@@ -7,10 +7,13 @@ from decimal import Decimal
 
 from cassandra.util import Date, Time
 
+MOST_ZEROS = 100
+
 
 def plain(number: Decimal) -> str:
-    """A decimal without exponent; JSON reads it as a number with every digit."""
-    return f"{number:f}"
+    """A decimal without exponent; JSON reads it as a number with every digit. One that would take more than
+    ``MOST_ZEROS`` zeros, such as 1E+200000000, keeps its exponent."""
+    return f"{number:f}" if abs(number.adjusted()) <= MOST_ZEROS else str(number)
 
 
 def iso(moment: datetime) -> str:

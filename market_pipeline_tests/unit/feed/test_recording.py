@@ -131,3 +131,10 @@ def test_the_real_sample_has_one_symbol_and_2001_trades() -> None:
     assert symbols_in(SAMPLE) == ("BINANCE:BTCUSDT",)
     assert len(replayed(SAMPLE)) == 2001
     assert len({trade.trade_id for trade in replayed(SAMPLE, rounds=2)}) == 4002
+
+
+@pytest.mark.parametrize("own", ['"replay" :1,', '"replay":1,', '"replay":{"run":"x"},', '"\\u0072eplay":1,'])
+def test_what_a_vendor_names_replay_is_no_mark_and_nothing_is_cut_off(own: str) -> None:
+    data = '"data":[{"p":1,"s":"A","t":1764000000000,"v":1},{"p":2,"s":"A","t":1764000000000,"v":1}]'
+    line = recorded_line(f'{{{own}{data},"type":"trade"}}'.encode(), "finnhub", 1_764_000_000_000_000)
+    assert len(json.loads(line)["data"]) == 2

@@ -55,3 +55,9 @@ def test_text_for_the_terminal() -> None:
     assert text_cell(Decimal("1E-7")) == "0.0000001"
     assert text_cell(None) == ""
     assert text_cell(["1", "12"]) == "1, 12"
+
+
+@pytest.mark.parametrize("text", ["1E+200000000", "1E-200000000"])
+def test_a_number_of_millions_of_zeros_keeps_its_exponent(text: str) -> None:
+    assert text_cell(Decimal(text)) == text
+    assert json_cell(Decimal(text)) == text
