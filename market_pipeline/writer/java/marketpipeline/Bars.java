@@ -37,7 +37,7 @@ public final class Bars {
     State state = State.LOADING;
     List<Trade> waiting = new ArrayList<>(1);
     int unstored;
-    boolean dirty, written;
+    boolean written;
     long writtenAt;
   }
 
@@ -74,7 +74,7 @@ public final class Bars {
       size++;
     } else if (put(entry, trade)) {
       size++;
-      dirty(minute, entry);
+      dirty.add(minute);
       entry.state = State.CHANGED;
       unsettled.add(minute);
     }
@@ -88,7 +88,11 @@ public final class Bars {
 
   /** The minutes to load now, each with an empty bar to load into. */
   public List<Held> toLoad() {
-    return take(toLoad);
+    if (toLoad.isEmpty()) return List.of();
+    List<Held> taken = new ArrayList<>();
+    for (Minute minute : toLoad) taken.add(new Held(minute, entries.get(minute).bar));
+    toLoad.clear();
+    return taken;
   }
 
   /** A minute was loaded into the bar that {@link #toLoad} gave. */
@@ -101,16 +105,11 @@ public final class Bars {
     size += entry.bar.size();
     entry.state = more ? State.CHANGED : State.SETTLED;
     if (entry.state == State.SETTLED) unsettled.remove(minute);
-    dirty(minute, entry); // even by no new trade: who stored them may have ended before it wrote the bar
+    dirty.add(minute); // even by no new trade: who stored them may have ended before it wrote the bar
   }
 
   private static boolean put(Entry entry, Trade trade) {
     return entry.bar.add(trade.ts(), trade.id(), trade.price(), trade.volume(), trade.receivedMs());
-  }
-
-  private void dirty(Minute minute, Entry entry) {
-    entry.dirty = true;
-    dirty.add(minute);
   }
 
   /** The bars whose rows are to be written at {@code now}, in nanoseconds; they count as written. */
@@ -133,7 +132,6 @@ public final class Bars {
       Minute minute = each.next();
       Entry entry = entries.get(minute);
       if (!all && entry.written && now - entry.writtenAt < intervalNs) continue;
-      entry.dirty = false;
       entry.written = true;
       entry.writtenAt = now;
       taken.add(new Held(minute, entry.bar));
@@ -168,7 +166,6 @@ public final class Bars {
     entry.bar = new Bar();
     entry.state = State.LOADING;
     entry.waiting = new ArrayList<>(1);
-    entry.dirty = false;
     dirty.remove(minute);
     toLoad.add(minute);
     unsettled.add(minute);
@@ -176,21 +173,14 @@ public final class Bars {
 
   /** Lets go of settled minutes that were used longest ago, until there is room. */
   public void makeRoom() {
-    for (Iterator<Entry> each = entries.values().iterator(); size > room && each.hasNext(); ) {
-      Entry entry = each.next();
+    for (Iterator<Map.Entry<Minute, Entry>> each = entries.entrySet().iterator(); size > room && each.hasNext(); ) {
+      Map.Entry<Minute, Entry> held = each.next();
+      Entry entry = held.getValue();
       // an answer that is still to come would be taken for one of the next entry of the minute
-      if (entry.state != State.SETTLED || entry.dirty || entry.unstored > 0) continue;
+      if (entry.state != State.SETTLED || entry.unstored > 0 || dirty.contains(held.getKey())) continue;
       size -= entry.bar.size();
       each.remove();
     }
-  }
-
-  private List<Held> take(Set<Minute> minutes) {
-    if (minutes.isEmpty()) return List.of();
-    List<Held> taken = new ArrayList<>();
-    for (Minute minute : minutes) taken.add(new Held(minute, entries.get(minute).bar));
-    minutes.clear();
-    return taken;
   }
 
   /** Whether trades are held beyond the room, of more than one minute. */
@@ -201,15 +191,5 @@ public final class Bars {
   /** Whether every minute is settled and every row is written. */
   public boolean isSettled() {
     return dirty.isEmpty() && unsettled.isEmpty();
-  }
-
-  /** Trades that are held. */
-  public long size() {
-    return size;
-  }
-
-  /** Minutes that are held. */
-  public int minutes() {
-    return entries.size();
   }
 }

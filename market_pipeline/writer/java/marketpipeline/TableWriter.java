@@ -1,5 +1,6 @@
 package marketpipeline;
 
+import java.io.Serializable;
 import java.util.List;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
@@ -27,7 +28,8 @@ public final class TableWriter {
    * @param barRoom trades that the bars in memory may be made of
    * @param barIntervalMs the least time between two rows of a bar
    */
-  public record Limits(int concurrent, int largestBatch, int mostQueued, int barRoom, int barIntervalMs) {}
+  public record Limits(int concurrent, int largestBatch, int mostQueued, int barRoom, int barIntervalMs)
+      implements Serializable {}
 
   private final Tables tables;
   private final Limits limits;

@@ -1,6 +1,5 @@
 package marketpipeline;
 
-import com.datastax.oss.driver.api.core.CqlSession;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -27,7 +26,7 @@ public final class TradeWriter extends ForeachWriter<Row> {
 
   private record Kept(TableWriter writer, long epoch) {}
 
-  /** The places of the query's columns; a test compares them with the query's. */
+  /** The query's columns, in the order in which {@link #process} reads them. */
   public static final List<String> COLUMNS =
       List.of(
           "symbol", "ts", "trade_id", "price", "volume", "conditions", "seq", "received_at", "place", "reason", "detail",
@@ -36,36 +35,31 @@ public final class TradeWriter extends ForeachWriter<Row> {
   /** The place of a row. */
   public static final int EVERYWHERE = 0, SILVER_ALONE = 1, NOWHERE = 2, DEAD_LETTER = 3;
 
-  private static CqlSession session;
   private static CassandraTables tables;
   private static Producer<byte[], byte[]> producer;
+  private static String deadLetterTopic;
   private static ScheduledExecutorService clock;
 
   private final String connectionFile;
-  private final int concurrent, largestBatch, mostQueued, barRoom, barIntervalMs;
+  private final TableWriter.Limits limits;
   private transient TableWriter writer;
   private transient DeadLetters letters;
   private transient long partition, epoch;
 
   /**
    * @param connectionFile see {@link Connection}
-   * @param concurrent and the rest: see {@link TableWriter.Limits}
+   * @param limits of the writer of each partition
    */
-  public TradeWriter(
-      String connectionFile, int concurrent, int largestBatch, int mostQueued, int barRoom, int barIntervalMs) {
+  public TradeWriter(String connectionFile, TableWriter.Limits limits) {
     this.connectionFile = connectionFile;
-    this.concurrent = concurrent;
-    this.largestBatch = largestBatch;
-    this.mostQueued = mostQueued;
-    this.barRoom = barRoom;
-    this.barIntervalMs = barIntervalMs;
+    this.limits = limits;
   }
 
   private static synchronized void connect(String file, int barIntervalMs) {
     if (tables != null) return;
     Connection to = Connection.read(file);
-    session = CassandraTables.connect(to);
     producer = DeadLetters.connect(to);
+    deadLetterTopic = to.deadLetterTopic();
     clock =
         Executors.newSingleThreadScheduledExecutor(
             task -> {
@@ -75,20 +69,19 @@ public final class TradeWriter extends ForeachWriter<Row> {
             });
     long everyMs = Math.max(1, barIntervalMs / 4);
     clock.scheduleWithFixedDelay(() -> OPEN.forEach(TableWriter::tick), everyMs, everyMs, TimeUnit.MILLISECONDS);
-    tables = new CassandraTables(session, to.keyspace());
+    tables = new CassandraTables(CassandraTables.connect(to), to.keyspace());
   }
 
   @Override
   public boolean open(long partition, long epoch) {
-    connect(connectionFile, barIntervalMs);
+    connect(connectionFile, limits.barIntervalMs());
     this.partition = partition;
     this.epoch = epoch;
     Kept kept = KEPT.remove(partition);
     // another executor may have written the epochs between
     boolean next = kept != null && kept.epoch == epoch - 1;
-    var limits = new TableWriter.Limits(concurrent, largestBatch, mostQueued, barRoom, barIntervalMs);
     writer = next ? kept.writer : new TableWriter(tables, limits, METRICS, System::nanoTime);
-    letters = new DeadLetters(producer, Connection.read(connectionFile).deadLetterTopic());
+    letters = new DeadLetters(producer, deadLetterTopic);
     OPEN.add(writer);
     return true;
   }
