@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from market_pipeline.feed.journal.segment import sync_directory
@@ -28,11 +29,11 @@ class Subscribed:
 
     since: int | None = None
     first: Mapping[str, int] = field(default_factory=dict)
-    _spelt: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
+    @cached_property
+    def _spelt(self) -> Mapping[str, int]:
         capitals = {symbol.upper(): at for symbol, at in self.first.items()}
-        object.__setattr__(self, "_spelt", capitals | dict(self.first))
+        return capitals | dict(self.first)
 
     def has(self, symbol: str, received_at: int) -> bool:
         """Whether a trade of the symbol, received then (epoch µs), is of one that was subscribed."""

@@ -13,14 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from market_pipeline.local.private_files import write_private
+from market_pipeline.local.user_cache import cache_folder
 
 THREADS = 4
 
 
 def record_file() -> Path:
     """Where the digests are kept, for all pipelines of this user."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "market-pipeline" / "digests.json"
+    return cache_folder() / "digests.json"
 
 
 def digests(files: Iterable[Path], *, afresh: bool = False) -> Mapping[Path, str]:

@@ -3,13 +3,12 @@
 import hashlib
 import re
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Any
 
 import jgo
-import pyspark
 
 from market_pipeline.local.jars import Jar
+from market_pipeline.local.pyspark_jars import pyspark_jars
 
 
 def resolve(roots_of: Mapping[str, tuple[str, ...]], alone: Collection[str]) -> list[Jar]:
@@ -44,5 +43,4 @@ def _resolved(roots: tuple[str, ...], alone: bool) -> list[Any]:
 
 def _artifacts_in_pyspark() -> set[str]:
     """Names, without versions, of the jars that PySpark ships: two versions of one library break in odd ways."""
-    jars = (Path(pyspark.__file__).parent / "jars").glob("*.jar")
-    return {re.sub(r"-\d[\w.\-]*$", "", jar.stem) for jar in jars}
+    return {re.sub(r"-\d[\w.\-]*$", "", jar.stem) for jar in pyspark_jars()}

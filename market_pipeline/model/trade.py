@@ -13,6 +13,8 @@ EXACT = Context(prec=76)
 MAX_PRICE = Decimal(10) ** 10
 MAX_VOLUME = Decimal(10) ** 14
 MAX_DECIMALS = 18
+MAX_WRITTEN_WHOLE = 100
+"""Digits before the point that a price or a volume is written with, an exponent aside: their limits need fewer."""
 MAX_WRITTEN_DECIMALS = 500
 """With the zeros at the end: a number of a million digits takes any parser of decimals seconds."""
 EARLIEST_TS_MS = int(datetime(2000, 1, 1, tzinfo=UTC).timestamp() * 1000)

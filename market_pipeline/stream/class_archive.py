@@ -25,11 +25,12 @@ from pathlib import Path
 from market_pipeline.interpreter import PYTHON
 from market_pipeline.local.jars import JarError, classpath
 from market_pipeline.local.java import NoJava, java_home
+from market_pipeline.local.pyspark_jars import pyspark_jars
+from market_pipeline.local.user_cache import cache_folder
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.stream.gateway import class_path, die_with
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
 from market_pipeline.supervision.log_lines import start_logging
-from market_pipeline.writer.compiled import spark_jars
 
 CLASSES = "classes.list.gz"
 """What a stream loads that writes into each table, as `-XX:DumpLoadedClassList` tells it."""
@@ -45,17 +46,12 @@ class ArchiveError(Exception):
     """Java could not make the archive; the message is one line."""
 
 
-def folder() -> Path:
-    """Where all pipelines of this user find the archives."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "market-pipeline"
-
-
 def archive(java: Path, jars: list[Path]) -> Path:
     """The archive for this Java and these jars besides Spark's own; it need not exist."""
-    files = [java / "lib" / "modules", *spark_jars(), *jars]
+    files = [java / "lib" / "modules", *pyspark_jars(), *jars]
     # whole seconds, as Java compares them: an image's layers keep no more
     told = [f"{file} {(known := file.stat()).st_size} {int(known.st_mtime)}" for file in files if file.exists()]
-    return folder() / f"spark-{hashlib.sha256(chr(10).join(told).encode()).hexdigest()[:16]}.jsa"
+    return cache_folder() / f"spark-{hashlib.sha256(chr(10).join(told).encode()).hexdigest()[:16]}.jsa"
 
 
 def options(java: Path, jars: list[Path]) -> list[str]:

@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import pyspark
 from py4j.java_gateway import GatewayParameters, JavaGateway
 from py4j.protocol import Py4JError
 from pyspark.java_gateway import launch_gateway
@@ -30,8 +29,8 @@ from market_pipeline.layout import SparkPorts
 from market_pipeline.local.jvm import joined, properties
 from market_pipeline.local.ports import taken
 from market_pipeline.local.private_files import write_private
+from market_pipeline.local.pyspark_jars import PYSPARK_JARS
 
-SPARK_JARS = Path(pyspark.__file__).parent / "jars"
 START_TIMEOUT_S = 120.0
 PR_SET_PDEATHSIG = 1
 PROPERTIES_FILE = "--properties-file"
@@ -95,7 +94,7 @@ class Jvm:
 
 def class_path(jars: list[Path]) -> str:
     """Spark's own jars, then these."""
-    return joined([SPARK_JARS / "*", *jars])
+    return joined([PYSPARK_JARS / "*", *jars])
 
 
 def start_jvm(

@@ -8,7 +8,7 @@ Every loop over a group is possessive: Java runs those in a loop of its own, any
 a record of a megabyte would overflow the stack.
 """
 
-from market_pipeline.model import MAX_DECIMALS, MAX_WRITTEN_DECIMALS, TRADE_RECORD
+from market_pipeline.model import MAX_DECIMALS, MAX_WRITTEN_DECIMALS, MAX_WRITTEN_WHOLE, TRADE_RECORD
 from market_pipeline.model.characters import UNICODE_ESCAPE
 
 _GAP = r"[ \t\r\n]*+"
@@ -16,8 +16,7 @@ _ESCAPE = rf"(?:\\[\"\\/bfnrt]|{UNICODE_ESCAPE})"
 _PLAIN = r"[^\"\\\x00-\x1f]"
 _TEXT = rf'"{_PLAIN}*+(?:{_ESCAPE}{_PLAIN}*+)*+"'
 _WHOLE = "(?:0|[1-9][0-9]*+)"
-_LIMITED = "(?:0|[1-9][0-9]{0,99}+)"
-"""A whole number of no more digits than a price or a volume with an exponent may need."""
+_LIMITED = f"(?:0|[1-9][0-9]{{0,{MAX_WRITTEN_WHOLE - 1}}}+)"
 _NUMBER = rf"-?{_WHOLE}(?:\.[0-9]++)?(?:[eE][+-]?[0-9]++)?"
 
 

@@ -20,6 +20,7 @@ from market_pipeline.model import (
     MAX_VOLUME,
     MAX_WHOLE,
     MAX_WRITTEN_DECIMALS,
+    MAX_WRITTEN_WHOLE,
     TRADE_RECORD,
     Rejection,
 )
@@ -99,7 +100,7 @@ def _number(text: Column, name: str) -> Column:
         written = F.concat(part.whole, F.lit("."), part.behind, F.lit("0"), exponent)
         # a number such as 1e999999999 would be written out digit by digit by the decimal parser
         # and one of a million digits takes it half a minute
-        short = (F.length(part.e) <= 3) & (F.length(digits) <= MAX_WRITTEN_DECIMALS + 100)
+        short = (F.length(part.e) <= 3) & (F.length(digits) <= MAX_WRITTEN_WHOLE + MAX_WRITTEN_DECIMALS)
         fits = F.when(short, written.try_cast(_NUMBERS[name]))
         zero = F.lit(0).cast(_NUMBERS[name])
         value = F.when(part.whole != "", F.when(digits.rlike("[1-9]"), fits).otherwise(zero))

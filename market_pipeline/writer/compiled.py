@@ -16,6 +16,9 @@ from pathlib import Path
 import pyspark
 
 from market_pipeline.local.jars import classpath, locked
+from market_pipeline.local.jvm import joined
+from market_pipeline.local.pyspark_jars import pyspark_jars
+from market_pipeline.local.user_cache import cache_folder
 from market_pipeline.mendable import Mendable
 
 COMPILER = "org.eclipse.jdt.internal.compiler.batch.Main"
@@ -37,16 +40,6 @@ def sources() -> dict[str, bytes]:
     return {str(file.relative_to(root)): file.read_bytes() for file in sorted(root.rglob("*.java"))}
 
 
-def spark_jars() -> list[Path]:
-    """The jars that PySpark ships."""
-    return sorted((Path(pyspark.__file__).parent / "jars").glob("*.jar"))
-
-
-def folder() -> Path:
-    """Where all pipelines of this user find the jars."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "market-pipeline"
-
-
 def writer_jar(java_home: Path) -> Path:
     """The writer's jar, compiled where it is missing, which takes some seconds.
 
@@ -55,13 +48,13 @@ def writer_jar(java_home: Path) -> Path:
         JarError: a jar that it needs could not be had.
     """
     texts = sources()
-    wanted = folder() / f"trade-writer-{_key(texts)}.jar"
+    wanted = cache_folder() / f"trade-writer-{_key(texts)}.jar"
     if wanted.exists():
         return wanted
     try:
         wanted.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".compiling-", dir=wanted.parent) as scratch:
-            made = compiled(java_home, texts, [*classpath("spark"), *spark_jars()], Path(scratch))
+            made = compiled(java_home, texts, [*classpath("spark"), *pyspark_jars()], Path(scratch))
             made.rename(wanted)  # whoever else compiles it at the same time makes the same
     except OSError as error:
         raise CompileError(f"the writer's jar can't be kept in {wanted.parent}: {error.strerror}") from None
@@ -96,10 +89,10 @@ def compiled(java_home: Path, texts: dict[str, bytes], against: list[Path], scra
             java_home / "bin" / "java",
             "-XX:TieredStopAtLevel=1",
             "-cp",
-            os.pathsep.join(map(str, classpath("ecj"))),
+            joined(classpath("ecj")),
             COMPILER,
             "-cp",
-            os.pathsep.join(map(str, against)),
+            joined(against),
             f"@{arguments}",
         ],
         stdin=subprocess.DEVNULL,

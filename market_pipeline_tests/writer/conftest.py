@@ -1,6 +1,5 @@
 """The writer's Java with the tests' own, compiled together once a session, without servers and without Spark."""
 
-import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -9,8 +8,10 @@ import pytest
 
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
+from market_pipeline.local.jvm import joined
+from market_pipeline.local.pyspark_jars import pyspark_jars
 from market_pipeline.settings import Settings
-from market_pipeline.writer.compiled import compiled, sources, spark_jars
+from market_pipeline.writer.compiled import compiled, sources
 from market_pipeline_tests.conftest import die_with_parent
 
 TESTS = Path(__file__).parents[1] / "java"
@@ -33,12 +34,12 @@ def java() -> Path:
 def program(java: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """Starts a class with a ``main``, its standard streams as text."""
     own = {str(file.relative_to(TESTS)): file.read_bytes() for file in TESTS.rglob("*.java")}
-    against = [*classpath("spark"), *spark_jars()]
+    against = [*classpath("spark"), *pyspark_jars()]
     jar = compiled(java, sources() | own, against, tmp_path_factory.mktemp("java"))
     started: list[subprocess.Popen[str]] = []
 
     def start(name: str, *arguments: str) -> "subprocess.Popen[str]":
-        command = [java / "bin" / "java", "-cp", os.pathsep.join(map(str, [jar, *against])), f"marketpipeline.{name}"]
+        command = [java / "bin" / "java", "-cp", joined([jar, *against]), f"marketpipeline.{name}"]
         process = subprocess.Popen(
             [*command, *arguments],
             stdin=subprocess.PIPE,

@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 from market_pipeline.local.java import java_home
+from market_pipeline.local.user_cache import cache_folder
 from market_pipeline.settings import Settings
 from market_pipeline.stream import class_archive
-from market_pipeline.stream.class_archive import ArchiveError, archive, class_list, folder, make, options
+from market_pipeline.stream.class_archive import ArchiveError, archive, class_list, make, options
 from market_pipeline.stream.gateway import class_path
 
 FEW = b"java/lang/Object\njava/lang/String\norg/apache/spark/SparkConf\n"
@@ -36,7 +37,7 @@ def test_a_jvm_takes_the_classes_from_the_archive(java: Path) -> None:
     assert options(java, []) == []
     made = make(java, [])
     assert made == archive(java, [])
-    assert list(folder().glob(".making-*")) == []
+    assert list(cache_folder().glob(".making-*")) == []
     flags = [*options(java, []), "-Xshare:on", "-XX:+UseSerialGC", "-Xlog:class+load", "-cp", class_path([])]
     spark = ["org.apache.spark.deploy.SparkSubmit", "--version"]
     looked = subprocess.run([java / "bin" / "java", *flags, *spark], capture_output=True, text=True).stdout
@@ -54,8 +55,8 @@ def test_other_jars_are_another_archive(java: Path, tmp_path: Path) -> None:
 
 
 def test_one_is_made_at_a_time(java: Path) -> None:
-    folder().mkdir(parents=True)
-    with (folder() / "making.lock").open("w") as lock:
+    cache_folder().mkdir(parents=True)
+    with (cache_folder() / "making.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         assert make(java, []) is None
 
@@ -66,17 +67,17 @@ def test_a_java_that_cannot_says_why(java: Path, monkeypatch: pytest.MonkeyPatch
     (tmp_path / "bin" / "java").chmod(0o755)
     with pytest.raises(ArchiveError, match="ended with status 1: no archives here"):
         make(tmp_path, [])
-    assert list(folder().glob("*.jsa")) == []
+    assert list(cache_folder().glob("*.jsa")) == []
 
 
 def test_the_newest_stay(java: Path) -> None:
-    folder().mkdir(parents=True)
+    cache_folder().mkdir(parents=True)
     for age, name in enumerate(["spark-new.jsa", "spark-old.jsa", "spark-older.jsa"]):
-        (folder() / name).touch()
-        os.utime(folder() / name, (1_000_000 - age, 1_000_000 - age))
+        (cache_folder() / name).touch()
+        os.utime(cache_folder() / name, (1_000_000 - age, 1_000_000 - age))
     made = make(java, [])
     assert made is not None
-    assert {file.name for file in folder().glob("*.jsa")} == {made.name, "spark-new.jsa"}
+    assert {file.name for file in cache_folder().glob("*.jsa")} == {made.name, "spark-new.jsa"}
 
 
 def test_one_made_in_the_background_leaves_no_zombie(
