@@ -146,11 +146,15 @@ class TestReplayed:
         replayed.run("restart", "feed-server")
         wait_for(lambda: replayed.count("trades_silver") == TRADES + 2, "both trades")
 
-        program = "from market_pipeline.defs.partitions import DAILY; print(DAILY.get_first_partition_key())"
-        first = subprocess.run(
-            [sys.executable, "-c", program], env=replayed.environment, capture_output=True, text=True, check=True
-        )
-        assert first.stdout.strip() == DAY_OF_2019
+        def first_partition() -> str:
+            program = "from market_pipeline.defs.partitions import DAILY; print(DAILY.get_first_partition_key())"
+            ended = subprocess.run(
+                [sys.executable, "-c", program], env=replayed.environment, capture_output=True, text=True, check=True
+            )
+            return ended.stdout.strip()
+
+        # the rows are in the table before the producer's next heartbeat, which has the day
+        wait_for(lambda: first_partition() == DAY_OF_2019, "its partition")
 
         replayed.materialize("ohlcv_1m,ohlcv_1d,symbol_daily_stats", DAY_OF_2019)
         (bar,) = replayed.rows("SELECT open, high, low, close, volume, trades FROM market_data.ohlcv_1d")
