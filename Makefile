@@ -6,6 +6,7 @@ UV     := $(BIN)/uv
 tests   = $(addprefix market_pipeline_tests/,$(1))
 report  = --durations 25 --junit-xml build/reports/$@.xml
 STAMP  := $(VENV)/.installed
+DEPLOY := market_pipeline/deploy
 STAGES := quick real-servers pipelines browser
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
@@ -72,15 +73,19 @@ golden: install ## after a change that is meant: the copies of help, screens, se
 bench: install ## latency, catch-up and cost, beside what one would write instead
 	$(BIN)/python -m market_pipeline_tests.bench $(ARGS)
 
+# what a package is built with has a hash too
+INSTALL = $(UV) pip install --python $(BIN)/python --build-constraints $(DEPLOY)/build.lock
+
 install: $(STAMP)
 
-$(STAMP): requirements.lock pyproject.toml
+$(STAMP): requirements.lock $(DEPLOY)/build.lock pyproject.toml
 	@test -x $(UV) || { $(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	  || { echo "error: Python 3.11 to 3.13 is needed, $(PYTHON) is something else: make PYTHON=python3.12 …"; exit 1; }; \
-	  echo "making $(VENV)"; $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==0.13.9; }
+	  echo "making $(VENV)"; $(PYTHON) -m venv $(VENV) && sed -n '/^uv==/,/^ *#/p' requirements.lock > $(VENV)/uv.lock \
+	  && $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock; }
 	@echo "installing $$(grep -c '==' requirements.lock) locked packages (pyspark alone is 450 MB)"
-	@$(UV) pip install --python $(BIN)/python --require-hashes -r requirements.lock
-	@$(UV) pip install --python $(BIN)/python --quiet --no-deps --editable .
+	@$(INSTALL) --require-hashes -r requirements.lock
+	@$(INSTALL) --quiet --no-deps --editable .
 	@touch $@
 
 chromium: ## the browser tests drive Debian's Chromium
@@ -90,10 +95,10 @@ chromium: ## the browser tests drive Debian's Chromium
 	  || { echo "error: the browser tests need Chromium as 'chromium' on PATH: apt-get install chromium"; exit 1; }
 
 COMPILE = $(UV) pip compile --quiet --universal --generate-hashes
-DEPLOY  = market_pipeline/deploy
 
 lock: install ## after a change of dependencies in pyproject.toml
 	$(COMPILE) --group dev pyproject.toml --output-file requirements.lock
+	$(COMPILE) --group build --constraint requirements.lock --output-file $(DEPLOY)/build.lock
 	$(COMPILE) --no-strip-extras --extra containers --constraint requirements.lock pyproject.toml --output-file $(DEPLOY)/pipeline.lock
 	$(COMPILE) --group servers --constraint requirements.lock --output-file $(DEPLOY)/servers.lock
 

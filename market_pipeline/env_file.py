@@ -42,7 +42,8 @@ def read_env_file(path: Path) -> Mapping[str, str | None]:
         raise UntrustedEnvFile(f"{path.absolute()} can't be read ({error.strerror}): put that right") from None
     if distrust:
         raise UntrustedEnvFile(f"{path.absolute()} is not read, for {distrust}")
-    found = dotenv_values(stream=io.StringIO(text.decode("utf-8")))
+    # as it stands: a password may have a dollar and a brace, and no value takes in another variable
+    found = dotenv_values(stream=io.StringIO(text.decode("utf-8")), interpolate=False)
     if named := sorted(name for name in found if name.upper() in EXECUTABLES):
         raise UntrustedEnvFile(
             f"{path.absolute()} can't set {named[0]}, which names a program to run: export it instead"

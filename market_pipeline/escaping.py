@@ -15,6 +15,11 @@ from html import escape
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of what acts and is not seen: control and format characters (ANSI escapes, bidirectional
 overrides, zero-width characters), lone surrogates, line and paragraph separators."""
+_BLANK = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that show nothing: those that Unicode's Default_Ignorable_Code_Point has beside ``UNSEEN``, and
+Braille's blank. Two texts that differ in them alone look the same."""
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _MARKDOWN = re.compile(r"[\\`*\[\]<>&|~#$]|(?<![^\W_])_|_(?![^\W_])")
 _MARKDOWN_BEGINS = re.compile(r"^(\d{0,9})(?=[-+=.)])")
@@ -22,12 +27,12 @@ _NO_XML = re.compile("[\ufffe\uffff]")
 
 
 def visible(text: str, keep: str = "") -> str:
-    """The text with every character that acts and is not seen written out; those in ``keep`` stay."""
-    if text.isprintable():
-        return text
-    return "".join(
-        each if each in keep or unicodedata.category(each) not in UNSEEN else _written_out(each) for each in text
-    )
+    """The text with every character that is not seen written out; those in ``keep`` stay."""
+    if not text.isprintable():
+        text = "".join(
+            each if each in keep or unicodedata.category(each) not in UNSEEN else _written_out(each) for each in text
+        )
+    return _BLANK.sub(lambda found: _written_out(found[0]), text)
 
 
 def for_terminal(text: str) -> str:

@@ -30,6 +30,12 @@ def test_a_file_of_ours_is_read(file: Path) -> None:
     assert read_env_file(file.parent) == {}
 
 
+def test_a_value_is_taken_as_it_stands(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FINNHUB_API_KEY", "secret")
+    file.write_text("A=p${FINNHUB_API_KEY}\nB=$HOME\n")
+    assert read_env_file(file) == {"A": "p${FINNHUB_API_KEY}", "B": "$HOME"}
+
+
 @pytest.mark.parametrize("mode", [0o646, 0o666, 0o602])
 def test_a_file_that_others_may_write_is_refused_in_one_line(file: Path, mode: int) -> None:
     file.chmod(mode)

@@ -55,6 +55,12 @@ def test_every_such_character_of_unicode_is_written_out() -> None:
         assert visible(each).isprintable()
 
 
+@pytest.mark.parametrize("blank", [0x034F, 0x115F, 0x1160, 0x17B4, 0x180B, 0x2800, 0x3164, 0xFE0F, 0xFFA0, 0xE0100])
+def test_a_letter_or_mark_that_shows_nothing_is_written_out(blank: int) -> None:
+    assert for_terminal(f"AAPL{chr(blank)}") == "AAPL" + json.dumps(chr(blank))[1:-1]
+    assert for_terminal(f"\x1b{chr(blank)}").isascii()
+
+
 @given(st.text(st.characters(codec="utf-8")))
 def test_json_that_was_escaped_is_json_of_the_same_value(text: str) -> None:
     document = json.dumps({"symbol": text}, ensure_ascii=False, indent=1)
