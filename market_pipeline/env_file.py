@@ -15,6 +15,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from market_pipeline.mendable import Mendable
+from market_pipeline.ownership import is_trusted, user_name
 
 EXECUTABLES = frozenset({"MARKET_PIPELINE_JAVA_HOME"})
 """Variables that name a program to run: no file of a working folder may choose one."""
@@ -55,18 +56,11 @@ def why_untrusted(file: os.stat_result, user: int) -> str:
     """Why a file is not one that only this user and root write, and how to change that; '' when it is."""
     if not stat.S_ISREG(file.st_mode):
         return "it is no ordinary file: put one in its place"
-    if file.st_uid not in (user, 0):
-        return f"it belongs to {_user_name(file.st_uid)}: copy what you need of it into a file of your own"
+    if not is_trusted(file.st_uid, user):
+        return f"it belongs to {user_name(file.st_uid)}: copy what you need of it into a file of your own"
     if file.st_mode & stat.S_IWOTH or (file.st_mode & stat.S_IWGRP and not _is_private(file.st_gid, user)):
         return "others may write it: chmod go-w it, if what it says is yours"
     return ""
-
-
-def _user_name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"user {uid}"
 
 
 def _is_private(gid: int, user: int) -> bool:

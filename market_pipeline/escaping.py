@@ -15,9 +15,7 @@ from html import escape
 UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 """Unicode's categories of what acts and is not seen: control and format characters (ANSI escapes, bidirectional
 overrides, zero-width characters), lone surrogates, line and paragraph separators."""
-_BLANK = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
-)
+_BLANK = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
 """Letters and marks that show nothing: those that Unicode's Default_Ignorable_Code_Point has beside ``UNSEEN``, and
 Braille's blank. Two texts that differ in them alone look the same."""
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}

@@ -8,6 +8,7 @@ dir knows on which ports its pipeline was started last, so that whoever names th
 import os
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import date
 from functools import cached_property
 from ipaddress import ip_network
@@ -28,6 +29,7 @@ from market_pipeline.endpoints import check_encrypted, is_loopback
 from market_pipeline.env_file import UntrustedEnvFile, read_env_file
 from market_pipeline.layout import Paths, Ports, kept_port_base, version_fault
 from market_pipeline.mendable import Mendable
+from market_pipeline.ownership import data_dir_fault
 from market_pipeline.security_variables import unsupported_security
 from market_pipeline.service_overrides import read_overrides
 from market_pipeline.setting_names import complaint, misspelt, variable_of
@@ -353,12 +355,13 @@ class Settings(BaseSettings):
 
         Raises:
             SettingsError: a value is wrong; the message names the variable and what it may be. Or the data dir is of
-                another version.
+                another user or version.
         """
         _refuse_unsupported(os.environ)
         try:
             values = {name: value for name, value in given.items() if value is not None}
             settings = cls(**values)
+            settings.check_owner()
             if "port_base" not in settings.model_fields_set and (kept := kept_port_base(settings.paths)) is not None:
                 values["port_base"] = kept
                 settings = cls(**values)
@@ -372,6 +375,16 @@ class Settings(BaseSettings):
             raise SettingsError(str(error)) from None
         except UnicodeDecodeError:
             raise SettingsError("the .env file is not text in UTF-8: save it as that") from None
+
+    def check_owner(self) -> None:
+        """See that nobody else owns the data dir, before anything in it is believed.
+
+        Raises:
+            SettingsError: somebody does.
+        """
+        with suppress(OSError):  # who needs what is in it says so
+            if (fault := data_dir_fault(self.data_dir)) is not None:
+                raise SettingsError(fault)
 
     def check_version(self) -> None:
         """See that the data dir, if there is one, is of this version: whoever writes into another one damages it.

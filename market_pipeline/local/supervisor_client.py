@@ -2,12 +2,12 @@
 
 import contextlib
 import http.client
-import socket
 import xmlrpc.client
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from market_pipeline.local import unix_sockets
 from market_pipeline.local.supervisord import socket_path
 from market_pipeline.settings import Settings
 
@@ -43,24 +43,23 @@ class ProcessState:
 
 
 class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: Path, timeout: float) -> None:
-        super().__init__("localhost", timeout=timeout)
+    def __init__(self, path: Path, within_s: float) -> None:
+        super().__init__("localhost")
         self._path = path
+        self._within_s = within_s
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        self.sock = unix_sockets.connect(self._path, self._within_s)
 
 
 class _UnixTransport(xmlrpc.client.Transport):
-    def __init__(self, path: Path, timeout: float) -> None:
+    def __init__(self, path: Path, within_s: float) -> None:
         super().__init__()
         self._path = path
-        self._timeout = timeout
+        self._within_s = within_s
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path, self._timeout)
+        return _UnixConnection(self._path, self._within_s)
 
 
 class SupervisorClient:

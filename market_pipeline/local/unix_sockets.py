@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from market_pipeline.mendable import Mendable
+from market_pipeline.ownership import is_trusted, user_name
 from market_pipeline.settings import Settings
 
 PATH_LIMIT = 100
@@ -81,12 +82,29 @@ def secure(wanted: Path) -> Path:
     return wanted
 
 
+def connect(path: Path, within_s: float) -> socket.socket:
+    """A connection to a Unix socket of ours; calls on it take ``within_s`` at most.
+
+    Raises:
+        OSError: nobody accepts it; PermissionError where another user made the folder, and may be who would answer.
+    """
+    owner = path.parent.lstat().st_uid
+    if not is_trusted(owner, os.getuid()):
+        raise PermissionError(f"{path.parent} belongs to {user_name(owner)}")
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        made.settimeout(within_s)
+        made.connect(str(path))
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
 def accepts(path: Path) -> bool:
-    """Whether something accepts connections on the Unix socket."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        probe.settimeout(ANSWER_WITHIN_S)
-        try:
-            probe.connect(str(path))
-        except OSError:
-            return False
+    """Whether a program of ours accepts connections on the Unix socket."""
+    try:
+        connect(path, ANSWER_WITHIN_S).close()
+    except OSError:
+        return False
     return True

@@ -1,5 +1,7 @@
 """Settings: precedence, the words they accept, what is said when one is wrong, and that the key stays where it is."""
 
+import os
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,16 @@ def test_a_data_dir_knows_its_ports_unless_others_are_named(monkeypatch: pytest.
     assert Settings.load(data_dir=tmp_path / "another").port_base == 29000
     monkeypatch.setenv("MARKET_PIPELINE_PORT_BASE", "43000")
     assert Settings.load(data_dir=tmp_path).port_base == 43000
+
+
+def test_a_data_dir_of_another_user_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Settings.load(data_dir=tmp_path)
+    monkeypatch.setattr(os, "getuid", lambda: tmp_path.stat().st_uid + 54_321)
+    if tmp_path.stat().st_uid == 0:
+        Settings.load(data_dir=tmp_path)  # root's is believed
+        os.chown(tmp_path, 54_320, -1)
+    with pytest.raises(SettingsError, match=f"^{re.escape(str(tmp_path))} belongs to .*: run this as that user, or"):
+        Settings.load(data_dir=tmp_path)
 
 
 def test_ports_that_a_data_dir_cannot_tell_are_the_usual_ones(tmp_path: Path) -> None:

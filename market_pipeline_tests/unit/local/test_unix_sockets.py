@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from market_pipeline.local.programs import dagster_command, programs, workspace_yaml
+from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import socket_path, write_configuration
 from market_pipeline.local.unix_sockets import PATH_LIMIT, UnsafeFolder, accepts, code_server, folder, secure
 from market_pipeline.settings import Settings
@@ -74,3 +75,19 @@ def test_whether_a_socket_accepts(tmp_path: Path) -> None:
         assert not accepts(at)
         server.listen()
         assert accepts(at)
+
+
+def test_nothing_is_asked_of_a_socket_in_a_folder_of_another_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings.load(data_dir=tmp_path)
+    at = socket_path(settings)
+    secure(at.parent)
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(at))
+        server.listen()
+        assert accepts(at)
+        monkeypatch.setattr("market_pipeline.local.unix_sockets.is_trusted", lambda owner, user: owner != os.getuid())
+        assert not accepts(at)
+        with pytest.raises(SupervisorAway, match=r"PermissionError: .* belongs to "):
+            SupervisorClient(settings).pid()
