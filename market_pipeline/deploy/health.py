@@ -17,6 +17,7 @@ from pathlib import Path
 
 from market_pipeline.escaping import for_terminal
 from market_pipeline.layout import Paths
+from market_pipeline.private_process import keep_private
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline.supervision.log_lines import write_error
 from market_pipeline.webserver import access_token
@@ -161,6 +162,7 @@ def _exactly(connection: socket.socket, count: int) -> bytes:
 
 
 def main(arguments: Sequence[str]) -> int:
+    keep_private()
     if len(arguments) != 2 or arguments[0] not in PROBES:
         write_error(f"usage: python -m market_pipeline.deploy.health {'|'.join(PROBES)} WHERE")
         return 2

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from market_pipeline.local.jars import JarError, classpath
 from market_pipeline.local.java import NoJava, java_home
 from market_pipeline.local.jvm import joined
+from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.supervision.log_lines import write_error
 
@@ -38,6 +39,7 @@ def tool_command(settings: Settings, name: str, arguments: Sequence[str]) -> lis
 
 def main(arguments: Sequence[str]) -> int:
     """Replace this process by the tool; returns only when that can't be, with the status to exit with."""
+    keep_private()
     if not arguments or arguments[0] not in TOOLS:
         write_error(f"usage: python -m market_pipeline.deploy.kafka_tools {'|'.join(TOOLS)} ARGUMENT…")
         return 2

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from market_pipeline.escaping import for_terminal
+from market_pipeline.private_process import keep_private
 from market_pipeline.supervision.log_lines import write_error
 
 MASTER_PAGE = "http://127.0.0.1:8080/json/"
@@ -39,6 +40,7 @@ def lines(state: Mapping[str, Any]) -> list[str]:
 
 
 def main() -> int:
+    keep_private()
     try:
         with urllib.request.urlopen(MASTER_PAGE, timeout=TIMEOUT_S) as page:
             state = json.load(page)

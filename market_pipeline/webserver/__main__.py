@@ -13,6 +13,7 @@ import sys
 from ipaddress import ip_network
 
 from market_pipeline.mendable import Mendable
+from market_pipeline.private_process import keep_private
 from market_pipeline.settings import EVERY_ADDRESS, LOOPBACK, Settings
 from market_pipeline.supervision.log_lines import start_logging
 from market_pipeline.webserver import access_token
@@ -90,6 +91,7 @@ def serve(settings: Settings, workspace: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    keep_private()
     parser = argparse.ArgumentParser(prog="python -m market_pipeline.webserver", allow_abbrev=False)
     parser.add_argument("--workspace", required=True, metavar="FILE", help="where Dagster finds the definitions")
     workspace: str = parser.parse_args(arguments).workspace

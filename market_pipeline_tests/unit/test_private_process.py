@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+import market_pipeline
 from market_pipeline.local.preflight import claim
 from market_pipeline.local.programs import programs
 from market_pipeline.local.supervisord import environment_for, write_configuration
@@ -35,6 +36,13 @@ def open_to_others(root: Path) -> list[str]:
     return [str(each) for each in found if not each.is_symlink() and stat.S_IMODE(each.lstat().st_mode) & 0o077]
 
 
+def free_to_dump() -> None:
+    """For ``preexec_fn``: many shells, this one perhaps, forbid core dumps anyway, and then nobody would miss our own
+    limit."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
+
+
 ENTRANCES: dict[str, list[str]] = {
     "producer": ["-m", "market_pipeline.feed.producer"],
     "feed-server": ["-m", "market_pipeline.feed.server"],
@@ -47,7 +55,9 @@ def test_a_program_keeps_its_files_to_itself_and_leaves_no_memory_behind(
     name: str, tmp_path: Path, free_port_base: Callable[[], int]
 ) -> None:
     settings = Settings.load(data_dir=tmp_path / "data", port_base=free_port_base(), feed="simulator")
-    process = subprocess.Popen([sys.executable, *ENTRANCES[name]], env=os.environ | settings.environment())
+    process = subprocess.Popen(
+        [sys.executable, *ENTRANCES[name]], env=os.environ | settings.environment(), preexec_fn=free_to_dump
+    )
     try:
         wait_for(lambda: read_heartbeat(settings.paths.heartbeat(name)) is not None, "a heartbeat")
         assert resource.prlimit(process.pid, resource.RLIMIT_CORE)[0] == 0
@@ -60,31 +70,70 @@ def test_a_program_keeps_its_files_to_itself_and_leaves_no_memory_behind(
     assert open_to_others(settings.data_dir) == []
 
 
-@pytest.mark.usefixtures("_open_umask")
-@pytest.mark.parametrize(
-    "code",
-    [
-        "from market_pipeline.definitions import defs; defs()",
-        "from market_pipeline.local import launch; launch.main(['nothing'])",
-        "from market_pipeline.cli import main; main(['status'], standalone_mode=False)",
-    ],
+PROGRAMS = (
+    "alerts.slack_listener",
+    "deploy.health",
+    "deploy.kafka_tools",
+    "deploy.spark_status",
+    "feed.producer",
+    "feed.server",
+    "local.launch",
+    "stream.application",
+    "webserver.__main__",
 )
-def test_every_way_in_makes_private_files(code: str, tmp_path: Path) -> None:
-    """Of a command, of what the supervisor starts, and of whatever loads the definitions."""
-    code = f"import os, resource, json\ntry:\n    {code}\nexcept SystemExit: pass\n" + (
-        "open('made', 'w').close(); print(json.dumps(resource.getrlimit(resource.RLIMIT_CORE)[0]))"
+"""What is started as ``python -m market_pipeline.…``, and ends at once with a wrong setting or without arguments."""
+OTHERS = {
+    "local.jars": "a developer's, who downloads public files",
+    "local.supervise": "started by launch alone",
+    "runbook.page": "a developer's, who writes a page of the repository",
+    "stream.class_archive": "makes a file of public classes, which other users of an image may read",
+}
+WAYS_IN = {
+    "definitions": "from market_pipeline.definitions import defs; defs()",
+    "cli": "from market_pipeline.cli import main; main(['status'], standalone_mode=False)",
+    **{
+        name: f"runpy.run_module('market_pipeline.{name}', run_name='__main__')"
+        for name in PROGRAMS
+    },
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("_open_umask")
+@pytest.mark.parametrize("name", WAYS_IN)
+def test_every_way_in_makes_private_files(name: str, tmp_path: Path) -> None:
+    """Of a command, of what the supervisor or a container starts, and of whatever loads the definitions."""
+    code = "\n".join(
+        (
+            "import json, os, resource, runpy, sys",
+            f"sys.argv[:] = ['{name}']",
+            f"try:\n    {WAYS_IN[name]}\nexcept SystemExit: pass",
+            "open('made', 'w').close()",
+            "print(json.dumps(resource.getrlimit(resource.RLIMIT_CORE)[0]))",
+        )
     )
+    wrong = {"MARKET_PIPELINE_RATE": "none"} if name in PROGRAMS else {}
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,
-        env=os.environ | {"MARKET_PIPELINE_DATA_DIR": str(tmp_path / "data")},
+        env=os.environ | {"MARKET_PIPELINE_DATA_DIR": str(tmp_path / "data")} | wrong,
         check=True,
         capture_output=True,
         text=True,
         timeout=300,
+        preexec_fn=free_to_dump,
     )
     assert json.loads(done.stdout.splitlines()[-1]) == 0
     assert stat.S_IMODE((tmp_path / "made").stat().st_mode) == 0o600
+
+
+def test_no_program_is_forgotten_among_the_ways_in() -> None:
+    package = Path(market_pipeline.__file__).parent
+    started = {
+        ".".join(file.relative_to(package).with_suffix("").parts)
+        for file in package.rglob("*.py")
+        if "\nif __name__ == " in file.read_text(encoding="utf-8")
+    }
+    assert started == {*PROGRAMS, *OTHERS}
 
 
 def test_a_data_dir_that_others_see_is_closed_at_the_next_start(tmp_path: Path) -> None:
