@@ -1,6 +1,7 @@
 """The webserver as it is started: what it listens on, what it logs, how it ends. Over real sockets."""
 
 import http.client
+import json
 import os
 import signal
 import subprocess
@@ -8,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +28,16 @@ class Running:
     process: subprocess.Popen[bytes]
     log: Path
 
+    def told(self, query: str) -> dict[str, Any]:
+        """What GraphQL answers to who has the token."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.settings.ports.webserver, timeout=20)
+        token = access_token.read(self.settings.dagster_token_path)
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        connection.request("POST", "/graphql", json.dumps({"query": query}), headers)
+        found: dict[str, Any] = json.loads(connection.getresponse().read())["data"]
+        connection.close()
+        return found
+
     def answer(self, path: str, **headers: str) -> http.client.HTTPResponse:
         connection = http.client.HTTPConnection("127.0.0.1", self.settings.ports.webserver, timeout=20)
         connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
@@ -37,8 +49,10 @@ class Running:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]) -> Iterator[Running]:
-    """The program, over a workspace without code."""
-    settings = Settings.load(data_dir=tmp_path_factory.mktemp("webserver"), port_base=free_port_base())
+    """The program, over a workspace without code. Read only, as it is told by a variable."""
+    settings = Settings.load(
+        data_dir=tmp_path_factory.mktemp("webserver"), port_base=free_port_base(), dagster_read_only=True
+    )
     settings.paths.config.mkdir()
     settings.paths.dagster.mkdir()
     (settings.paths.config / "workspace.yaml").write_text("load_from: []\n", encoding="utf-8")
@@ -74,6 +88,19 @@ def test_the_url_with_the_token_signs_in_and_the_log_never_shows_it(running: Run
     assert running.answer(f"{path}x").status == 401
     assert token not in running.log.read_text()
     assert "refused GET / from 127.0.0.1" in running.log.read_text()
+
+
+def test_the_setting_makes_the_page_that_is_started_read_only(running: Running) -> None:
+    assert running.settings.environment()["MARKET_PIPELINE_DAGSTER_READ_ONLY"] == "True"
+    assert running.told("{ version }")["version"]
+    ended = running.told('mutation { terminateRun(runId: "none") { __typename } }')
+    assert ended == {"terminateRun": {"__typename": "UnauthorizedError"}}  # else there would be no such run
+    may = {
+        each["permission"]: each["value"]
+        for each in running.told("{ permissions { permission value } }")["permissions"]
+    }
+    assert len(may) > 10
+    assert [name for name, value in may.items() if value] == []
 
 
 def test_a_forwarded_address_is_not_the_peers(running: Running) -> None:
