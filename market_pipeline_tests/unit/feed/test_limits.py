@@ -206,20 +206,23 @@ def test_a_gzip_that_unpacks_to_gigabytes_takes_flat_memory_and_little_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "0000000000000001.frames.gz"
-    frame = encode_frame(1, b"before")
     with gzip.open(path, "wb", compresslevel=1) as file:
-        file.write(segment_header("finnhub") + frame)
+        file.write(segment_header("finnhub") + encode_frame(1, b"before"))
         for _ in range(200):
             file.write(bytes(MIB))
+        file.write(encode_frame(2, b"behind"))
     assert path.stat().st_size < MIB
-    damaged: list[int] = []
+
+    def read() -> tuple[list[bytes], list[int]]:
+        damaged: list[int] = []
+        return [each.payload for each in read_frames(tmp_path, 0, lambda _, n: damaged.append(n))], damaged
+
     with at_most(8 * MIB):
-        assert [each.payload for each in read_frames(tmp_path, 0, lambda _, n: damaged.append(n))] == [b"before"]
-    assert damaged == [1]
+        assert read() == ([b"before", b"behind"], [1])
     monkeypatch.setattr(segment_module, "MAX_SEGMENT_BYTES", 10 * MIB)
-    with path.open("rb") as opened:
-        assert [each.payload for each in read_frames(tmp_path)] == [b"before"]
-        assert opened.read(4)
+    assert read() == ([b"before"], [1])  # what is beyond the limit is not even unpacked
+    monkeypatch.setattr(segment_module, "MAX_SEGMENT_BYTES", 201 * MIB)
+    assert read() == ([b"before", b"behind"], [1])
 
 
 def test_a_damaged_gzip_gives_what_is_before_the_damage(tmp_path: Path) -> None:
