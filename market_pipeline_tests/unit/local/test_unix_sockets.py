@@ -55,6 +55,32 @@ def test_a_folder_that_somebody_else_laid_ready_is_refused(tmp_path: Path, monke
         secure(code_server(deep).parent)
 
 
+@pytest.mark.parametrize("within_the_shared_one", [False, True])
+def test_a_folder_of_another_user_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, within_the_shared_one: bool
+) -> None:
+    """It would be theirs to put a socket of their own in the place of ours."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stranger = os.getuid() + 1
+    monkeypatch.setattr(os, "getuid", lambda: stranger)
+    deep = Settings.load(data_dir=tmp_path / ("d" * 80))
+    wanted = code_server(deep).parent if within_the_shared_one else tmp_path / "run"
+    wanted.mkdir(parents=True)
+    refused = wanted.parent if within_the_shared_one else wanted
+    with pytest.raises(UnsafeFolder, match=f"^{refused} belongs to another user: remove it, or use a shorter"):
+        secure(wanted)
+
+
+def test_a_folder_of_ours_that_others_can_enter_is_closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    wanted = code_server(Settings.load(data_dir=tmp_path / ("d" * 80))).parent
+    wanted.mkdir(parents=True)
+    for each in (wanted, wanted.parent):
+        each.chmod(0o777)
+    secure(wanted)
+    assert [each.stat().st_mode & 0o777 for each in (wanted, wanted.parent)] == [0o700, 0o700]
+
+
 @pytest.mark.parametrize("target", [None, "nowhere"], ids=["file", "dangling link"])
 def test_what_is_no_folder_is_refused_in_one_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str | None
