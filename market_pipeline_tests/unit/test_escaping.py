@@ -73,6 +73,9 @@ def test_plain_text_stays_as_it_is_on_a_terminal(text: str) -> None:
 
 
 @given(HOSTILE)
+@example("<!channel> & <https://evil.example|click> &lt;")
+@example("```")
+@example("a ```` b ``````` c")
 def test_text_in_slack_is_no_link_mention_or_entity_and_ends_no_code(text: str) -> None:
     shown = for_slack(text)
     assert not set("<>") & set(shown)
