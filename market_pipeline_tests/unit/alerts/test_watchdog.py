@@ -66,6 +66,14 @@ def test_one_that_refuses_or_is_not_there_is_told_in_the_log(
 SECRET = "s3cret-uuid"
 
 
+@pytest.fixture
+def uncaught(monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
+    """With what threads died: their traceback would show the address."""
+    found: list[BaseException | None] = []
+    monkeypatch.setattr(threading, "excepthook", lambda died: found.append(died.exc_value))
+    return found
+
+
 @pytest.mark.parametrize(
     "url",
     [
@@ -83,10 +91,51 @@ SECRET = "s3cret-uuid"
         "\ud800",
     ],
 )
-def test_an_address_with_a_slip_raises_nothing_and_is_never_written(url: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_address_with_a_slip_raises_nothing_and_is_never_written(
+    url: str, caplog: pytest.LogCaptureFixture, uncaught: list[BaseException | None]
+) -> None:
     assert not report_alive(url, "well")
     assert "did not take the report" in caplog.text
+    assert "no answer" not in caplog.text  # it was told why, and not left waiting by a thread that died
     assert SECRET not in caplog.text
+    assert uncaught == []
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\x00\xff\r\n\r\n",
+        b"HTTP/1.1 nothing at all\r\n\r\n",
+        b"HTTP/1.1 99999 no\r\n\r\n",
+        b"HTTP/1.1 200 " + b"x" * 70_000,
+        b"HTTP/1.1 200 OK\r\n" + b"x: y\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 204\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[\r\n\r\n",
+        b"HTTP/1.1 401 no\r\nWWW-Authenticate: \xff\r\n\r\n",
+    ],
+    ids=["nothing", "bytes", "no status", "a long status", "a long line", "many headers", "no reason", "a slip", "odd"],
+)
+def test_whatever_a_server_answers_raises_nothing(
+    answer: bytes, caplog: pytest.LogCaptureFixture, uncaught: list[BaseException | None]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def say() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=say)
+        thread.start()
+        taken = report_alive(f"http://127.0.0.1:{server.getsockname()[1]}/{SECRET}", "well")
+        thread.join()
+    assert taken == (b" 204" in answer)
+    assert ("did not take the report" in caplog.text) is not taken
+    assert "no answer" not in caplog.text
+    assert SECRET not in caplog.text
+    assert uncaught == []
 
 
 def test_what_was_found_follows_no_redirect(outside: Outside, caplog: pytest.LogCaptureFixture) -> None:
