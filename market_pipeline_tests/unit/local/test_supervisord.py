@@ -157,10 +157,25 @@ def test_supervisor_itself_reads_what_was_meant(settings: Settings, monkeypatch:
     }
 
 
-def test_a_python_whose_path_supervisor_would_cut_off_is_refused(settings: Settings) -> None:
-    program = Program("stream", ("/a ;b/python", "-m", "x"), stop_within_s=1, stop_stage=1)
-    with pytest.raises(UnusablePath, match="install market-pipeline"):
+CUT_OFF = ("/a ;b", "/a #b", "/a\ncommand=id", "/a\r\n[program:x]", "/a\x1b[2J", "/a\u2028b", "/a\u202eb", "/a\x85b")
+
+
+@pytest.mark.parametrize("folder", CUT_OFF)
+def test_a_python_whose_path_supervisor_would_cut_off_is_refused(settings: Settings, folder: str) -> None:
+    program = Program("stream", (f"{folder}/python", "-m", "x"), stop_within_s=1, stop_stage=1)
+    with pytest.raises(UnusablePath, match="install market-pipeline") as caught:
         configuration(settings, [program], {})
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("folder", CUT_OFF)
+def test_a_folder_for_sockets_whose_path_supervisor_would_cut_off_is_refused(
+    settings: Settings, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", folder)  # where they are for a data dir of a long path
+    deep = settings.model_copy(update={"data_dir": settings.data_dir / ("d" * 80)})
+    with pytest.raises(UnusablePath, match="let TMPDIR be, somewhere else"):
+        configuration(deep, [], {})
 
 
 SPELLINGS = sorted(
