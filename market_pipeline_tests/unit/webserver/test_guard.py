@@ -113,6 +113,11 @@ def another_port(app: Any, server: Server) -> Answer:
     return ask(app, "POST", "/graphql", headers, body=json.dumps({"query": server.terminate}).encode())
 
 
+def another_port_of_an_older_browser(app: Any, server: Server) -> Answer:
+    headers = SIGNED_IN | JSON | {"Origin": "http://127.0.0.1:8888"}
+    return ask(app, "POST", "/graphql", headers, body=json.dumps({"query": server.terminate}).encode())
+
+
 def another_user(app: Any, server: Server) -> Answer:
     """No browser at all: a local user, or a program, that knows no token."""
     return ask(app, "POST", "/graphql", {"Host": HOST} | JSON, body=json.dumps({"query": server.terminate}).encode())
@@ -120,7 +125,8 @@ def another_user(app: Any, server: Server) -> Answer:
 
 ATTACKS = [
     an_image, an_image_of_an_older_browser, an_image_with_a_newline, a_link, a_form, plain_text,
-    plain_text_of_an_older_browser, graphql_text, a_name_of_theirs, another_port, another_user,
+    plain_text_of_an_older_browser, graphql_text, a_name_of_theirs, another_port,
+    another_port_of_an_older_browser, another_user,
 ]  # fmt: skip
 
 
@@ -133,7 +139,17 @@ def test_an_attack_ends_a_run_of_bare_dagster_and_none_behind_the_guard(attack: 
     assert not server.run_goes_on
 
 
-@pytest.mark.parametrize("headers", [SIGNED_IN, SIGNED_IN | EVIL, {"Host": HOST, "Origin": f"http://{HOST}"}])
+@pytest.mark.parametrize(
+    "headers",
+    [
+        SIGNED_IN,
+        SIGNED_IN | EVIL,
+        SIGNED_IN | {"Origin": EVIL["Origin"]},
+        SIGNED_IN | {"Origin": f"http://{HOST}", "Sec-Fetch-Site": "cross-site"},
+        {"Host": HOST, "Origin": f"http://{HOST}"},
+    ],
+    ids=["of nobody", "foreign", "foreign, of an older browser", "foreign by its site", "not signed in"],
+)
 def test_a_foreign_websocket_is_accepted_by_bare_dagster_alone(headers: dict[str, str], server: Server) -> None:
     assert ask(server.bare, "GET", "/graphql", headers, websocket=True).status == 101
     assert ask(server.guarded, "GET", "/graphql", headers, websocket=True).status == 403

@@ -3,9 +3,10 @@
 import string
 from dataclasses import replace
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from market_pipeline.webserver.policy import Allow, Policy, Reopen, SignIn, cookie_name, decide
@@ -84,6 +85,7 @@ def decided(asked: Request, policy: Policy = POLICY) -> str | int:
         ("OPTIONS", "/graphql", {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}, 403),
         ("OPTIONS", "/graphql", {}, 405),
         ("GET", "/notebook", BEARER, 404),
+        ("GET", "/dagit/notebook", BEARER, 404),
         # another page sent it
         ("POST", "/graphql", OURS | {"Cookie": COOKIE, "Origin": "http://evil.example"}, 403),
         ("POST", "/graphql", OURS | {"Cookie": COOKIE, "Origin": "null"}, 403),
@@ -267,6 +269,22 @@ HEADERS = st.lists(
 )
 
 
+def without_credential(peer: str = "127.0.0.1", query: bytes = b"", **headers: str) -> Any:
+    """A request that lacks its credential and nothing else; chance seldom makes one."""
+    pairs = [(name.replace("_", "-"), value) for name, value in (PAGE | headers).items()]
+    return example(
+        method="GET", path="/", query=query, headers=pairs, with_host=True, peer=peer, websocket=False
+    )  # fmt: skip
+
+
+@without_credential()
+@without_credential(Cookie="market-pipeline-dagster-29030=")
+@without_credential(Cookie=f"market-pipeline-dagster-29030={'0' * 64}")
+@without_credential(Authorization="Bearer ")
+@without_credential(Authorization="Bearer x")
+@without_credential(query=b"token=x")
+@without_credential(X_User="ann")
+@without_credential(X_User="ann", X_Forwarded_For="10.0.0.1", peer="192.168.0.1")
 @given(
     method=st.sampled_from(["GET", "POST", "HEAD", "PUT", "OPTIONS", "get"]) | st.text(max_size=8),
     path=st.sampled_from(["/", "/graphql", "/server_info", "/logs/a"]) | st.text(max_size=30),
