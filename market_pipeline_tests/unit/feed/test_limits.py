@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
+from market_pipeline.feed.bounded_frames import MAX_PARTS
 from market_pipeline.feed.disconnect import Disconnected
 from market_pipeline.feed.finnhub import Liveness, MessageTooLarge, Protocol
 from market_pipeline.feed.journal import Frame, Journal, read_frames
@@ -111,6 +112,15 @@ def test_a_message_of_any_size_takes_flat_memory(finnhub: FakeFinnhub) -> None:
     with at_most(3 * MAX_MESSAGE_BYTES):
         connection.send("go")
         assert cut_of(next_message(connection)) == Cut(64 * MIB, part[:KEPT_BYTES])
+    connection.close()
+
+
+def test_a_message_of_frames_without_end_ends_the_connection(finnhub: FakeFinnhub) -> None:
+    # the server adds an empty frame that says that it is the last
+    connection = sending(finnhub, [b""] * (MAX_PARTS - 1), [b""] * MAX_PARTS)
+    assert next_message(connection) == b""
+    with pytest.raises(Disconnected, match=f"a message of more than {MAX_PARTS} frames"):
+        next_message(connection)
     connection.close()
 
 
