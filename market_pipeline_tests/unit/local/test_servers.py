@@ -6,7 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from websockets.sync.server import Server
 
+from market_pipeline.feed import server
+from market_pipeline.feed.players import SimulatorPlayer
+from market_pipeline.feed.server import FeedServer
 from market_pipeline.local import cassandra, kafka
 from market_pipeline.local.preflight import StartError, check_hosts
 from market_pipeline.settings import Settings, SettingsError
@@ -31,29 +35,43 @@ def named(settings: Settings, host: str, insecure: bool) -> Settings:
     return Settings.load(data_dir=settings.data_dir, insecure_listen=insecure, feed="simulator", **hosts)
 
 
+class Listens(FeedServer):
+    """Says where it was told to listen, and does not."""
+
+    def listen(self, host: str, port: int) -> Server:
+        raise OSError(f"{host}:{port}")
+
+
+def where_the_feed_listens(settings: Settings) -> str:
+    with pytest.raises(OSError, match=f":{settings.ports.feed}$") as told:
+        server._serve(settings, Listens(SimulatorPlayer(1.0, 1)))
+    return str(told.value)
+
+
 SERVERS: dict[str, Callable[[Settings], str]] = {
     "kafka": kafka.server_properties,
     "cassandra": cassandra.cassandra_yaml,
     "stream": lambda settings: str(spark_configuration(settings)),
+    "feed-server": where_the_feed_listens,
 }
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "kafka", "127.0.0.1.example"])
-@pytest.mark.parametrize("server", SERVERS)
-def test_a_server_without_a_login_is_not_reached_by_other_machines(settings: Settings, server: str, host: str) -> None:
+@pytest.mark.parametrize("name", SERVERS)
+def test_a_server_without_a_login_is_not_reached_by_other_machines(settings: Settings, name: str, host: str) -> None:
     refused = f"_HOST={host} would let other machines reach a server that has no login"
     with pytest.raises(SettingsError, match=refused) as caught:
-        SERVERS[server](named(settings, host, insecure=False))
+        SERVERS[name](named(settings, host, insecure=False))
     assert "MARKET_PIPELINE_INSECURE_LISTEN=yes" in str(caught.value)
     with pytest.raises(StartError, match=refused):
         check_hosts(named(settings, host, insecure=False))
 
 
-@pytest.mark.parametrize("server", SERVERS)
-def test_one_that_may_be_reached_listens_on_the_address_that_is_named(settings: Settings, server: str) -> None:
+@pytest.mark.parametrize("name", SERVERS)
+def test_one_that_may_be_reached_listens_on_the_address_that_is_named(settings: Settings, name: str) -> None:
     wanted = named(settings, "node-7", insecure=True)
     check_hosts(wanted)
-    text = SERVERS[server](wanted)
+    text = SERVERS[name](wanted)
     assert "node-7" in text
     assert "0.0.0.0" not in text
     assert (wanted.bootstrap_servers, wanted.contact_points) == (f"node-7:{wanted.ports.kafka}", ("node-7",))
