@@ -1,9 +1,14 @@
 """Which symbols may be subscribed."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from market_pipeline.local.overrides import override
+from market_pipeline.local.preflight import StartError
+from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.symbols import check_subscribed
 
 
@@ -31,6 +36,19 @@ def test_the_rest_is_refused_in_one_printable_line(symbol: str) -> None:
         check_subscribed(symbol)
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 1000
+
+
+def test_what_is_no_symbol_is_refused_wherever_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an option, as a variable, and in a run's configuration, which becomes an override."""
+    refused = r"MARKET_PIPELINE_SYMBOLS: '%\(ENV_HOME\)s' is no symbol"
+    settings = Settings.load(data_dir=tmp_path)
+    with pytest.raises(StartError, match=refused):
+        override(settings, "producer", {"symbols": ["AAPL", "%(ENV_HOME)s"]})
+    with pytest.raises(SettingsError, match=refused):
+        Settings.load(data_dir=tmp_path, symbols="AAPL,%(ENV_HOME)s")
+    monkeypatch.setenv("MARKET_PIPELINE_SYMBOLS", "AAPL,%(ENV_HOME)s")
+    with pytest.raises(SettingsError, match=refused):
+        Settings.load(data_dir=tmp_path)
 
 
 @given(st.text(max_size=70))
