@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from market_pipeline.local import checkup
+from market_pipeline.local import checkup, file_digests
 from market_pipeline.local.checkup import (
     check_feed,
     check_memory,
@@ -19,7 +19,7 @@ from market_pipeline.local.checkup import (
     check_websocket,
 )
 from market_pipeline.local.jars import Jar
-from market_pipeline.local.java import find
+from market_pipeline.local.java import FLOOR, Candidate, find
 from market_pipeline.local.other_users import people
 from market_pipeline.local.reach import Reply, ask_vendor, clock_offset, knock
 from market_pipeline.settings import LOOPBACK, Settings
@@ -79,6 +79,14 @@ def test_who_has_an_account_or_a_process_here() -> None:
     assert people(accounts, [1002, 70_001], own=1000) == ["ann", "ftp", "uid 70001"]
 
 
+def test_an_older_java_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version, verdict in (("17.0.9", "warning"), (FLOOR, "ok")):
+        monkeypatch.setattr(checkup, "find", lambda _, v=version: Candidate("JAVA_HOME", tmp_path, 17, version=v))
+        check = checkup.check_java(Settings.load(data_dir=tmp_path))
+        assert check.verdict == verdict
+        assert version in check.found
+
+
 def test_jars_that_are_not_those_of_the_lock_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("M2_REPO", str(tmp_path / "repository"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -91,6 +99,11 @@ def test_jars_that_are_not_those_of_the_lock_are_told(tmp_path: Path, monkeypatc
         file.parent.mkdir(parents=True)
         file.write_bytes(good)
     assert checkup.check_jars().verdict == checkup.check_jars(verify=True).verdict == "ok"
+    digest = file_digests._digest
+    monkeypatch.setattr(file_digests, "_digest", lambda file: "0" * 64)  # a disk that no longer gives what it was given
+    assert checkup.check_jars().verdict == "ok"
+    assert checkup.check_jars(verify=True).verdict == "warning"
+    monkeypatch.setattr(file_digests, "_digest", digest)
     for file in files:
         file.write_bytes(bytes(len(good)))
     check = checkup.check_jars()

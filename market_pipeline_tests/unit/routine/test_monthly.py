@@ -10,7 +10,8 @@ from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
-from market_pipeline.routine import monthly
+from market_pipeline.local.java import FLOOR, Candidate
+from market_pipeline.routine import monthly, versions
 from market_pipeline.routine.alert_review import responses, review
 from market_pipeline.routine.versions import RegistryAway, Version, jar_versions, newest_final, python_versions
 from market_pipeline.settings import Settings
@@ -93,6 +94,13 @@ def test_versions_of_ours_are_told_and_not_those_of_others() -> None:
     assert jars["kafka_2.13"] == Version("kafka_2.13", "jar", jars["kafka_2.13"].used, "9")
     assert jars["cassandra-all"].newest is None
     assert not jars["cassandra-all"].behind
+
+
+def test_an_older_java_is_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for version, behind in (("17.0.9", True), (FLOOR, False)):
+        monkeypatch.setattr(versions, "find", lambda _, v=version: Candidate("JAVA_HOME", tmp_path, 17, version=v))
+        (found,) = versions.java_version(Settings.load(data_dir=tmp_path))
+        assert (found.name, found.used, found.newest, found.behind) == ("Java", version, FLOOR, behind)
 
 
 def test_what_is_only_tried_out_is_not_the_newest() -> None:
