@@ -3,6 +3,7 @@
 import os
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,13 +16,29 @@ from market_pipeline.local.unix_sockets import PATH_LIMIT, UnsafeFolder, accepts
 from market_pipeline.settings import Settings
 
 
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """Whatever mode a folder is made with is the one that it was given."""
+    before = os.umask(0)
+    yield
+    os.umask(before)
+
+
 def test_sockets_are_in_the_data_dir_while_its_path_is_short() -> None:
     settings = Settings.load(data_dir="/tmp/short")
     assert socket_path(settings) == settings.paths.run / "supervisor.sock"
     assert code_server(settings) == settings.paths.run / "dagster.sock"
 
 
-def test_the_sockets_of_a_deep_data_dir_are_elsewhere_and_ours_alone(tmp_path: Path) -> None:
+def test_the_sockets_of_a_deep_data_dir_are_elsewhere_and_ours_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, open_umask: None
+) -> None:
+    with tempfile.TemporaryDirectory() as short:
+        monkeypatch.setattr(tempfile, "tempdir", short)  # where no folder of ours is yet
+        check_sockets_of_deep_data_dirs(tmp_path)
+
+
+def check_sockets_of_deep_data_dirs(tmp_path: Path) -> None:
     deep, other = (Settings.load(data_dir=tmp_path / ("d" * 80) / name) for name in ("one", "two"))
     for path in (socket_path, code_server):
         assert len(os.fsencode(path(deep))) <= PATH_LIMIT
