@@ -173,6 +173,17 @@ def test_a_server_that_never_ends_its_answer_costs_a_bounded_time(monkeypatch: p
         thread.join()
 
 
+def test_a_resolver_that_hangs_costs_a_bounded_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No timeout of a socket holds for it."""
+    over = threading.Event()
+    monkeypatch.setattr("market_pipeline.alerts.watchdog.ANSWER_WITHIN_S", 0.2)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: over.wait(30) and [])
+    began = time.monotonic()
+    assert not report_alive(f"http://hc-ping.example/{SECRET}", "well")
+    assert time.monotonic() - began < 15
+    over.set()
+
+
 def test_a_round_with_such_an_address_still_gives_its_remediations(tmp_path: Path, free_port_base: Any) -> None:
     """A real round on a data dir where nothing runs; what was due before is given, and the address is in no line."""
     settings = Settings.load(
