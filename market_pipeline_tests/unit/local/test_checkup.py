@@ -58,6 +58,8 @@ def test_what_other_users_can_reach_is_told_where_there_are_any(tmp_path: Path) 
         "ann, bob, cid and 1 more can read and write, without a login: "
         "Kafka (127.0.0.1:20092, 20093), Cassandra (127.0.0.1:20042, 20070)"
     )
+    feed = check_other_users(Settings.load(data_dir=tmp_path, port_base=20_000, feed="simulator"), ["ann"])
+    assert feed.found.endswith(", the simulator (127.0.0.1:20080)")
     elsewhere = {"kafka_bootstrap_servers": "k:9092", "cassandra_contact_points": ("c",), "feed": "finnhub"}
     assert check_other_users(Settings.load(**elsewhere), ["ann"]).verdict == "ok"
     cluster = check_other_users(Settings.load(**elsewhere, spark_master="spark://m:7077", port_base=20_000), ["ann"])
