@@ -115,6 +115,24 @@ def test_a_message_of_any_size_takes_flat_memory(finnhub: FakeFinnhub) -> None:
     connection.close()
 
 
+def test_a_frame_of_any_size_takes_flat_memory(finnhub: FakeFinnhub) -> None:
+    part = b"x" * MIB
+
+    def script(server: FakeFinnhub, connection: ServerConnection) -> None:
+        connection.recv()
+        connection.socket.sendall(b"\x81\x7f" + (64 * MIB).to_bytes(8, "big"))
+        for _ in range(64):
+            connection.socket.sendall(part)
+        server.listen_to(connection)
+
+    finnhub.script = script
+    connection = connect(finnhub.url, "key", Secrecy("key"), 5.0)
+    with at_most(3 * MAX_MESSAGE_BYTES):
+        connection.send("go")
+        assert cut_of(next_message(connection)) == Cut(64 * MIB, part[:KEPT_BYTES])
+    connection.close()
+
+
 def test_a_message_of_frames_without_end_ends_the_connection(finnhub: FakeFinnhub) -> None:
     # the server adds an empty frame that says that it is the last
     connection = sending(finnhub, [b""] * (MAX_PARTS - 1), [b""] * MAX_PARTS)
