@@ -157,6 +157,18 @@ def test_supervisor_itself_reads_what_was_meant(settings: Settings, monkeypatch:
     }
 
 
+@pytest.mark.parametrize("folder", ["100%", "%(here)s", "%(ENV_HOME)s", "50%%", "%s"])
+def test_a_percent_in_the_path_of_python_or_of_the_sockets_is_read_as_it_is(
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", f"{tmp_path}/{folder}")
+    deep = Settings.load(data_dir=tmp_path / ("d" * 80), feed="simulator")
+    program = Program("stream", (f"/{folder}/python", "-m", "x"), stop_within_s=1, stop_stage=1)
+    options = read_by_supervisor(deep, write_configuration(deep, [program], {}), monkeypatch)
+    assert shlex.split(read_programs(options)["stream"][0])[0] == f"/{folder}/python"
+    assert [config["file"] for config in options.server_configs] == [str(socket_path(deep))]
+
+
 CUT_OFF = ("/a ;b", "/a #b", "/a\ncommand=id", "/a\r\n[program:x]", "/a\x1b[2J", "/a\u2028b", "/a\u202eb", "/a\x85b")
 
 
@@ -170,10 +182,10 @@ def test_a_python_whose_path_supervisor_would_cut_off_is_refused(settings: Setti
 
 @pytest.mark.parametrize("folder", CUT_OFF)
 def test_a_folder_for_sockets_whose_path_supervisor_would_cut_off_is_refused(
-    settings: Settings, folder: str, monkeypatch: pytest.MonkeyPatch
+    folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", folder)  # where they are for a data dir of a long path
-    deep = settings.model_copy(update={"data_dir": settings.data_dir / ("d" * 80)})
+    deep = Settings.load(data_dir=tmp_path / ("d" * 80), feed="simulator")
     with pytest.raises(UnusablePath, match="let TMPDIR be, somewhere else"):
         configuration(deep, [], {})
 
