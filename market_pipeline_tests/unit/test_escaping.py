@@ -95,7 +95,7 @@ before **bold** {0}
 
 ![{0}](x.svg) [{0}](y)
 
-| a | b |
+| a | {0} |
 |---|---|
 | {0} | {0} |
 """
@@ -117,12 +117,24 @@ def structure(page: str) -> list[tuple[str, str]]:
 @example("**bold** `code` ~~gone~~ _a_ &lt; # x #")
 @example("1. one")
 @example("===")
+@example("# a heading")
+@example("> a quotation")
+@example("<div onclick=x")
+@example("<!-- x")
+@example("a | b | c")
 def test_text_changes_nothing_about_the_structure_of_a_page(text: str) -> None:
     escaped = for_markdown(text) or "word"
     assert structure(PAGE.format(escaped)) == structure(PAGE.format("word"))
 
 
+def test_a_dollar_begins_no_formula() -> None:
+    """Which GitHub makes of it, and no parser of CommonMark."""
+    assert for_markdown("$x$ and $`y`$") == r"\$x\$ and \$\`y\`\$"
+
+
 @given(HOSTILE)
+@example("&lt;b&gt; &amp;")
+@example("a `code` b")
 def test_what_a_reader_of_the_page_sees_is_the_text(text: str) -> None:
     (_, inline, _) = MarkdownIt("commonmark").parse(f"x {for_markdown(text)} x")
     assert inline.children is not None
@@ -131,6 +143,8 @@ def test_what_a_reader_of_the_page_sees_is_the_text(text: str) -> None:
 
 
 @given(HOSTILE)
+@example("\ufffe \uffff")
+@example("\"'><script>&lt;")
 def test_xml_reads_back_as_the_text_was_shown(text: str) -> None:
     parsed = ElementTree.fromstring(f'<a b="{for_xml(text)}">{for_xml(text)}</a>')
     wanted = visible(text).replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")
