@@ -1,6 +1,8 @@
 """Which ``.env`` is read."""
 
+import grp
 import os
+import pwd
 import stat
 from pathlib import Path
 
@@ -60,6 +62,26 @@ def test_whose_files_are_trusted() -> None:
     assert why_untrusted(of(stranger, me, 0o600), 0).startswith("it belongs to user 54322: ")
     assert "others may write it" in why_untrusted(of(me, 1, 0o664), me)
     assert why_untrusted(of(os.getuid(), os.getgid(), 0o602), os.getuid())
+
+
+@pytest.mark.parametrize(
+    ("of_the_user", "name", "members", "trusted"),
+    [
+        (7, "ann", [], True),
+        (7, "ann", ["ann"], True),
+        (7, "ann", ["ann", "eve"], False),
+        (7, "staff", [], False),
+        (8, "ann", [], False),
+    ],
+    ids=["alone", "named", "with another", "of many", "not the user's first"],
+)
+def test_a_group_may_write_while_it_is_the_users_own(
+    of_the_user: int, name: str, members: list[str], trusted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = pwd.struct_passwd(("ann", "x", 54_321, of_the_user, "", "/", "/bin/sh"))
+    monkeypatch.setattr(pwd, "getpwuid", lambda uid: ann)
+    monkeypatch.setattr(grp, "getgrgid", lambda gid: grp.struct_group((name, "x", gid, members)))
+    assert (why_untrusted(of(54_321, 7, 0o664), 54_321) == "") is trusted
 
 
 @pytest.mark.parametrize(
