@@ -30,7 +30,8 @@ def test_a_text_is_refused_exactly_when_one_of_its_characters_is(text: str) -> N
 
 
 @pytest.mark.parametrize(
-    "hidden", ["\0", "\n", "\x1b[31m", "\x7f", "\x9b", "\u202e", "\u2066", "\u200b", "\u2028", "\u2029", "\ufeff"]
+    "hidden",
+    ["\0", "\n", "\x1b[31m", "\x7f", "\x9b", "\u202e", "\u2066", "\u200b", "\u2028", "\u2029", "\ufeff", "\ud800"],
 )
 def test_a_symbol_or_condition_with_a_hidden_character_is_none(hidden: str) -> None:
     for check in (lambda: check_symbol(f"A{hidden}B"), lambda: check_conditions(["1", f"{hidden}2"])):
