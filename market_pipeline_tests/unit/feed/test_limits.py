@@ -18,7 +18,7 @@ from market_pipeline.feed.disconnect import Disconnected
 from market_pipeline.feed.finnhub import Liveness, MessageTooLarge, Protocol
 from market_pipeline.feed.journal import Frame, Journal, read_frames
 from market_pipeline.feed.journal import segment as segment_module
-from market_pipeline.feed.journal.frame import encode_frame, segment_header
+from market_pipeline.feed.journal.frame import MARKER, encode_frame, segment_header
 from market_pipeline.feed.limits import (
     KEPT_BYTES,
     MAX_LINE_BYTES,
@@ -236,6 +236,7 @@ def test_a_gzip_that_unpacks_to_gigabytes_takes_flat_memory_and_little_of_it(
     path = tmp_path / "0000000000000001.frames.gz"
     with gzip.open(path, "wb", compresslevel=1) as file:
         file.write(segment_header("finnhub") + encode_frame(1, b"before"))
+        file.write(MARKER + (1 << 30).to_bytes(4, "little") + bytes(12))  # as if all the rest were one record
         for _ in range(200):
             file.write(bytes(MIB))
         file.write(encode_frame(2, b"behind"))
