@@ -67,6 +67,13 @@ def test_a_server_without_a_login_is_not_reached_by_other_machines(settings: Set
         check_hosts(named(settings, host, insecure=False))
 
 
+@pytest.mark.parametrize("setting", ["server_host", "feed_host", "spark_driver_host"])
+def test_each_of_the_hosts_alone_is_checked_before_the_start(settings: Settings, setting: str) -> None:
+    beyond = Settings.load(data_dir=settings.data_dir, feed="simulator", **{setting: "192.0.2.7"})
+    with pytest.raises(StartError, match=f"^MARKET_PIPELINE_{setting.upper()}=192.0.2.7 would let other machines"):
+        check_hosts(beyond)
+
+
 @pytest.mark.parametrize("name", SERVERS)
 def test_one_that_may_be_reached_listens_on_the_address_that_is_named(settings: Settings, name: str) -> None:
     wanted = named(settings, "node-7", insecure=True)
