@@ -26,9 +26,9 @@ from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.jvm import UnusablePath
 from market_pipeline.local.preflight import StartError
+from market_pipeline.local.processes import anything_runs
 from market_pipeline.local.programs import EVERY_NAME
 from market_pipeline.local.supervisor_client import SupervisorAway
-from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.local.up import Start
 from market_pipeline.private_process import in_container, root_warning
 from market_pipeline.settings import Settings
@@ -165,7 +165,7 @@ def _stop(settings: Settings, console: SafeConsole) -> list[Stopped]:
         mark = ("!", "yellow") if stopped.killed else ("✓", "green")
         console.print(Text.assemble("  ", mark, f" {stopped.sentence()}"), soft_wrap=True)
 
-    if any(holder(settings.paths.lock(name)) is not None for name in (SUPERVISOR, *EVERY_NAME)):
+    if anything_runs(settings):
         console.print("stopping")
     with deaf():
         stopped = bring_down(settings, told)

@@ -7,7 +7,9 @@ import click
 
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.echo import Styled, echo
+from market_pipeline.local.processes import anything_runs, kept_elsewhere
 from market_pipeline.routine.smoke_test import Hop, SmokeTest
+from market_pipeline.unanswered import start_it
 
 _MARKS = {True: ("ok  ", "green"), False: ("FAIL", "red"), None: ("–   ", "bright_black")}
 
@@ -23,7 +25,11 @@ def smoke_test(verbose: bool, as_json: bool) -> None:
       market-pipeline smoke-test -v
       market-pipeline smoke-test --json | jq '.[] | select(.fine | not)'
     """
-    hops = SmokeTest(load_settings(), _show if verbose and not as_json else lambda _: None).run()
+    settings = load_settings()
+    if not kept_elsewhere(settings) and not anything_runs(settings):
+        # every hop would fail, each after its time limit, with advice for a pipeline that runs
+        raise PipelineError(f"nothing runs on {settings.data_dir}: {start_it(settings)}")
+    hops = SmokeTest(settings, _show if verbose and not as_json else lambda _: None).run()
     failed = [hop for hop in hops if hop.fine is False]
     if as_json:
         echo(json.dumps([asdict(hop) for hop in hops]))

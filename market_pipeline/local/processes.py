@@ -8,9 +8,10 @@ from pathlib import Path
 
 import psutil
 
-from market_pipeline.local.programs import names
+from market_pipeline.local.programs import EVERY_NAME, names
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisor_log import History, read_histories
+from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.heartbeat import Beat
 from market_pipeline.supervision.lock import holder
@@ -82,6 +83,11 @@ def process_statuses(
 def kept_elsewhere(settings: Settings) -> bool:
     """Whether another platform keeps the services, such as containers: no server of ours is to run here."""
     return not (settings.embedded_kafka or settings.embedded_cassandra)
+
+
+def anything_runs(settings: Settings) -> bool:
+    """Whether the supervisor or any service of this data dir runs, by their locks: no server is asked."""
+    return any(holder(settings.paths.lock(name)) is not None for name in (SUPERVISOR, *EVERY_NAME))
 
 
 def status_elsewhere(beat: Beat | None, lock_pid: int | None, now: float) -> ProcessStatus:

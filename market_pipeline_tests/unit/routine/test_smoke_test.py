@@ -8,6 +8,9 @@ from click.testing import CliRunner
 
 from market_pipeline.cli import main
 from market_pipeline.model import SMOKE_TEST, decode, encode, is_probe, smoke_test_probe, trade_id
+from market_pipeline.routine.smoke_test import Hop, SmokeTest
+from market_pipeline.settings import Settings
+from market_pipeline.supervision.lock import ProcessLock
 
 
 def test_a_probe_is_a_trade_like_any_other_and_known_by_its_record() -> None:
@@ -28,8 +31,33 @@ def test_a_probe_is_never_newer_than_the_feed() -> None:
     assert smoke_test_probe(now_us, 1_600_000_000_000).trade_id == smoke_test_probe(now_us).trade_id
 
 
+@pytest.mark.parametrize("options", [(), ("-v",), ("--json",)])
+def test_a_stopped_pipeline_is_reported_at_once_and_no_hop_is_tried(
+    options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(SmokeTest, "run", lambda _: pytest.fail("a hop was tried"))
+    answer = CliRunner().invoke(main, ["smoke-test", *options])
+    assert (answer.exit_code, answer.stdout) == (1, "")
+    flags = f"--data-dir {tmp_path / 'data'}"
+    assert answer.stderr == (
+        f"error: nothing runs on {tmp_path / 'data'}: start it with `market-pipeline up {flags}`\n"
+    )
+
+
+def test_every_hop_of_a_pipeline_of_which_one_service_runs_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setattr(SmokeTest, "run", lambda _: [Hop("feed", False, None, "the producer does not run")])
+    with ProcessLock(Settings.load().paths.lock("kafka")):
+        answer = CliRunner().invoke(main, ["smoke-test"])
+    assert answer.stderr == "error: feed: the producer does not run\n"
+
+
 @pytest.fixture
 def nothing(tmp_path: Path, refusing_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers of our own, elsewhere, that don't answer: nobody can tell that they were stopped."""
     monkeypatch.setenv("MARKET_PIPELINE_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", f"127.0.0.1:{refusing_port}")
     monkeypatch.setenv("CASSANDRA_CONTACT_POINTS", "127.0.0.1")
