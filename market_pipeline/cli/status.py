@@ -164,7 +164,8 @@ def feed_line(snapshot: Snapshot) -> str:
         f"{feed.name} {'connected' if feed.connected else 'NOT connected'}",
         f"{number(feed.seen)} of {number(feed.symbols)} symbols seen",
         f"{number(feed.received)} trades received since the producer's start",
-        f"last {age(feed.last_received_age_s)} ago" if feed.last_received_age_s is not None else "no message yet",
+        _last("trade", feed.last_trade_age_s),
+        _last("message", feed.last_received_age_s),
     ]
     if feed.rejected:
         parts.append(f"rejected {sum(feed.rejected.values()):,}")
@@ -175,6 +176,10 @@ def feed_line(snapshot: Snapshot) -> str:
     if feed.kafka_error:
         parts.append(f"Kafka: {feed.kafka_error}")
     return " · ".join([*parts, *feed_faults(snapshot), *_journal(feed.journal)])
+
+
+def _last(what: str, age_s: float | None) -> str:
+    return f"last {what} {age(age_s)} ago" if age_s is not None else f"no {what} yet"
 
 
 def feed_faults(snapshot: Snapshot) -> list[str]:

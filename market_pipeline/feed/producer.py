@@ -144,6 +144,7 @@ class Producer:
             "confirmed": sent.confirmed,
             "dead_letters": sent.dead_letters,
             "last_received_at": state.last_received_at,
+            "last_trade_at": state.last_trade_at,
             "first_trade_ts": counted.oldest_ts,
             "last_trade_ts": counted.newest_ts,
             "reconnects": state.reconnects,

@@ -44,10 +44,11 @@ class Socket(Interface):
 
 @dataclass
 class ReceiverState:
-    """For the heartbeat. Times are epoch seconds."""
+    """For the heartbeat. Times are epoch seconds. A ping is received too, and is no trade."""
 
     connected_since: float | None = None
     last_received_at: float | None = None
+    last_trade_at: float | None = None
     frames: int = 0
     reconnects: int = 0
     last_disconnect: dict[str, object] | None = None
@@ -211,6 +212,7 @@ class Receiver:
             case TradesSeen(first_of=symbols):
                 self._had_trade = True
                 self._silent_since_us = received_at
+                self.state.last_trade_at = received_at / 1e6
                 self._backoff.reset()
                 if symbols:
                     logger.info("feed: first trade of %s", ", ".join(symbols))

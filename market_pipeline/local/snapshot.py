@@ -26,6 +26,7 @@ class FeedStatus:
 
     Attributes:
         silent_s: since when one that hangs or is gone says nothing, in seconds; None of one that answers.
+        last_received_age_s: since the last message came, pings included; ``last_trade_age_s`` is since the last trade.
         left_out: symbols beyond the plan's limit.
         journal_error: why frames can't be kept; nothing is received then.
         gaps_waiting: gaps that are not in Cassandra yet.
@@ -43,6 +44,7 @@ class FeedStatus:
     unseen: list[str] = field(default_factory=list)
     received: int | None = None
     last_received_age_s: float | None = None
+    last_trade_age_s: float | None = None
     rejected: dict[str, int] = field(default_factory=dict)
     reconnects: int | None = None
     last_disconnect: Mapping[str, Any] | None = None
@@ -60,7 +62,7 @@ class FeedStatus:
     quote: Mapping[str, Any] | None = None
 
 
-_RECKONED = {"name", "connected", "last_received_age_s", "silent_s"}
+_RECKONED = {"name", "connected", "last_received_age_s", "last_trade_age_s", "silent_s"}
 _SAID_BY_PRODUCER = {each.name for each in fields(FeedStatus)} - _RECKONED
 """What the producer's heartbeat has under the same name; the rest is reckoned."""
 
@@ -216,15 +218,19 @@ def feed_status(beat: Beat | None, pid: int | None, now: float) -> FeedStatus:
     if beat is None:
         return FeedStatus()
     silent_s = silent_for(beat, pid, now)
-    last = beat.detail.get("last_received_at")
     said = {key: value for key, value in beat.detail.items() if key in _SAID_BY_PRODUCER and value is not None}
     return FeedStatus(
         **said,
         name=beat.detail.get("feed"),
         connected=bool(beat.detail.get("connected")) and silent_s is None,
-        last_received_age_s=round(max(0.0, now - last), 3) if last is not None else None,
+        last_received_age_s=_seconds_since(beat.detail.get("last_received_at"), now),
+        last_trade_age_s=_seconds_since(beat.detail.get("last_trade_at"), now),
         silent_s=silent_s,
     )
+
+
+def _seconds_since(moment: float | None, now: float) -> float | None:
+    return round(max(0.0, now - moment), 3) if moment is not None else None
 
 
 def stream_status(beat: Beat | None, pid: int | None, now: float, stored_age_s: float | None = None) -> StreamStatus:

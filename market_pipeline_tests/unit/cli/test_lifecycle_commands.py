@@ -252,7 +252,7 @@ def test_the_screen_tells_it_all() -> None:
     text = console.export_text()
     for part in (
         *("producer", "42", "running", "61 min", "812 MB", "terminated by SIGKILL", "fatal", "gave up"),
-        *("simulator connected", "7 of 8 symbols seen", "1,234 trades received", "last 0.02 s ago"),
+        *("simulator connected", "7 of 8 symbols seen", "1,234 trades received", "last message 0.02 s ago"),
         *("1,300 records", "0:0–600 1:5–700", "49.9/s in the last minute"),
         *("lag 3", "oldest waiting trade 0.40 s old (partition 1)"),
         *("answers, version 5.0.9", "88 MB on disk"),
@@ -319,6 +319,21 @@ def test_the_screen_tells_what_is_wrong() -> None:
     assert "lag 13,273 · –/s · oldest waiting trade 41 s old (partition 1)" in shown
     assert "0.28" not in shown
     assert "newest queryable trade not known yet" in stream_line(replace(sick, stream=StreamStatus(phase="running")))
+
+
+@pytest.mark.parametrize(
+    ("trade_age_s", "message_age_s", "shown"),
+    [
+        (600.0, 3.0, "last trade 10 min ago · last message 3.00 s ago"),  # a quiet market: pings alone come
+        (None, 3.0, "no trade yet · last message 3.00 s ago"),
+        (None, None, "no trade yet · no message yet"),
+    ],
+)
+def test_the_screen_tells_the_last_trade_from_the_last_message(
+    trade_age_s: float | None, message_age_s: float | None, shown: str
+) -> None:
+    feed = FeedStatus("finnhub", connected=True, last_received_age_s=message_age_s, last_trade_age_s=trade_age_s)
+    assert shown in feed_line(replace(a_snapshot(), feed=feed))
 
 
 def test_the_screen_has_how_far_behind_each_table_is() -> None:

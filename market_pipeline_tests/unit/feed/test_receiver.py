@@ -138,6 +138,14 @@ def test_every_message_is_in_the_journal_as_it_came(rig: Rig, finnhub: FakeFinnh
     assert finnhub.paths == ["/?token=canary"]
 
 
+def test_a_ping_is_a_message_and_no_trade(rig: Rig, finnhub: FakeFinnhub) -> None:
+    finnhub.script = send_then_listen('{"type":"ping"}', trade_message(element("AAPL")), '{"type":"ping"}')
+    rig.start()
+    wait_for(lambda: rig.receiver.state.frames == 3, "both pings and the trade")
+    _, trade, last = (frame.received_at / 1e6 for frame in read_frames(rig.journal.directory))
+    assert (rig.receiver.state.last_trade_at, rig.receiver.state.last_received_at) == (trade, last)
+
+
 def test_after_a_reconnect_everything_is_subscribed_again_and_proven_anew(rig: Rig, finnhub: FakeFinnhub) -> None:
     def script(server: FakeFinnhub, connection: ServerConnection) -> None:
         server.listen_to(connection, subscribed(server))

@@ -38,11 +38,10 @@ def beat(age_s: float = 1.0, **detail: object) -> Beat:
 
 
 def test_the_feed_from_a_producer_that_lives() -> None:
-    feed = feed_status(
-        beat(feed="simulator", connected=True, symbols=8, seen=3, received=70, last_received_at=NOW - 2), PID, NOW
-    )
+    times = {"last_received_at": NOW - 2, "last_trade_at": NOW - 60}
+    feed = feed_status(beat(feed="simulator", connected=True, symbols=8, seen=3, received=70, **times), PID, NOW)
     assert (feed.name, feed.connected, feed.symbols, feed.seen, feed.received) == ("simulator", True, 8, 3, 70)
-    assert feed.last_received_age_s == 2.0
+    assert (feed.last_received_age_s, feed.last_trade_age_s) == (2.0, 60.0)
     assert feed.silent_s is None
 
 
