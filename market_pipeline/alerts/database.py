@@ -1,7 +1,7 @@
 """The SQLite file of incidents under the data dir, which sensors, jobs and the command line share."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -15,21 +15,29 @@ BUSY_WITHIN_S = 10.0
 """How long a change waits for another's to end."""
 
 
+_Parameters = Sequence[object] | Mapping[str, object]
+"""By place, for ``?``, or by name, for ``:name``; Python 3.14 refuses the one for the other."""
+
+
 class _Connection(sqlite3.Connection):
     """Stores every text. SQLite refuses a lone surrogate, which a vendor's JSON may hold: one in an error's text would
     end every round."""
 
-    def execute(self, sql: str, parameters: Sequence[object] = (), /) -> sqlite3.Cursor:  # type: ignore[override]
+    def execute(self, sql: str, parameters: _Parameters = (), /) -> sqlite3.Cursor:  # type: ignore[override]
         return super().execute(sql, _storable(parameters))
 
-    def executemany(self, sql: str, parameters: Iterable[Sequence[object]], /) -> sqlite3.Cursor:  # type: ignore[override]
+    def executemany(self, sql: str, parameters: Iterable[_Parameters], /) -> sqlite3.Cursor:  # type: ignore[override]
         return super().executemany(sql, map(_storable, parameters))
 
 
-def _storable(parameters: Sequence[object]) -> tuple[object, ...]:
-    return tuple(
-        each.encode("utf-8", "backslashreplace").decode() if type(each) is str else each for each in parameters
-    )
+def _storable(parameters: _Parameters) -> _Parameters:
+    if isinstance(parameters, Mapping):
+        return {name: _stored(each) for name, each in parameters.items()}
+    return tuple(map(_stored, parameters))
+
+
+def _stored(value: object) -> object:
+    return value.encode("utf-8", "backslashreplace").decode() if type(value) is str else value
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> dict[str, bool]:

@@ -2,7 +2,7 @@
 before it ended is overwritten by what its next start says."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from market_pipeline.alerts.database import Database
@@ -29,9 +29,10 @@ class ProgramEnds:
         with self._database.changing() as connection:
             # the supervisor's word for an end may have been kept, and have left its log since
             connection.executemany(
-                "INSERT OR IGNORE INTO program_end SELECT ?1, ?2, ?3 WHERE NOT EXISTS (SELECT 1 FROM program_end WHERE "
-                "program = ?1 AND at BETWEEN ?2 - 1.0 AND ?2 + ?4 AND substr(how, -length(?3) - 2) = ': ' || ?3)",
-                [(each.program, each.at, each.how, ENDS_WITHIN_S) for each in recent],
+                "INSERT OR IGNORE INTO program_end SELECT :program, :at, :how WHERE NOT EXISTS (SELECT 1 FROM "
+                "program_end WHERE program = :program AND at BETWEEN :at - 1.0 AND :at + :within_s "
+                "AND substr(how, -length(:how) - 2) = ': ' || :how)",
+                [{**asdict(each), "within_s": ENDS_WITHIN_S} for each in recent],
             )
             connection.execute("DELETE FROM program_end WHERE at <= ?", (now - KEPT_S,))
 
