@@ -10,10 +10,18 @@ from market_pipeline.alerts.ledger import Entry, Ledger
 from market_pipeline.alerts.outcomes import Outcomes, named
 from market_pipeline.alerts.program_ends import ProgramEnds
 from market_pipeline.alerts.requests import Requests
+from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.local.supervisor_log import End
 
 ENDED = "ended"
 ENDED_BEFORE_S = 120.0
+_NEEDS = {
+    "producer": ("feed-server", "kafka"),
+    "stream": ("kafka", "cassandra"),
+    "dagster-webserver": ("dagster-code-server",),
+    "dagster-daemon": ("dagster-code-server",),
+}
+"""Of each service, those whose end may be why it does not work."""
 
 
 @dataclass(frozen=True)
@@ -53,12 +61,17 @@ def course(incidents: Path, found: Incident, history: Iterable[Entry]) -> list[E
 
 def ends_of(incidents: Path, found: Incident) -> list[End]:
     """The programs that ended while it was bad or just before, in order: what follows from an end takes time to show.
+    Of an incident of one service they are its own ends, and those of what it needs.
 
     Raises:
         sqlite3.Error: the file can't be used.
     """
     over = next((at for at in (found.clear_since, found.resolved_at) if at is not None), time.time())
-    return ProgramEnds(incidents).between(found.since - ENDED_BEFORE_S, over)
+    ends = ProgramEnds(incidents).between(found.since - ENDED_BEFORE_S, over)
+    rule = RULES.get(found.rule)
+    if rule is None or not rule.is_of_a_service:
+        return ends
+    return [end for end in ends if end.program in (found.subject, *_NEEDS.get(found.subject, ()))]
 
 
 def ended(end: End) -> str:

@@ -59,8 +59,8 @@ def step(
         silences: past ones do no harm.
         now: epoch seconds. A clock that was set back moves what is on the board with it, so that nothing waits for the
             clock to be where it was.
-        healers: by an incident's id, what runs have done to mend it, each with its time, in order: one of just before
-            it was well ended it, and not it itself.
+        healers: by an incident's id, what runs and the supervisor have done to mend it, each with its time, in order:
+            one of just before it was well ended it, and not it itself.
     """
     board = _with_the_clock(board, now)
     incidents, changes = dict(board.incidents), list[tuple[Change, Key]]()

@@ -66,8 +66,8 @@ class Incident:
         evaluated_at: when its rule last had data to evaluate, good or bad.
         no_data_since: since when its rule has had none; None where the last evaluation had.
         resolved_at: the end.
-        resolved_by: who ended it: a person, a run of its remedy, or ``"itself"`` when it was fine for long enough
-            and no run is known to have mended it.
+        resolved_by: who ended it: a person, a run of its remedy, the supervisor that restarted its service, or
+            ``"itself"`` when it was fine for long enough and nothing is known to have mended it.
         withheld: why nobody was told of it yet; None once they were.
         followed_at: when it followed from another incident last.
         flaps: how often it seemed over and was not.

@@ -18,7 +18,9 @@ from market_pipeline.alerts.engine import Board
 from market_pipeline.alerts.healing import Attempt
 from market_pipeline.alerts.incident import Incident, State, Transition
 from market_pipeline.alerts.outcomes import healers
+from market_pipeline.alerts.program_ends import restarts
 from market_pipeline.alerts.rule import Rule
+from market_pipeline.alerts.rules.programs import DOWN
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.silences import those_of
@@ -78,7 +80,7 @@ class Ledger:
             _move_tries(connection, now)
             signals = [_unless_ended(connection, each) for each in signals]
             silences = those_of(connection, now).values()
-            step = engine.step(_board(connection), signals, rules, silences, now, healers(connection))
+            step = engine.step(_board(connection), signals, rules, silences, now, _healers(connection, rules))
             _forget_suspicions(connection, step.board)
             over = [each.incident for each in step.transitions if each.incident.state is State.RESOLVED]
             for incident in (*over, *step.board.incidents.values()):
@@ -227,6 +229,15 @@ def _board(connection: sqlite3.Connection) -> Board:
     rows = connection.execute("SELECT document FROM incident WHERE state <> 'resolved'")
     incidents = (incident_from(document) for (document,) in rows)
     return Board(_judged_at(connection), {each.key: each for each in incidents})
+
+
+def _healers(connection: sqlite3.Connection, rules: Mapping[str, Rule]) -> dict[str, list[tuple[float, str]]]:
+    """What may have ended each incident, in order: what runs of remedies did, and new starts by the supervisor. Of a
+    service that does not stay up those are what is wrong."""
+    found = restarts(connection, {rule.id for rule in rules.values() if rule.is_of_a_service} - {DOWN.id})
+    for incident, did in healers(connection).items():
+        found[incident] = sorted([*found.get(incident, ()), *did])
+    return found
 
 
 def _judged_at(connection: sqlite3.Connection) -> float:

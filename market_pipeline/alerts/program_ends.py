@@ -1,7 +1,8 @@
 """The ends of programs that nobody had asked for, kept beside the incidents: logs are rotated, and what a program said
 before it ended is overwritten by what its next start says."""
 
-from collections.abc import Iterable, Mapping
+import sqlite3
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -43,6 +44,21 @@ class ProgramEnds:
                 "SELECT program, at, how FROM program_end WHERE at BETWEEN ? AND ? ORDER BY at, program", (since, until)
             )
             return [End(*row) for row in rows]
+
+
+def restarts(connection: sqlite3.Connection, rules: Container[str]) -> dict[str, list[tuple[float, str]]]:
+    """By the id of each incident of these rules that is not over, the new starts of its service by the supervisor, each
+    with the time and the reason of the end before it, in order."""
+    found: dict[str, list[tuple[float, str]]] = {}
+    rows = connection.execute(
+        "SELECT incident.id, incident.rule, program, program_end.at, how FROM incident JOIN program_end "
+        "ON program = incident.subject AND program_end.at >= incident.since "
+        "WHERE incident.state <> 'resolved' ORDER BY program_end.at"
+    )
+    for incident, rule, program, at, how in rows:
+        if rule in rules:
+            found.setdefault(incident, []).append((at, f"the supervisor, which restarted {program}: {how}"))
+    return found
 
 
 def keep_program_ends(settings: Settings, secrecy: Secrecy, now: float) -> None:

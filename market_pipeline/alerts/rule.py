@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from market_pipeline.alerts.cures import RESTART_PROGRAM
 from market_pipeline.alerts.severity import Severity
 
 
@@ -35,3 +36,8 @@ class Rule:
     heals: bool = False
     while_stopped: bool = False
     low_is_bad: bool = False
+
+    @property
+    def is_of_a_service(self) -> bool:
+        """Whether each of its subjects is a service, which its remedy restarts."""
+        return self.remedy == RESTART_PROGRAM

@@ -3,6 +3,7 @@ times against their targets."""
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -21,6 +22,8 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.feed_gaps import stored_gaps
 
+WELL = "it is over, and there is nothing left to do about it"
+
 
 def incident_report(settings: Settings, incident: str, now: datetime) -> Report:
     """The report of an incident, by its id or the beginning of it.
@@ -38,7 +41,8 @@ def incident_report(settings: Settings, incident: str, now: datetime) -> Report:
         ("times", "Its times against their targets", partial(times, found, history, now.timestamp())),
     ]
     name = f"{found.severity} {title(found, RULES.get(found.rule))}: {found.subject}, {moment(found.since)} UTC"
-    return fill_in(name, [Box(*each) for each in looks], now)
+    # what it found says nothing of the rest of the pipeline
+    return replace(fill_in(name, [Box(*each) for each in looks], now), well=WELL)
 
 
 def all_of_it(events: list[Event]) -> Finding:

@@ -55,11 +55,13 @@ class Report:
         title: of the page.
         made_at: when.
         findings: by the box's id, with its title.
+        well: what is said of it when no box needs a person.
     """
 
     title: str
     made_at: datetime
     findings: Mapping[str, tuple[str, Finding]] = field(default_factory=dict)
+    well: str = "all is well"
 
     @property
     def attention(self) -> list[str]:
@@ -70,7 +72,7 @@ class Report:
     def verdict(self) -> str:
         """In words."""
         wanted = len(self.attention)
-        return "all is well" if not wanted else f"{wanted} of {len(self.findings)} need a person"
+        return self.well if not wanted else f"{wanted} of {len(self.findings)} need a person"
 
     def markdown(self) -> str:
         """The page."""

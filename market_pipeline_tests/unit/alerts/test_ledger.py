@@ -9,14 +9,18 @@ import pytest
 
 from market_pipeline.alerts import engine
 from market_pipeline.alerts.course import course
+from market_pipeline.alerts.cures import RESTART_PROGRAM
+from market_pipeline.alerts.database import Database
 from market_pipeline.alerts.incident import Change, State
 from market_pipeline.alerts.ledger import PROGRAMS, Ledger, NoSuchIncident
 from market_pipeline.alerts.outcomes import Outcome, Outcomes
+from market_pipeline.alerts.program_ends import ProgramEnds
 from market_pipeline.alerts.rule import Rule
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.silence import Silence
 from market_pipeline.alerts.silences import Silences
+from market_pipeline.local.supervisor_log import End
 
 LAG = Rule("lag-grows", "Lag grows", Severity.P2, "2", hold_s=120, clear_s=60)
 DISK = Rule("disk-full", "The disk fills up", Severity.P2, "4", clear_s=60)
@@ -83,6 +87,40 @@ def test_the_run_that_mended_it_ended_it(ledger: Ledger, tmp_path: Path) -> None
         "run ddddeeee (it seems to be over)",
         "resolved; last seen: 91 % of the disk",
     ]
+
+
+def restarting(rule: str) -> dict[str, Rule]:
+    return {rule: Rule(rule, "x", Severity.P1, runbook="x", clear_s=30, remedy=RESTART_PROGRAM)}
+
+
+@pytest.mark.parametrize(
+    ("rule", "end", "run_at", "by"),
+    [
+        (
+            "hung",
+            End("stream", T0 + 5, "exit status 70"),
+            None,
+            "the supervisor, which restarted stream: exit status 70",
+        ),
+        ("hung", End("stream", T0 + 5, "terminated by SIGKILL"), T0 + 9, "run 1a (restarted)"),
+        ("hung", End("producer", T0 + 5, "exit status 70"), None, "itself"),
+        ("hung", End("stream", T0 - 5, "exit status 70"), None, "itself"),
+        # there the ends are what is wrong
+        ("program-down", End("stream", T0 + 5, "exit status 1"), None, "itself"),
+    ],
+)
+def test_a_service_that_ended_and_was_started_again_did_not_recover_by_itself(
+    rule: str, end: End, run_at: float | None, by: str, ledger: Ledger, tmp_path: Path
+) -> None:
+    rules, file = restarting(rule), tmp_path / "data" / "incidents.sqlite"
+    (opened,) = ledger.judge([Signal(rule, "stream", Verdict.FAULT)], rules, T0)
+    ProgramEnds(file).keep([end], T0)
+    if run_at is not None:
+        Outcomes(file).keep(Outcome(opened.incident.id, "1a", run_at, True, "restarted"))
+    for after in (10, 40):
+        ledger.judge([Signal(rule, "stream", Verdict.FINE)], rules, T0 + after)
+    found, _ = ledger.show(opened.incident.id)
+    assert found.resolved_by == by
 
 
 def test_a_run_that_failed_and_was_ended_by_somebody_is_one_incident(ledger: Ledger) -> None:
@@ -157,3 +195,12 @@ def test_a_clock_that_was_set_back_keeps_the_incident_and_its_name(ledger: Ledge
     assert ledger.judge([full()], RULES, T0 - 86_400) == ()
     (incident,) = ledger.not_over()
     assert (incident.id, incident.since) == (opened.incident.id, T0 - 86_400)
+
+
+def test_a_lone_surrogate_is_stored_by_place_and_by_name(ledger: Ledger, tmp_path: Path) -> None:
+    """SQLite refuses it, and a service's last words may hold one."""
+    file = tmp_path / "data" / "incidents.sqlite"
+    ProgramEnds(file).keep([End("stream", T0, "said \ud800")], T0)
+    assert ProgramEnds(file).between(T0, T0) == [End("stream", T0, "said \\ud800")]
+    with Database(file).changing() as connection:
+        assert connection.execute("SELECT ?", ["\ud800"]).fetchone() == ("\\ud800",)

@@ -15,7 +15,7 @@ from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.routine.digest import digest, tell_digest
 from market_pipeline.routine.incident_report import incident_report
-from market_pipeline.routine.report import Report
+from market_pipeline.routine.report import Finding, Report
 from market_pipeline.settings import Settings
 
 T0 = datetime(2026, 11, 25, 10, tzinfo=UTC).timestamp()
@@ -75,16 +75,21 @@ def test_it_tells_the_worst_moment_and_that_the_stream_stalled_and_ended_itself(
         (70, Verdict.FINE, "", None, {}),
         (110, Verdict.FINE, "", None, {}),
     ]
-    for after, verdict, text, value, evidence in looks:
-        ledger.judge([Signal("program-hung", "stream", verdict, text, value, evidence=evidence)], RULES, T0 + after)
     settings.paths.logs.mkdir(parents=True)
-    began = datetime.fromtimestamp(T0 + 40).astimezone()
-    line = f"{began:%Y-%m-%d %H:%M:%S},123 WARN exited: stream (exit status 70; not expected)"
-    settings.paths.log("supervisord").write_text(f"{line}\n")
+    lines = [
+        f"{datetime.fromtimestamp(T0 + after).astimezone():%Y-%m-%d %H:%M:%S},123 WARN exited: {name} ({how}; x)"
+        for after, name, how in (
+            (-30, "dagster-daemon", "terminated by SIGKILL"),
+            (35, "producer", "terminated by SIGKILL"),
+            (40, "stream", "exit status 70"),
+        )
+    ]
+    settings.paths.log("supervisord").write_text("\n".join(lines) + "\n")
     settings.paths.run.mkdir()
     settings.paths.last_end("stream").write_text(json.dumps({"at": T0 + 38, "why": "900 records wait"}))
-    for _ in range(2):  # each round reads the whole log
-        keep_program_ends(settings, secrecy_of(settings), T0 + 100)
+    for after, verdict, text, value, evidence in looks:
+        keep_program_ends(settings, secrecy_of(settings), T0 + 100)  # each round reads the whole log
+        ledger.judge([Signal("program-hung", "stream", verdict, text, value, evidence=evidence)], RULES, T0 + after)
     report = incident_report(settings, "program-hung", NOW)
     found = {box: finding for box, (_, finding) in report.findings.items()}
     assert found["cause"].text == "900 trades wait (2026-11-25 10:00:30 UTC)"
@@ -93,7 +98,21 @@ def test_it_tells_the_worst_moment_and_that_the_stream_stalled_and_ended_itself(
         ("connected", "no"),
         ("stream ended", f"2026-11-25 10:00:40 UTC: {ended}"),
     ]
-    assert [(row["what"], row["seen"]) for row in found["course"].rows if row["who"] == "stream"] == [("ended", ended)]
+    assert [(row["what"], row["seen"]) for row in found["course"].rows if row["what"] == "ended"] == [("ended", ended)]
+    assert found["healed"].text == f"ended by the supervisor, which restarted stream: {ended}"
+
+
+def test_of_one_that_needs_nobody_it_says_so_of_the_incident_and_not_of_the_pipeline(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("trades", "unheard"):  # Kafka and Cassandra are away
+        monkeypatch.setattr(f"market_pipeline.routine.incident_report.{name}", lambda *_: Finding(True, "none"))
+    ledger = Ledger(settings.paths.incidents)
+    for after, verdict in ((0, Verdict.FAULT), (30, Verdict.FINE), (61, Verdict.FINE)):
+        ledger.judge([Signal("program-hung", "stream", verdict)], RULES, T0 + after)
+    report = incident_report(settings, "program-hung", NOW)
+    assert report.attention == []
+    assert report.verdict == "it is over, and there is nothing left to do about it"
 
 
 def test_of_one_that_is_not_over_it_says_so(settings: Settings) -> None:
