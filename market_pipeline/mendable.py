@@ -8,6 +8,12 @@ class Mendable(Exception):
     """
 
 
+class InvalidInput(Mendable):
+    """What a person typed can't be done, whatever runs: a name of nothing, a statement that is none. The message says
+    so in one line. It says nothing of the pipeline, so that no command counts it as a fault.
+    """
+
+
 class Refused(Mendable):
     """A remediation that its own rule keeps from running: nothing was done and nothing is broken. The message says why,
     and what to set or to wait for.

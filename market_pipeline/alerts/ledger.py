@@ -24,7 +24,7 @@ from market_pipeline.alerts.rules.programs import DOWN
 from market_pipeline.alerts.severity import Severity
 from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.alerts.silences import those_of
-from market_pipeline.mendable import Mendable
+from market_pipeline.mendable import InvalidInput
 
 EVERYTHING, PROGRAMS = "everything", "programs"
 """The kinds of looks."""
@@ -33,7 +33,7 @@ REPORTS_AT_ONCE = 2
 """Each asks Kafka and Cassandra, and a sensor has its limit."""
 
 
-class NoSuchIncident(Mendable):
+class NoSuchIncident(InvalidInput):
     """There is no incident of that id, or of that beginning; one line with the cure."""
 
 

@@ -6,6 +6,7 @@ import errno
 import functools
 import importlib
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import click
 from market_pipeline.cli.echo import echo
 from market_pipeline.env_file import read_env_file
 from market_pipeline.layout import kept_port_base
-from market_pipeline.mendable import Mendable
+from market_pipeline.mendable import InvalidInput, Mendable
 from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError, unknown_variables
 from market_pipeline.supervision.lock import holder
@@ -108,6 +109,8 @@ def _which_pipeline() -> list[click.Option]:
 
 LOOKED_ONLY = "market_pipeline.looked_only"
 """In a context's ``meta``: the command did not do what it is for, such as in a dry run."""
+READER_GONE = (-signal.SIGPIPE, 128 + signal.SIGPIPE)
+"""The exit codes of a program of others that wrote to a closed pipe."""
 REPORTED_FAULT = "market_pipeline.reported_fault"
 """In a context's ``meta``: the command ends well, and what it shows is not."""
 
@@ -122,10 +125,11 @@ def _noting_outcome(command: click.Command, name: str) -> None:
     def noting(*args: Any, **kwargs: Any) -> Any:
         try:
             outcome = act(*args, **kwargs)
-        except click.UsageError:
-            raise
+        except (click.UsageError, InvalidInput, BrokenPipeError):
+            raise  # a typo, or a reader such as `head` that had enough: neither works nor is a fault
         except SystemExit as ending:
-            _note_outcome(click.get_current_context(), name, fault=bool(ending.code))
+            if ending.code not in READER_GONE:
+                _note_outcome(click.get_current_context(), name, fault=bool(ending.code))
             raise
         except (Mendable, OSError, click.ClickException):
             _note_outcome(click.get_current_context(), name, fault=True)

@@ -16,6 +16,7 @@ from market_pipeline.broker.records import Record, read_topic
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.echo import confirm, echo
 from market_pipeline.cli.terminal import console
+from market_pipeline.mendable import InvalidInput
 from market_pipeline.settings import Settings
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -112,7 +113,7 @@ def create(name: str, partitions: int, replication_factor: int, configs: tuple[s
     settings = load_settings()
     pairs = dict(config.partition("=")[::2] for config in configs)
     if name in {topic.name for topic in broker_topics.list_topics(settings, internal=True)}:
-        raise PipelineError(f"topic {name} exists already (see `market-pipeline topics list`)")
+        raise InvalidInput(f"topic {name} exists already (see `market-pipeline topics list`)")
     broker_topics.create_topic(settings, broker_topics.TopicSpec(name, partitions, replication_factor, pairs))
     echo(f"created topic {name} with {partitions} partitions")
 
@@ -129,10 +130,12 @@ def delete(name: str, yes: bool) -> None:
     """
     settings = load_settings()
     if name in (settings.topic, settings.dead_letter_topic):
-        raise PipelineError(f"{name} is the pipeline's own, with records that nobody else may have: it is not deleted")
+        raise InvalidInput(f"{name} is the pipeline's own, with records that nobody else may have: it is not deleted")
+    if name not in {topic.name for topic in broker_topics.list_topics(settings, internal=True)}:
+        raise InvalidInput(f"there is no topic {name} (see `market-pipeline topics list`)")
     if not yes:
         if not sys.stdin.isatty():
-            raise PipelineError(f"{name} is not deleted: nobody can be asked here, so say --yes")
+            raise InvalidInput(f"{name} is not deleted: nobody can be asked here, so say --yes")
         confirm(f"Delete topic {name} with all its records?")
     broker_topics.delete_topic(settings, name)
     echo(f"deleted topic {name}")

@@ -9,6 +9,7 @@ import click
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.echo import echo
 from market_pipeline.local import logs as log_files
+from market_pipeline.mendable import InvalidInput
 
 FOLLOW_EVERY_S = 0.25
 
@@ -28,7 +29,7 @@ def logs(service: str | None, follow: bool, lines: int) -> None:
     settings = load_settings()
     known = log_files.services()
     if service is not None and service not in known:
-        raise PipelineError(f"there is no service {service!r}; there are {', '.join(known)}")
+        raise InvalidInput(f"there is no service {service!r}; there are {', '.join(known)}")
     files = [(name, file) for name in ([service] if service else known) for file in log_files.log_files(settings, name)]
     if not any(file.exists() for _, file in files):
         raise PipelineError(f"no log in {settings.paths.logs}: nothing has run on this data dir")

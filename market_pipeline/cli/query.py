@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 from cassandra import InvalidRequest, OperationTimedOut, ReadTimeout
 from cassandra.cluster import NoHostAvailable, Session
-from cassandra.protocol import ErrorMessage
+from cassandra.protocol import ErrorMessage, SyntaxException
 from rich.cells import cell_len
 from rich.status import Status
 from rich.table import Table
@@ -16,6 +16,7 @@ from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.echo import echo
 from market_pipeline.cli.terminal import console
 from market_pipeline.escaping import for_terminal
+from market_pipeline.mendable import InvalidInput
 from market_pipeline.settings import Settings
 from market_pipeline.store.cells import json_rows, text_cell
 from market_pipeline.store.cluster import STORE_ERRORS, connect
@@ -61,7 +62,8 @@ def run_statement(session: Session, cql: str, *, as_json: bool, limit: int) -> N
     """Run and print one statement; a long one shows on standard error how far it is.
 
     Raises:
-        PipelineError: Cassandra refuses it or takes too long.
+        InvalidInput: it is no CQL, or of no table that there is.
+        PipelineError: Cassandra fails or takes too long.
     """
     try:
         # JSON on the terminal is not mixed with what is on its way
@@ -81,7 +83,9 @@ def run_statement(session: Session, cql: str, *, as_json: bool, limit: int) -> N
             _print_table([for_terminal(column) for column in columns], shown, more)
     except (ReadTimeout, OperationTimedOut) as error:
         raise PipelineError(_too_long(error)) from None
-    except (InvalidRequest, ErrorMessage) as error:
+    except (InvalidRequest, SyntaxException) as error:
+        raise InvalidInput(_refused(session, cql, error)) from None
+    except ErrorMessage as error:
         raise PipelineError(_refused(session, cql, error)) from None
     except NoHostAvailable:
         raise PipelineError("Cassandra went away before it had answered: see `market-pipeline status`") from None

@@ -7,6 +7,7 @@ from market_pipeline.cli.echo import echo
 from market_pipeline.local.restart import restart as restart_program
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
+from market_pipeline.mendable import InvalidInput
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import holder
 from market_pipeline.unanswered import start_it
@@ -27,7 +28,7 @@ def restart(service: str) -> None:
     try:
         known = SupervisorClient(settings).processes()
         if service not in known:
-            raise PipelineError(f"there is no service {service!r}; there are {', '.join(known)}")
+            raise InvalidInput(f"there is no service {service!r}; there are {', '.join(known)}")
         echo(f"restarting {service}", err=True)
         done = restart_program(settings, service)
     except SupervisorAway as error:

@@ -6,7 +6,7 @@ from a vendor, a server or a file.
 
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -30,6 +30,10 @@ class SafeConsole(Console):
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(for_terminal(text), **options)
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Let whoever runs the command know that nobody reads any more: rich would end the program as for a fault."""
+        raise
 
     def status(self, status: RenderableType, **options: Any) -> "PlainStatus":
         return PlainStatus(_plain(status), console=self, **options)

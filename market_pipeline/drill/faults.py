@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from market_pipeline.drill.rig import Rig
-from market_pipeline.drill.surroundings import DrillError
+from market_pipeline.mendable import InvalidInput
 
 KILLED_S, HUNG_S, JVM_HUNG_S = 10.0, 60.0, 45.0
 """How soon it should be well again: what was killed, what hangs, and what notices by itself that its JVM hangs."""
@@ -117,9 +117,9 @@ def chosen(names: tuple[str, ...]) -> list[Fault]:
     """Those of these names, in the drill's order; all without a name.
 
     Raises:
-        DrillError: there is none of a name.
+        InvalidInput: there is none of a name.
     """
     known = {fault.name: fault for fault in FAULTS}
     if unknown := [name for name in names if name not in known]:
-        raise DrillError(f"there is no fault {unknown[0]!r}; there are {', '.join(known)}")
+        raise InvalidInput(f"there is no fault {unknown[0]!r}; there are {', '.join(known)}")
     return [fault for fault in FAULTS if not names or fault.name in names]

@@ -153,6 +153,15 @@ def test_the_pipelines_own_topics_are_not_deleted_by_a_command(servers: Settings
     assert {each.name for each in list_topics(servers)} >= {servers.topic, servers.dead_letter_topic}
 
 
+@pytest.mark.parametrize("options", [(), ("--yes",)])
+def test_a_topic_that_there_is_not_is_not_deleted_and_nobody_is_asked(
+    servers: Settings, options: tuple[str, ...]
+) -> None:
+    refused = run(servers, "topics", "delete", "nosuch", *options)
+    assert (refused.exit_code, refused.stdout) == (1, "")
+    assert refused.stderr == "error: there is no topic nosuch (see `market-pipeline topics list`)\n"
+
+
 def test_a_topic_is_read_from_either_end(servers: Settings, topic: str) -> None:
     produce(servers, topic, 40)
     newest = [json.loads(line) for line in run(servers, "topics", "read", topic, "-n", "3").stdout.splitlines()]

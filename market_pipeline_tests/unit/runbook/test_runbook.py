@@ -1,9 +1,15 @@
 """Every line of the seed that somebody had to do is done by something that exists, and RUNBOOK.md says which."""
 
+import errno
+import io
 import json
 import os
 import re
 import shlex
+import signal
+import subprocess
+import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,9 +21,11 @@ import dagster as dg
 import pytest
 from click.testing import CliRunner, Result
 
+from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.rulebook import RULES
+from market_pipeline.alerts.signal import Signal, Verdict
 from market_pipeline.cli import main
-from market_pipeline.cli.runbook import NEVER
+from market_pipeline.cli.runbook import NEVER, Outcome
 from market_pipeline.cli.status import shows_fault
 from market_pipeline.definitions import defs
 from market_pipeline.defs.partitions import PARTITION
@@ -140,6 +148,66 @@ def test_nodetool_is_noted_although_it_ends_the_program(tmp_path: Path, monkeypa
     for code in (1, 0):
         assert invoke(tmp_path, "nodetool", "tpstats").exit_code == code
         assert (worked.last(tmp_path / "reports" / "worked", told) is None) == (code == 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("restart", "streem"), "restart"),
+        (("incidents", "ack", "kafka-dwn"), "take-it-on"),
+        (("topics", "delete", "trades_raw"), "topics-delete"),
+        (("drill", "--only", "producer-kiled"), "drill"),
+    ],
+)
+def test_a_typo_is_no_fault_of_what_was_meant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], line: str
+) -> None:
+    (tmp_path / "VERSION").write_text("1")
+    monkeypatch.setattr("market_pipeline.local.supervisor_client.SupervisorClient.processes", lambda _: {"stream": 1})
+    Ledger(tmp_path / "incidents" / "ledger.sqlite")
+    answer = invoke(tmp_path, *words)
+    assert (answer.exit_code, answer.stderr.count("\n")) == (1, 1)
+    assert outcome(tmp_path, line) == "not checked"
+
+
+@pytest.mark.parametrize("words", [("incidents", "list", "--all"), ("runbook",)])  # one by rich, one by click
+def test_a_reader_that_has_enough_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "VERSION").write_text("1")
+    Ledger(tmp_path / "incidents" / "ledger.sqlite").judge(
+        [Signal("kafka-down", "kafka", Verdict.FAULT)], RULES, time.time()
+    )
+
+    def closed(*_: object) -> int:
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    output = io.TextIOWrapper(io.BytesIO(), write_through=True)
+    monkeypatch.setattr(output, "write", closed)
+    monkeypatch.setattr(sys, "stdout", output)
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--data-dir", str(tmp_path)])
+    monkeypatch.undo()
+    assert ended.value.code == 1
+    assert outcome(tmp_path, "escalation" if "incidents" in words else "last-worked") == "not checked"
+
+
+@pytest.mark.parametrize("code", [-signal.SIGPIPE, 128 + signal.SIGPIPE])
+def test_a_reader_of_a_program_of_others_that_has_enough_is_no_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+) -> None:
+    (tmp_path / "VERSION").write_text("1")
+    monkeypatch.setattr("market_pipeline.cli.nodetool.listens", lambda _: True)
+    monkeypatch.setattr("subprocess.run", lambda *_, **__: subprocess.CompletedProcess((), code))
+    monkeypatch.setattr("market_pipeline.cli.nodetool.nodetool_command", lambda *_: [])
+    assert invoke(tmp_path, "nodetool", "tpstats").exit_code == code
+    assert outcome(tmp_path, "write-latency") == "not checked"
+
+
+def outcome(data_dir: Path, line: str) -> str:
+    folder = data_dir / "reports" / "worked"
+    found = next(each for each in LINES if each.id == line)
+    return str(Outcome(worked.last(folder, found), worked.last(folder, found, fault=True)).state)
 
 
 def test_the_commands_name_the_pipeline(tmp_path: Path) -> None:
