@@ -5,6 +5,7 @@ import click
 from market_pipeline.cli import PipelineError, load_settings
 from market_pipeline.cli.echo import echo
 from market_pipeline.local.restart import restart as restart_program
+from market_pipeline.local.restart import works
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.mendable import InvalidInput
@@ -18,6 +19,7 @@ from market_pipeline.which import where_flags
 @click.argument("service")
 def restart(service: str) -> None:
     """Stop a service politely, start it again, and return when the new process is ready; exit 1 when it is not.
+    The stream is ready when it has written trades, or none waits.
 
     \b
     Examples:
@@ -30,7 +32,7 @@ def restart(service: str) -> None:
         if service not in known:
             raise InvalidInput(f"there is no service {service!r}; there are {', '.join(known)}")
         echo(f"restarting {service}", err=True)
-        done = restart_program(settings, service)
+        done = restart_program(settings, service, until=works)
     except SupervisorAway as error:
         raise PipelineError(away(settings, error)) from None
     echo(f"{service} restarted: {done}")

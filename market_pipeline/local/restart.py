@@ -44,6 +44,7 @@ def restart(
     name: str,
     clock: Callable[[], float] = time.monotonic,
     meanwhile: Callable[[], None] | None = None,
+    until: Callable[[ProcessState, Beat | None, float], bool] | None = None,
 ) -> Restarted:
     """Restart a program that the supervisor has, and return when the new process is ready.
 
@@ -52,6 +53,7 @@ def restart(
         name: the program.
         clock: monotonic seconds.
         meanwhile: what is done while it is stopped. It is started again whatever comes of that.
+        until: what the new process has to reach; that it is ``ready``, unless told.
 
     Raises:
         SupervisorAway: the supervisor does not answer.
@@ -88,7 +90,7 @@ def restart(
         if state is not None:
             pids |= {state.pid} if state.pid is not None else set()
             # the supervisor may not have noticed yet that the one before was killed
-            if state.pid not in (None, before) and ready(state, beat, time.time()):
+            if state.pid not in (None, before) and (until or ready)(state, beat, time.time()):
                 return Restarted(before, state.pid, seconds, killed)
             if (why := ended(state, len(pids))) is not None:
                 raise _blame(settings, name, why)
@@ -110,6 +112,11 @@ def ready(state: ProcessState, beat: Beat | None, now: float) -> bool:
     if state.state != "RUNNING":
         return False
     return state.name not in BEATING or (beat is not None and beat.pid == state.pid and not beat.is_stale(now))
+
+
+def works(state: ProcessState, beat: Beat | None, now: float) -> bool:
+    """It is ready and, if it is the stream, has written trades: until then it starts Spark and its queries."""
+    return ready(state, beat, now) and (state.name != "stream" or (beat is not None and bool(beat.detail.get("works"))))
 
 
 def ended(state: ProcessState, processes: int) -> str | None:

@@ -12,7 +12,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
 
@@ -34,6 +34,7 @@ from market_pipeline.stream.freshness import Freshness, as_detail, late_after_s
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.parsing import valid
 from market_pipeline.stream.progress import Progress, ProgressListener
+from market_pipeline.stream.queryable import View
 from market_pipeline.stream.responsiveness import Responsiveness, Unresponsive
 from market_pipeline.stream.session import SecretError, Session, open_session
 from market_pipeline.stream.source import in_one_task, read_trades
@@ -161,6 +162,7 @@ class Application:
             "mode": self._settings.stream_mode,
             "master": self._settings.master,
             "phase": UNRESPONSIVE if hung is not None else self._phase,
+            "works": hung is None and self._works(view, found),
             "tables": self._tables(),
             "late_after_s": late_after_s(self._settings.commit_interval_s),
             "jvm": None if hung is None else {"pid": hung.pid, "silent_s": round(hung.for_s, 1), "doing": hung.doing},
@@ -176,6 +178,12 @@ class Application:
             "offsets": dict(view.offsets or {}) if view else {},
             "queries": found,
         }
+
+    def _works(self, view: View | None, batches: Mapping[str, Any]) -> bool:
+        """Whether this process writes: in real time what comes, in catching up a batch at least."""
+        if self._phase == "catching-up":
+            return bool(batches)
+        return self._phase == "running" and view is not None and view.flows(time.time())
 
     def _tables(self) -> dict[str, Any]:
         if self._freshness is None or self._visibility is None:

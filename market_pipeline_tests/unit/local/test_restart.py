@@ -16,7 +16,7 @@ from market_pipeline.cli.restart import away
 from market_pipeline.local import restart
 from market_pipeline.local.preflight import StartError
 from market_pipeline.local.processes import asleep
-from market_pipeline.local.restart import ready
+from market_pipeline.local.restart import ready, works
 from market_pipeline.local.supervisor_client import ProcessState, SupervisorAway
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
 from market_pipeline.settings import Settings
@@ -51,6 +51,36 @@ def test_the_beat_of_the_process_before_does_not_count() -> None:
 
 def test_a_server_is_ready_when_the_supervisor_says_so() -> None:
     assert ready(state(name="kafka"), None, NOW)
+
+
+@pytest.mark.parametrize(
+    ("name", "detail", "is_over"),
+    [
+        ("producer", {}, True),
+        ("stream", {}, False),
+        ("stream", {"phase": "running", "works": False}, False),
+        ("stream", {"phase": "running", "works": True}, True),
+    ],
+)
+def test_a_person_waits_until_the_stream_has_written_trades(
+    name: str, detail: dict[str, object], is_over: bool
+) -> None:
+    told = replace(beat(), detail=detail)
+    assert ready(state(name=name), told, NOW)
+    assert works(state(name=name), told, NOW) is is_over
+    assert not works(state("STARTING", name), told, NOW)
+
+
+def test_a_restart_lasts_until_what_is_wanted(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    beats = [Beat("stream", os.getpid(), now, now, {"works": works}) for works in (False, False, True)]
+    told = iter([None, *beats])
+    monkeypatch.setattr(restart, "read_heartbeat", lambda _: next(told))
+    monkeypatch.setattr(
+        restart, "SupervisorClient", Supervisor(state(name="stream"), state(name="stream", pid=os.getpid()))
+    )
+    assert restart.restart(settings, "stream", until=works).after == os.getpid()
+    assert next(told, None) is None
 
 
 def test_waiting_ends_where_it_is_of_no_use() -> None:

@@ -1,0 +1,31 @@
+"""When the stream says that it works, which whoever restarts it waits for."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from market_pipeline.settings import Settings
+from market_pipeline.stream.application import Application
+from market_pipeline.stream.queryable import View
+
+
+@pytest.mark.parametrize(
+    ("phase", "view", "batches", "works"),
+    [
+        ("starting", View(lag=0), {}, False),
+        ("running", None, {}, False),
+        ("running", View(), {}, False),
+        ("running", View(lag=7), {}, False),  # what came while it started waits
+        ("running", View(lag=0), {}, True),
+        ("catching-up", View(lag=90_000), {}, False),
+        ("catching-up", View(lag=80_000), {"trades_silver": {"batch_id": 1, "at": 7.0}}, True),
+    ],
+)
+def test_it_works_when_it_writes_and_not_when_its_process_runs(
+    phase: str, view: View | None, batches: dict[str, object], works: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = Application(Settings.load())
+    monkeypatch.setattr(application, "_phase", phase)
+    monkeypatch.setattr(application, "_visibility", view and SimpleNamespace(view=view, ends=None))
+    monkeypatch.setattr(application._progress, "queries", lambda: batches)
+    assert application.detail()["works"] is works
