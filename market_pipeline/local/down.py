@@ -15,8 +15,9 @@ from market_pipeline.local import secrets
 from market_pipeline.local.processes import family_of, holds
 from market_pipeline.local.programs import Program, every_program
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
+from market_pipeline.local.supervisord import CONFIGURATION, socket_path
 from market_pipeline.local.supervisord import NAME as SUPERVISOR
-from market_pipeline.local.supervisord import socket_path
+from market_pipeline.local.supervisord import command as supervisor_command
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import holder
 
@@ -145,17 +146,29 @@ def _stop_leftover(settings: Settings, program: Program, pid: int) -> Stopped:
 
 
 def _stop_beginners(settings: Settings, tell: Told) -> None:
-    """Stop what a supervisor that died had only just started: a program holds no lock until it is loaded."""
+    """Stop what a supervisor that died had only just started: a program holds no lock until it is loaded.
+
+    Until it is one it is a copy of the supervisor, with its command line and without the variables of a program.
+    """
+    copy = supervisor_command(settings.paths.config / CONFIGURATION)
     ours = f"unix://{socket_path(settings)}"
     spared = {os.getpid(), *(parent.pid for parent in psutil.Process().parents())}
     for process in psutil.process_iter():
+        is_copy = _command(process) == copy  # looked at first: the program that it becomes then has the variables
         variables = _variables(process)
-        if variables.get("SUPERVISOR_SERVER_URL") == ours and process.pid not in spared:
+        if (is_copy or variables.get("SUPERVISOR_SERVER_URL") == ours) and process.pid not in spared:
             began = time.monotonic()
             _quietly(process.kill)
             _wait_for(functools.partial(_dead, process), KILLED_WITHIN_S)
             name = variables.get("SUPERVISOR_PROCESS_NAME", "a program")
             tell(Stopped(name, process.pid, time.monotonic() - began, killed=True))
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except (psutil.Error, OSError):
+        return []
 
 
 def _variables(process: psutil.Process) -> dict[str, str]:

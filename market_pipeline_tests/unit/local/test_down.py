@@ -11,11 +11,12 @@ import pytest
 from click.testing import CliRunner
 
 from market_pipeline.cli import main
+from market_pipeline.local import down
 from market_pipeline.local.down import bring_down
 from market_pipeline.local.processes import holds
 from market_pipeline.local.programs import Program
 from market_pipeline.local.supervisor_client import SupervisorAway, SupervisorClient
-from market_pipeline.local.supervisord import write_configuration
+from market_pipeline.local.supervisord import CONFIGURATION, write_configuration
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import ProcessLock
 from market_pipeline_tests.ending import ended
@@ -51,6 +52,20 @@ def test_down_ends_a_program_that_holds_no_lock_yet(tmp_path: Path, folder: str)
             assert [(each.name, each.pid, each.killed) for each in stopped] == [("dagster-daemon", pid, True)]
             assert not program.is_running() or program.status() == psutil.STATUS_ZOMBIE
     assert bring_down(settings) == []
+
+
+def test_down_ends_a_copy_of_a_dead_supervisor_that_is_no_program_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between fork and exec it has the supervisor's command line, and none of a program's variables."""
+    settings = Settings.load(data_dir=tmp_path / "data")
+    command = [*LOADS_FOR_EVER, str(settings.paths.config / CONFIGURATION)]
+    monkeypatch.setattr(down, "supervisor_command", lambda file: [*LOADS_FOR_EVER, str(file)])
+    with ended(subprocess.Popen(LOADS_FOR_EVER)) as other, ended(subprocess.Popen(command)) as copy:
+        wait_for(lambda: psutil.Process(copy.pid).cmdline() == command, "the copy")
+        assert [(each.pid, each.killed) for each in bring_down(settings)] == [(copy.pid, True)]
+        assert copy.wait(10) == -signal.SIGKILL
+        assert other.poll() is None
 
 
 def test_down_leaves_a_process_alone_whose_pid_stands_in_the_lock_of_another_container(tmp_path: Path) -> None:
