@@ -11,6 +11,7 @@ from cassandra.cluster import Session
 
 from market_pipeline.broker.offsets import end_offsets
 from market_pipeline.broker.topics import topic_configuration
+from market_pipeline.local.processes import holds
 from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
@@ -128,13 +129,14 @@ def _commands(
     settings: Settings, program: str, of: Callable[[psutil.Process], list[psutil.Process]]
 ) -> list[list[str]]:
     """The command lines of the live processes that a program is, or has: one that has ended hides none of them."""
-    pid = holder(settings.paths.lock(program))
+    lock = settings.paths.lock(program)
+    pid = holder(lock)
+    if not pid or not holds(pid, lock):
+        raise NotReadable(f"{program} does not run here")
     try:
-        found = of(psutil.Process(pid)) if pid else []
+        found = of(psutil.Process(pid))
     except psutil.Error:
         found = []
-    if not pid or not (found or psutil.pid_exists(pid)):
-        raise NotReadable(f"{program} does not run here")
     commands = []
     for process in found:
         with contextlib.suppress(psutil.Error):  # it has ended since, or is a zombie

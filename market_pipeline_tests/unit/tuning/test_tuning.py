@@ -13,7 +13,15 @@ from market_pipeline.cli import main
 from market_pipeline.settings import Settings
 from market_pipeline.supervision.lock import ProcessLock
 from market_pipeline.tuning.profiles import PARAMETERS, PROFILES
-from market_pipeline.tuning.readback import NotReadable, configured, differing, heap_mb, read_back, stream_command
+from market_pipeline.tuning.readback import (
+    NotReadable,
+    command_of,
+    configured,
+    differing,
+    heap_mb,
+    read_back,
+    stream_command,
+)
 
 
 def test_every_parameter_has_a_value_in_each_profile_and_a_way_to_be_read(tmp_path: Path) -> None:
@@ -56,6 +64,15 @@ def test_a_program_without_a_jvm_says_so(tmp_path: Path) -> None:
         stream_command(settings)
     with ProcessLock(settings.paths.lock("stream")), pytest.raises(NotReadable, match="has no JVM yet"):
         stream_command(settings)
+
+
+def test_the_lock_of_another_container_makes_no_process_here_the_server(tmp_path: Path) -> None:
+    """There the pid is the holder's, here it is somebody else's."""
+    lock = Settings.load(data_dir=tmp_path).paths.lock("cassandra")
+    with ProcessLock(lock):
+        lock.write_text(str(os.getppid()))
+        with pytest.raises(NotReadable, match="cassandra does not run here"):
+            command_of(Settings.load(data_dir=tmp_path), "cassandra")
 
 
 def test_a_child_that_has_ended_hides_no_live_one(tmp_path: Path) -> None:
