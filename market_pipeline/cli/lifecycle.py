@@ -11,6 +11,7 @@ from typing import NoReturn
 import click
 from rich.text import Text
 
+from market_pipeline.alerts.database import NewerLedger
 from market_pipeline.alerts.handover import end_of_stop, inherited
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.topics import TopicError, ensure_topics
@@ -186,10 +187,11 @@ def _report_inherited(settings: Settings, console: SafeConsole) -> None:
 
 @contextmanager
 def _incidents_or_warning() -> Iterator[None]:
-    """A file of incidents that can't be used keeps nobody from starting or stopping a pipeline."""
+    """A file of incidents that can't be used, or that a newer version wrote, keeps nobody from starting or stopping a
+    pipeline."""
     try:
         yield
-    except sqlite3.Error as error:
+    except (NewerLedger, sqlite3.Error) as error:
         echo(f"warning: the incidents' file can't be used ({error})", fg="yellow", err=True)
 
 
