@@ -17,14 +17,14 @@ FOLLOW_EVERY_S = 0.25
 @click.command(short_help="show the logs")
 @click.argument("service", required=False)
 @click.option("-f", "--follow", is_flag=True, help="Go on showing what is added; Ctrl-C ends it.")
-@click.option("-n", "--lines", type=click.IntRange(min=0), default=50, show_default=True, help="Lines of each log.")
+@click.option("-n", "--lines", type=click.IntRange(min=0), default=50, show_default=True, help="Lines of each service.")
 def logs(service: str | None, follow: bool, lines: int) -> None:
-    """Show the end of a service's logs, or of all of them, in order of time.
+    """Show the last lines of a service, or of each of them, in order of time.
 
     \b
     Examples:
       market-pipeline logs stream
-      market-pipeline logs -f -n 5
+      market-pipeline logs -f -n 5            # the last 5 lines of each service, and what is added
     """
     settings = load_settings()
     known = log_files.services()
@@ -34,8 +34,9 @@ def logs(service: str | None, follow: bool, lines: int) -> None:
     if not any(file.exists() for _, file in files):
         raise PipelineError(f"no log in {settings.paths.logs}: nothing has run on this data dir")
     prefix = {name: f"{name:<20}| " if service is None else "" for name, _ in files}
+    ends = [(name, log_files.last_lines(settings, name, lines)) for name in prefix]
     followers = log_files.follow(files)
-    for name, line in log_files.interleaved([(name, log_files.tail(file, lines)) for name, file in files]):
+    for name, line in log_files.interleaved(ends):
         echo(f"{prefix[name]}{line}")
     with contextlib.suppress(KeyboardInterrupt):
         for _ in itertools.count() if follow else ():

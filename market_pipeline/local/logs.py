@@ -16,7 +16,8 @@ from market_pipeline.settings import Settings
 
 BLOCK_BYTES = 64 * 1024
 TIME_WITHIN = 60
-"""A line bears its time among the first so many characters, if at all; some begin with a colour."""
+"""A line bears its time among the first so many characters, if at all."""
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[,.](\d+))? ?(Z|[+-]\d{4})?")
 
 
@@ -49,10 +50,17 @@ def tail(file: Path, lines: int = 15) -> str:
     return "\n".join(_lines(block)[-lines:])
 
 
+def last_lines(settings: Settings, name: str, lines: int) -> str:
+    """The last lines of a service over all its logs, in order of time: a server's are in two files."""
+    ends = [(name, tail(file, lines)) for file in log_files(settings, name)]
+    return "\n".join([line for _, line in interleaved(ends)][-lines:] if lines > 0 else [])
+
+
 def _lines(block: bytes) -> list[str]:
-    """Lines as whoever wrote them ended them: only a line feed ends one, or what was logged could begin another."""
+    """Lines as whoever wrote them ended them: only a line feed ends one, or what was logged could begin another.
+    Without their colours: Dagster writes them also where no terminal is."""
     text = block.decode("utf-8", errors="replace").removesuffix("\n")
-    return [line.removesuffix("\r") for line in text.split("\n")] if text else []
+    return [_COLOUR.sub("", line).removesuffix("\r") for line in text.split("\n")] if text else []
 
 
 def interleaved(tails: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,9 @@
 
 import io
 import json
+import sqlite3
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -12,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 from click.testing import CliRunner, Result
 
+from market_pipeline.alerts.database import FORMAT
 from market_pipeline.alerts.ledger import Ledger
 from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.alerts.signal import Signal, Verdict
@@ -198,11 +201,33 @@ def test_a_file_of_incidents_that_is_none_keeps_nobody_from_stopping(run: object
     assert result.stderr.startswith("warning: the incidents' file can't be used")
 
 
+def test_a_file_of_incidents_of_a_newer_version_keeps_nobody_from_starting_or_stopping(
+    run: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    incidents = Settings.load(data_dir=tmp_path / "data").paths.incidents
+    Ledger(incidents)
+    with closing(sqlite3.connect(incidents)) as file:
+        file.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    monkeypatch.setattr(lifecycle.Start, "check", lambda _: None)
+    warning = "warning: the incidents' file can't be used ("
+    assert run("down").stderr.startswith(warning)  # type: ignore[operator]
+    assert run("down").exit_code == 0  # type: ignore[operator]
+
+    def starts(_: lifecycle.Start) -> None:
+        raise NoJava("this far")
+
+    monkeypatch.setattr(lifecycle.Start, "run", starts)
+    said = run("up").stderr  # type: ignore[operator]
+    assert (said.startswith(warning), said.endswith("error: this far\n")) == (True, True)
+
+
 def test_logs_of_one_service_and_of_all(run: object, tmp_path: Path) -> None:
     (tmp_path / "data" / "logs").mkdir(parents=True)
     (tmp_path / "data" / "logs" / "stream.log").write_text("one\ntwo\n")
     assert run("logs", "stream", "-n", "1").output == "two\n"  # type: ignore[operator]
-    assert "stream              | two" in run("logs").output  # type: ignore[operator]
+    (tmp_path / "data" / "logs" / "producer.log").write_text("three\nfour\n")
+    shown = run("logs", "-n", "1").output  # type: ignore[operator]
+    assert sorted(shown.splitlines()) == ["producer            | four", "stream              | two"]
 
 
 def test_the_end_of_following_is_quiet(run: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

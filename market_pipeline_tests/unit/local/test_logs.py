@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from market_pipeline.local.logs import BLOCK_BYTES, Follower, interleaved, log_files, services, tail
+from market_pipeline.local.logs import BLOCK_BYTES, Follower, interleaved, last_lines, log_files, services, tail
 from market_pipeline.settings import Settings
 
 
@@ -27,7 +27,7 @@ def test_logs_are_interleaved_whatever_way_each_writes_its_times(monkeypatch: py
                 ("kafka", "2026-11-24T08:00:01.250 INFO the server's"),
                 ("cassandra", "INFO  [main] 2026-11-24 08:00:02,000 Config:1 - three"),
                 ("producer", "2026-11-24T13:00:01Z INFO zero\n2026-11-24T13:00:03Z INFO four"),
-                ("dagster", "\x1b[32m2026-11-24 13:00:03 +0000\x1b[0m - five\n2026-99-99 00:00:00 no time"),
+                ("dagster", "2026-11-24 13:00:03 +0000 - five\n2026-99-99 00:00:00 no time"),
             ]
         )
         assert [line.split()[-1] for _, line in told] == [
@@ -36,6 +36,27 @@ def test_logs_are_interleaved_whatever_way_each_writes_its_times(monkeypatch: py
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+def test_a_line_has_no_colours_and_what_acts_on_a_terminal_stays_to_be_escaped(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    log.touch()
+    follower = Follower(log).from_end()
+    log.write_text("\x1b[32m2026-11-24 13:00:03 +0000\x1b[0m - dagster - \x1b[1;31mERROR\x1b[0m - a\x1b[2Jb\n")
+    shown = "2026-11-24 13:00:03 +0000 - dagster - ERROR - a\x1b[2Jb"
+    assert (tail(log), follower.new_lines()) == (shown, [shown])
+
+
+def test_the_last_lines_of_a_server_are_those_of_both_its_logs(tmp_path: Path) -> None:
+    settings = Settings.load(data_dir=tmp_path)
+    own, server = log_files(settings, "kafka")
+    own.parent.mkdir(parents=True)
+    own.write_text("2026-11-24T08:00:01Z INFO one\n2026-11-24T08:00:04Z INFO four\n")
+    server.write_text("[2026-11-24T08:00:02Z] two\n[2026-11-24T08:00:03Z] three\n")
+    ends = [last_lines(settings, "kafka", count).split() for count in (0, 1, 3, 9)]
+    assert [[word for word in end if word.isalpha() and word.islower()] for end in ends] == [
+        [], ["four"], ["two", "three", "four"], ["one", "two", "three", "four"],
+    ]  # fmt: skip
 
 
 def test_lines_longer_than_a_block(tmp_path: Path) -> None:
