@@ -180,10 +180,12 @@ class Application:
         }
 
     def _works(self, view: View | None, batches: Mapping[str, Any]) -> bool:
-        """Whether this process writes: in real time what comes, in catching up a batch at least."""
-        if self._phase == "catching-up":
-            return bool(batches)
-        return self._phase == "running" and view is not None and view.flows(time.time())
+        """Whether this process has written trades, or none waits: it committed some, which Spark tells twice a
+        minute in real time, or the newest one is queryable."""
+        if self._phase not in ("catching-up", "running"):
+            return False
+        committed = any(batch["input_rows"] for batch in batches.values())
+        return committed or (view is not None and (view.lag == 0 or view.newest_received_at is not None))
 
     def _tables(self) -> dict[str, Any]:
         if self._freshness is None or self._visibility is None:

@@ -17,8 +17,11 @@ from market_pipeline.stream.queryable import View
         ("running", View(), {}, False),
         ("running", View(lag=7), {}, False),  # what came while it started waits
         ("running", View(lag=0), {}, True),
+        ("running", View(lag=7, newest_received_at=5), {}, True),  # some of it is queryable
+        ("running", View(lag=7), {"trades_silver": {"batch_id": 1, "input_rows": 0, "at": 7.0}}, False),
+        ("running", View(lag=7), {"trades_silver": {"batch_id": 1, "input_rows": 3, "at": 7.0}}, True),
         ("catching-up", View(lag=90_000), {}, False),
-        ("catching-up", View(lag=80_000), {"trades_silver": {"batch_id": 1, "at": 7.0}}, True),
+        ("catching-up", View(lag=80_000), {"trades_silver": {"batch_id": 1, "input_rows": 9_000, "at": 7.0}}, True),
     ],
 )
 def test_it_works_when_it_writes_and_not_when_its_process_runs(
