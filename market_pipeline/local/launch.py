@@ -10,9 +10,10 @@ import logging
 import os
 import signal
 import sys
+import time
 from types import ModuleType
 
-from market_pipeline.local import cassandra, dagster_home, kafka, supervisord
+from market_pipeline.local import cassandra, dagster_home, kafka, supervisord, unix_sockets
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.jvm import UnusablePath
@@ -25,6 +26,8 @@ from market_pipeline.supervision.log_lines import start_logging, write_error
 logger = logging.getLogger("launch")
 
 SERVERS: dict[str, ModuleType] = {"kafka": kafka, "cassandra": cassandra}
+
+CODE_SERVER_WITHIN_S, POLL_S = 120.0, 0.2
 
 MENDABLE = (SettingsError, JarError, NoJava, UnusablePath, kafka.KafkaError, OSError)
 """What a person can put right: told in one line."""
@@ -60,8 +63,19 @@ def _server(name: str, settings: Settings) -> list[str]:
 
 
 def _dagster(name: str, settings: Settings) -> list[str]:
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # each step of making Dagster's storage otherwise
     dagster_home.prepare(settings)
+    if name == "dagster-daemon":
+        _wait_for_code_server(settings)
     return dagster_command(name, settings)
+
+
+def _wait_for_code_server(settings: Settings) -> None:
+    """Return when the code server listens. A daemon that starts sooner logs pages of stack traces, and asks again only
+    a minute later. Of a code server that does not start in time it is the daemon that tells."""
+    deadline = time.monotonic() + CODE_SERVER_WITHIN_S
+    while not unix_sockets.accepts(unix_sockets.code_server(settings)) and time.monotonic() < deadline:
+        time.sleep(POLL_S)
 
 
 LAUNCHABLE = (*SERVERS, *DAGSTER, supervisord.NAME)
