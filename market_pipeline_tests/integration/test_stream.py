@@ -349,15 +349,18 @@ def test_a_rewrite_of_a_bar_leaves_its_verdict_alone(stream: Stream, settings: S
 
 def test_a_quiet_symbols_only_trade_is_visible_at_once(stream: Stream, settings: Settings, cassandra: Session) -> None:
     wait_for(lambda: stream.detail().get("lag") == 0, "a quiet stream")
-    took = []
-    for number in range(5):
+    trades, before = 8, batch_with_records(stream)
+    for number in range(trades):
         market = Market(settings, f"QUIET{number}")
-        began = time.monotonic()
         market.send(market.trade(time.time_ns() // 1_000_000, "5"))
         wait_for(lambda market=market: latest(cassandra, market) is not None, "the trade")
-        took.append(time.monotonic() - began)
-    # not held back until the next commit, which comes every 5 s
-    assert sorted(took)[2] < 2.0, took
+    # were each held back until the next commit, there would be a batch for each, all but the last of them told by now
+    assert batch_with_records(stream) - before < trades / 2
+
+
+def batch_with_records(stream: Stream) -> int:
+    """The newest one of ``latest_prices`` that the stream has told of."""
+    return int(stream.detail()["queries"].get("latest_prices", {}).get("batch_id", -1))
 
 
 def test_a_canary_is_seen_and_is_gone(stream: Stream, settings: Settings, cassandra: Session, tmp_path: Path) -> None:
@@ -372,7 +375,8 @@ def test_a_canary_is_seen_and_is_gone(stream: Stream, settings: Settings, cassan
 
     flight = wait_for(home, "the canary", 30)
     assert flight.sent_at == sent.sent_at
-    assert 0 <= (flight.delay_s or 0) < 30
+    assert flight.delay_s is not None
+    assert flight.delay_s >= 0
     wait_for(lambda: stream.detail().get("lag") == 0, "lag 0", 30)
     after = Market(settings, "AFTER-CANARY")  # what the stream holds back of a row is written when the next one comes
     after.send(after.trade(time.time_ns() // 1_000_000, "5"))
@@ -394,7 +398,7 @@ def test_lag_is_told_to_kafka_and_in_the_heartbeat(stream: Stream, settings: Set
         return detail if seen and detail["lag"] == 0 else None
 
     detail = wait_for(told, "lag 0 in the heartbeat", 30)
-    assert 0 <= detail["newest_event_age_s"] < 120
+    assert 0 <= detail["newest_event_age_s"] <= time.time() - newest(market).received_at / 1e6
     assert detail["offsets"] == {str(partition): offset for partition, offset in ends.items()}
 
 
