@@ -65,14 +65,14 @@ def _server(name: str, settings: Settings) -> list[str]:
 def _dagster(name: str, settings: Settings) -> list[str]:
     logging.getLogger("alembic").setLevel(logging.WARNING)  # each step of making Dagster's storage otherwise
     dagster_home.prepare(settings)
-    if name == "dagster-daemon":
+    if name != "dagster-code-server":
         _wait_for_code_server(settings)
     return dagster_command(name, settings)
 
 
 def _wait_for_code_server(settings: Settings) -> None:
-    """Return when the code server listens. A daemon that starts sooner logs pages of stack traces, and asks again only
-    a minute later. Of a code server that does not start in time it is the daemon that tells."""
+    """Return when the code server listens. A daemon or a webserver that starts sooner logs a page of stack traces, and
+    shows a location that can't be loaded. Of a code server that does not start in time they tell."""
     deadline = time.monotonic() + CODE_SERVER_WITHIN_S
     while not unix_sockets.accepts(unix_sockets.code_server(settings)) and time.monotonic() < deadline:
         time.sleep(POLL_S)

@@ -23,7 +23,10 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
     return found
 
 
-def test_the_daemon_starts_when_its_code_server_listens(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["dagster-daemon", "dagster-webserver"])
+def test_who_asks_the_code_server_starts_when_it_listens(
+    name: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     looks = list[bool]()
     accepts = unix_sockets.accepts
 
@@ -33,25 +36,24 @@ def test_the_daemon_starts_when_its_code_server_listens(settings: Settings, monk
 
     monkeypatch.setattr(unix_sockets, "accepts", looked)
     commands = list[list[str]]()
-    waiting = threading.Thread(target=lambda: commands.append(launch._dagster("dagster-daemon", settings)))
+    waiting = threading.Thread(target=lambda: commands.append(launch._dagster(name, settings)))
     waiting.start()
     wait_for(lambda: len(looks) > 1, "a second look")
     with closing(socket.socket(socket.AF_UNIX)) as server:
         server.bind(str(unix_sockets.code_server(settings)))
         server.listen()
         waiting.join(60)
-    assert commands == [dagster_command("dagster-daemon", settings)]
+    assert commands == [dagster_command(name, settings)]
     assert (any(looks[:-1]), looks[-1]) == (False, True)
 
 
-def test_the_others_wait_for_nobody_and_the_daemon_not_for_ever(
+def test_nobody_waits_for_ever_and_the_code_server_for_nobody(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(launch, "CODE_SERVER_WITHIN_S", 0.0)
     launch._dagster("dagster-daemon", settings)
     monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("it waits"))
-    for name in ("dagster-code-server", "dagster-webserver"):
-        launch._dagster(name, settings)
+    launch._dagster("dagster-code-server", settings)
 
 
 def test_the_steps_of_making_a_storage_are_no_news(settings: Settings) -> None:
