@@ -180,11 +180,11 @@ class Application:
         }
 
     def _works(self, view: View | None, batches: Mapping[str, Any]) -> bool:
-        """Whether this process has written trades, or none waits: it committed some, which Spark tells twice a
-        minute in real time, or the newest one is queryable."""
+        """Whether this process has made trades queryable, or none waits: it committed some, which Spark tells twice a
+        minute in real time, or the newest one is there."""
         if self._phase not in ("catching-up", "running"):
             return False
-        committed = any(batch["input_rows"] for batch in batches.values())
+        committed = bool(batches.get(queries.SILVER, {}).get("input_rows"))
         return committed or (view is not None and (view.lag == 0 or view.newest_received_at is not None))
 
     def _tables(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from market_pipeline.stream.queryable import View
         ("running", View(lag=7, newest_received_at=5), {}, True),  # some of it is queryable
         ("running", View(lag=7), {"trades_silver": {"batch_id": 1, "input_rows": 0, "at": 7.0}}, False),
         ("running", View(lag=7), {"trades_silver": {"batch_id": 1, "input_rows": 3, "at": 7.0}}, True),
+        ("running", View(lag=7), {"latest_prices": {"batch_id": 1, "input_rows": 3, "at": 7.0}}, False),
         ("catching-up", View(lag=90_000), {}, False),
         ("catching-up", View(lag=80_000), {"trades_silver": {"batch_id": 1, "input_rows": 9_000, "at": 7.0}}, True),
     ],
