@@ -184,7 +184,9 @@ def test_a_resolver_that_hangs_costs_a_bounded_time(monkeypatch: pytest.MonkeyPa
     over.set()
 
 
-def test_a_round_with_such_an_address_still_gives_its_remediations(tmp_path: Path, free_port_base: Any) -> None:
+def test_a_round_with_such_an_address_still_gives_its_remediations(
+    tmp_path: Path, free_port_base: Any, uncaught: list[BaseException | None]
+) -> None:
     """A real round on a data dir where nothing runs; what was due before is given, and the address is in no line."""
     settings = Settings.load(
         data_dir=tmp_path / "data", port_base=free_port_base(), canary=False, dagster=False, feed="simulator"
@@ -196,3 +198,4 @@ def test_a_round_with_such_an_address_still_gives_its_remediations(tmp_path: Pat
     told = judge_now(settings)
     assert [(each.remedy, each.subject) for each in told.attempts] == [("restart_program", "stream")]
     assert SECRET not in repr(told)
+    assert uncaught == []
