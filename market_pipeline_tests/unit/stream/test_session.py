@@ -55,6 +55,7 @@ def test_what_a_killed_jvm_left_is_removed_and_only_we_can_enter(tmp_path: Path)
     where = Path(private_sockets(settings, "s")["spark.python.unix.domain.socket.dir"])
     (where / ".left.sock").touch()
     assert Path(private_sockets(settings, "s")["spark.python.unix.domain.socket.dir"]) == where
+    assert private_sockets(settings, "s")["spark.python.unix.domain.socket.enabled"] == "true"
     assert list(where.iterdir()) == []
     assert where.stat().st_mode & 0o077 == 0
     assert private_sockets(Settings.load(data_dir=tmp_path, **CLUSTER), "s") == {}  # executors have no such folder
