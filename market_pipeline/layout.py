@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-LAYOUT = 1
+LAYOUT = 2
 """How a data dir is laid out; its ``VERSION`` holds the number that it was made with."""
 
 

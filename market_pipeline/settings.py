@@ -190,13 +190,8 @@ class Settings(BaseSettings):
         None, description="The file with spark.authenticate.secret of the cluster in SPARK_MASTER"
     )
     spark_driver_memory_mb: int = Field(768, ge=512, le=MEMORY_LIMIT_MB)
-    stream_mode: StreamMode = Field("real-time", description="micro-batch: no start-up check of Spark is switched off")
+    stream_mode: StreamMode = Field("real-time", description="micro-batch: the same query, ten times a second")
     commit_interval_s: int = Field(30, ge=5, description="Real-time mode: how often offsets are committed")
-    watermark_minutes: int = Field(10, ge=1, description="How late a trade may be and still correct its bar")
-    catch_up_above: int = Field(50_000, ge=0, description="Records behind above which the stream starts in batches")
-    catch_up_after_s: float = Field(
-        20.0, ge=0, description="Seconds that so many records wait before a running stream goes over to batches"
-    )
     accept_lost_offsets: bool = Field(
         False, description="Start the stream although Kafka no longer has its next records, and skip what is lost"
     )
@@ -532,4 +527,4 @@ def local_master(partitions: int) -> str:
     A slot is not a processor: a real-time task that waits costs next to nothing. (The 4 is how often a task may fail,
     which is once where it isn't said.)
     """
-    return f"local[{2 * partitions + 4},4]"
+    return f"local[{partitions + 1},4]"

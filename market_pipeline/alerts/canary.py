@@ -12,17 +12,16 @@ from cassandra.concurrent import execute_concurrent_with_args
 
 from market_pipeline.alerts.database import Database
 from market_pipeline.broker.single import send_one
-from market_pipeline.model import CANARY, CANARY_AWAITED_MS, canary, encode
+from market_pipeline.model import CANARY, PROBE_AWAITED_MS, canary, encode
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect, prepared
 from market_pipeline.store.trades import BY_KEY, silver_key
 
 TAKEN_WITHIN_S = 1.0
 KEPT_S = 8 * 86_400.0
-AWAITED_S = CANARY_AWAITED_MS / 1000
-DELETED_UNTIL_US = 2 * CANARY_AWAITED_MS * 1000
-"""The stream writes its newest row twice, and reads some again after a restart: the deletion outlasts the time in which
-it writes canaries."""
+AWAITED_S = PROBE_AWAITED_MS / 1000
+DELETED_UNTIL_US = 2 * PROBE_AWAITED_MS * 1000
+"""The stream reads some records again after a restart: the deletion outlasts the time in which it writes canaries."""
 
 
 @dataclass(frozen=True)

@@ -48,8 +48,8 @@ NAMED_DOUBLES = 10_000
 
 
 def settled_until(settings: Settings, now: datetime) -> datetime:
-    """Hours that ended by this do not change any more: the watermark has passed them."""
-    return now.astimezone(UTC) - max(SETTLED_AFTER, timedelta(minutes=settings.watermark_minutes + 5))
+    """Hours that ended by this hardly change any more: only trades that come late still do."""
+    return now.astimezone(UTC) - SETTLED_AFTER
 
 
 def settled_hours(settings: Settings, day: date, now: datetime) -> list[datetime]:
@@ -156,7 +156,7 @@ def bar_differences(
     found: list[BarDifference] = []
     with reading(settings), connect(settings) as session:
         left = set(symbols(session, settings))
-        for symbol, bars in batch_bars(spark, settings, day):
+        for symbol, bars, _ in batch_bars(spark, settings, day):
             left.discard(symbol)
             count += len(bars)
             found += differences(symbol, stored_bars(session, settings, symbol, day), bars, until)

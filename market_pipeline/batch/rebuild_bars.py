@@ -1,7 +1,9 @@
 """Corrects a UTC day of ``ohlcv_1m`` by the batch's bars, beside the running stream.
 
-Bars are written and deleted with ``as_of_us``, a moment before bronze was brought up to date, as Cassandra's write
-time: what the stream writes in the meantime knows more and wins. Only bars that differ are written, and all of them
+A bar's write time in Cassandra tells how much it knows, as the stream's writer has it (``Bar.java``): of two sets of
+trades one of which is part of the other, the larger has the later. So what the stream writes meanwhile wins where it
+knows more. A stored bar that differs and yet claims to know as much is overwritten, unless silver has more trades of
+its minute than bronze: those are on their way into the archive. Only bars that differ are written, and all of them
 before any is deleted. Where Kafka lost records before they were archived, a bar of more trades than bronze has stays.
 At last each bar of the day is judged: whether the feed listened through all of its minute.
 """
@@ -9,10 +11,10 @@ At last each bar of the day is judged: whether the feed listened through all of 
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
@@ -36,6 +38,20 @@ from market_pipeline.utc_day import instant
 FIGURES = tuple(c.name for c in OHLCV_1M if c.name not in ("symbol", "day", "ts", COMPLETE.name))
 Bars = Mapping[datetime, Mapping[str, Any]]
 """A symbol's bars by their start (UTC): ``FIGURES`` by name."""
+Minutes = Sequence[datetime]
+
+
+class Known(NamedTuple):
+    """How much a bar knows: the trades and price updates that it is made of, and when the newest was received (epoch
+    milliseconds)."""
+
+    size: int
+    newest_ms: int
+
+    @property
+    def write_us(self) -> int:
+        """The write time of its row, epoch microseconds (``Bar.writeTime`` in Java)."""
+        return self.newest_ms * 1000 + self.size
 
 
 @dataclass
@@ -65,37 +81,44 @@ def rebuild(spark: SparkSession | None, settings: Settings, day: date, as_of_us:
     """
     began, done = time.monotonic(), BarsDay()
     with reading(settings), connect(settings) as session:
-        table = _Table(session, settings, day, as_of_us, lacking(settings, day))
+        table = _Table(session, settings, day, lacking(settings, day), as_of_us)
         left = set(symbols(session, settings))
         still_down, most = lasting(settings, datetime.now(UTC)), 0
 
         def judge(symbol: str) -> None:
-            known = down_times(session, settings, symbol, day, still_down, as_of_us)
-            done.incomplete += judge_minutes(session, settings, symbol, day, known, as_of_us)
+            down = down_times(session, settings, symbol, day, still_down, as_of_us)
+            done.incomplete += judge_minutes(session, settings, symbol, day, down, as_of_us)
 
-        for symbol, bars in batch_bars(spark, settings, day):
+        for symbol, bars, known in batch_bars(spark, settings, day):
             left.discard(symbol)
             done.rows += len(bars)
-            table.correct(symbol, bars, done)
+            table.correct(symbol, bars, known, done)
             judge(symbol)
             if (trades := sum(bar["trades"] for bar in bars.values())) >= most:
                 most, done.busiest, done.closes = trades, symbol, _closes(bars, day)
         for symbol in sorted(left):
-            table.correct(symbol, {}, done)
+            table.correct(symbol, {}, {}, done)
             judge(symbol)
     done.seconds = time.monotonic() - began
     return done
 
 
-def batch_bars(spark: SparkSession | None, settings: Settings, day: date) -> Iterator[tuple[str, Bars]]:
-    """The batch's bars of one minute, a symbol at a time. Use it within ``archive.reading``."""
+def batch_bars(
+    spark: SparkSession | None, settings: Settings, day: date
+) -> Iterator[tuple[str, Bars, Mapping[datetime, Known]]]:
+    """The batch's bars of one minute, a symbol at a time, and how much each knows.
+
+    Use it within ``archive.reading``.
+    """
     trades = trades_of_day(spark, settings, day)
     if trades is None:
         return
-    bars = to_minute_rows(to_bars(trades, more=exact_notional()))
-    rows = bars.withColumn("ts", F.unix_millis("ts")).orderBy("symbol", "ts")
+    more = {**exact_notional(), "size": F.count(F.lit(1)), "newest_ms": F.max(F.unix_millis("received_at"))}
+    rows = to_minute_rows(to_bars(trades, more=more)).withColumn("ts", F.unix_millis("ts")).orderBy("symbol", "ts")
     for symbol, of_symbol in groupby(rows.toLocalIterator(), key=lambda row: str(row.symbol)):
-        yield symbol, {instant(bar.ts): _figures(with_exact_vwap(bar.asDict())) for bar in of_symbol}
+        minutes = list(of_symbol)
+        bars = {instant(bar.ts): _figures(with_exact_vwap(bar.asDict())) for bar in minutes}
+        yield symbol, bars, {instant(bar.ts): Known(bar["size"], bar.newest_ms) for bar in minutes}
 
 
 def stored_bars(session: Session, settings: Settings, symbol: str, day: date) -> Bars:
@@ -127,34 +150,87 @@ def _has_more(stored: Mapping[str, Any], batch: Mapping[str, Any]) -> bool:
     return bool((stored["trades"] or 0) > batch["trades"])
 
 
+def outbid(known: Known, written_us: int | None) -> int:
+    """The write time of a bar, later than that of the row which it replaces. Pure."""
+    return known.write_us if written_us is None else max(known.write_us, written_us + 1)
+
+
 class _Table:
-    def __init__(self, session: Session, settings: Settings, day: date, as_of_us: int, may_lack: Lacking) -> None:
-        self._session, self._settings, self._day, self._as_of_us = session, settings, day, as_of_us
-        self._may_lack = may_lack
+    def __init__(self, session: Session, settings: Settings, day: date, may_lack: Lacking, as_of_us: int) -> None:
+        self._session, self._settings, self._day = session, settings, day
+        self._may_lack, self._as_of_us = may_lack, as_of_us
+        bars, trades = f"{settings.keyspace}.ohlcv_1m", f"{settings.keyspace}.trades_silver"
         names = ["symbol", "day", "ts", *FIGURES]
-        self._insert = session.prepare(
-            f"INSERT INTO {settings.keyspace}.ohlcv_1m ({', '.join(names)}) "
-            f"VALUES ({', '.join('?' * len(names))}) USING TIMESTAMP ?"
-        )
-        self._remove = session.prepare(
-            f"DELETE FROM {settings.keyspace}.ohlcv_1m USING TIMESTAMP ? WHERE symbol = ? AND day = ? AND ts = ?"
+        values = ", ".join("?" * len(names))
+        self._insert = session.prepare(f"INSERT INTO {bars} ({', '.join(names)}) VALUES ({values}) USING TIMESTAMP ?")
+        self._remove = session.prepare(f"DELETE FROM {bars} USING TIMESTAMP ? WHERE symbol = ? AND day = ? AND ts = ?")
+        times = ", ".join(f"WRITETIME({name})" for name in (*FIGURES, COMPLETE.name))
+        self._times = session.prepare(f"SELECT ts, {times} FROM {bars} WHERE symbol = ? AND day = ?")
+        self._count = session.prepare(
+            f"SELECT count(*) AS n FROM {trades} WHERE symbol = ? AND bucket = ? AND ts >= ? AND ts < ?"
         )
 
-    def correct(self, symbol: str, bars: Bars, done: BarsDay) -> None:
+    def correct(self, symbol: str, bars: Bars, known: Mapping[datetime, Known], done: BarsDay) -> None:
         """Make the table hold these bars, and count in ``done`` what that took."""
         stored = stored_bars(self._session, self._settings, symbol, self._day)
         found = corrections(stored, bars, self._may_lack)
         done.kept += len(found.kept)
         if not found.wrong and not found.extra:
             return
-        key = (symbol, self._day)
-        written = [(*key, at, *(bars[at][name] for name in FIGURES), self._as_of_us) for at in found.wrong]
-        self._run(self._insert, written)
-        self._run(self._remove, [(self._as_of_us, *key, at) for at in found.extra])
-        # bars that the stream has written since know more, and stay as they are
+        wrong = found.wrong
+        # a second time, and later, where somebody deleted the row: that hides what is older
+        for at_least_us in (0, self._as_of_us):
+            self._write(symbol, wrong, bars, known, at_least_us)
+            after = stored_bars(self._session, self._settings, symbol, self._day)
+            wrong = [at for at in wrong if after.get(at) != bars[at]]
+            if not wrong:
+                break
+        done.repaired += len(found.wrong) - len(wrong)
+        done.removed += self._delete(symbol, found.extra)
+
+    def _write(
+        self, symbol: str, minutes: Minutes, bars: Bars, known: Mapping[datetime, Known], at_least_us: int
+    ) -> None:
+        written = self._written(symbol)
+        rows = [
+            (
+                *(symbol, self._day, at),
+                *(bars[at][name] for name in FIGURES),
+                max(outbid(known[at], written.get(at)), at_least_us),
+            )
+            for at in self._outdone(symbol, minutes, known, written)
+        ]
+        self._run(self._insert, rows)
+
+    def _delete(self, symbol: str, minutes: Minutes) -> int:
+        written = self._written(symbol)
+        gone = self._outdone(symbol, minutes, {}, written)
+        self._run(self._remove, [(written.get(at, self._as_of_us), symbol, self._day, at) for at in gone])
         after = stored_bars(self._session, self._settings, symbol, self._day)
-        done.repaired += sum(after.get(at) == bars[at] for at in found.wrong)
-        done.removed += sum(at not in after for at in found.extra)
+        return sum(at not in after for at in gone)
+
+    def _written(self, symbol: str) -> dict[datetime, int]:
+        """When each row was written last, epoch microseconds."""
+        rows = self._session.execute(self._times, (symbol, self._day))
+        return {utc(row[0]): max(us or 0 for us in row[1:]) for row in rows}
+
+    def _outdone(
+        self, symbol: str, minutes: Minutes, known: Mapping[datetime, Known], written: Mapping[datetime, int]
+    ) -> list[datetime]:
+        """The minutes of which bronze has all trades that silver has: a stored bar that claims to know as much as
+        bronze, and differs, may be made of trades that are on their way into the archive."""
+        return [
+            at
+            for at in minutes
+            if at not in written
+            or (at in known and written[at] < known[at].write_us)
+            or self._in_silver(symbol, at) <= (known[at].size if at in known else 0)
+        ]
+
+    def _in_silver(self, symbol: str, minute: datetime) -> int:
+        hour = minute.replace(minute=0)
+        slice_of_it = (symbol, hour, minute, minute + timedelta(minutes=1))
+        return int(self._session.execute(self._count, slice_of_it).one().n)
 
     def _run(self, statement: Any, arguments: Sequence[tuple[Any, ...]]) -> None:
         execute_concurrent_with_args(self._session, statement, arguments, concurrency=CONCURRENT_STATEMENTS)

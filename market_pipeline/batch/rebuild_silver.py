@@ -16,13 +16,13 @@ from cassandra.cluster import Session
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.batch.connector import write_batch
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import Lacking, lacking
 from market_pipeline.bronze.trades import trades_of_day
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import COUNT_TIMEOUT_S, Partition, epoch_ms, silver_counts
-from market_pipeline.stream.sinks import write_batch
 from market_pipeline.stream.transforms import to_silver
 from market_pipeline.utc_day import day_hours, instant
 

@@ -57,18 +57,13 @@ def status(as_json: bool, watch: bool) -> None:
 
 
 def shows_fault(snapshot: Snapshot) -> bool:
-    """Whether a service on the screen is down, stopped (SIGSTOP) or silent, the stream's JVM does not respond, a table
-    is frozen, or the feed can't go on."""
+    """Whether a service on the screen is down, stopped (SIGSTOP) or silent, the stream's JVM does not respond, or the
+    feed can't go on."""
     services, stream = snapshot.processes.values(), snapshot.stream
     down = any(each.asleep or (each.pid is None and each.last_error is not None) for each in services)
     silent = (snapshot.feed.silent_s, stream.silent_s, stream.jvm_silent_s)
     stuck = (snapshot.feed.kafka_error, snapshot.feed.journal_error)
-    frozen = any(_is_frozen(stream, behind) for behind in stream.tables.values())
-    return down or frozen or any(sign is not None for sign in (*silent, *stuck))
-
-
-def _is_frozen(stream: StreamStatus, behind: Mapping[str, float]) -> bool:
-    return stream.late_after_s is not None and behind["still_s"] > stream.late_after_s
+    return down or any(sign is not None for sign in (*silent, *stuck))
 
 
 def _watch(settings: Settings) -> None:
@@ -148,7 +143,7 @@ def _figures(snapshot: Snapshot, settings: Settings) -> Table:
         ("feed", feed_line(snapshot)),
         ("kafka", kafka_line(snapshot)),
         ("stream", stream_line(snapshot)),
-        *([("tables", tables_line(snapshot.stream))] if snapshot.stream.tables else []),
+        *([("writer", writer_line(snapshot.stream))] if snapshot.stream.writer else []),
         ("cassandra", cassandra_line(snapshot)),
         *([("dagster", dagster_line(snapshot, settings))] if "dagster-webserver" in snapshot.processes else []),
     ):
@@ -239,22 +234,21 @@ def stream_line(snapshot: Snapshot) -> str:
         parts.append(f"last progress {age(stream.last_progress_age_s)} ago")
     if stream.master is not None:
         parts.append(f"on {stream.master}")
-    if stream.late_dropped:
-        parts.append(f"{stream.late_dropped:,} too late for their bar")
-    if stream.rejected:
-        parts.append(f"rejected {stream.rejected:,}")
+    if stream.dead_letters:
+        parts.append(f"rejected {sum(stream.dead_letters.values()):,}")
     return " · ".join(parts)
 
 
-def tables_line(stream: StreamStatus) -> str:
-    """How far behind each table is; of all but the first Spark reports once a commit."""
-    silver = "up to date" if stream.lag == 0 else oldest_waiting(stream)
-    parts = [f"trades_silver {silver}"]
-    for name, behind in stream.tables.items():
-        frozen = f"FROZEN: {number(int(behind['lag']))} records behind, no progress for {duration(behind['still_s'])}"
-        on_time = f"committed {age(behind['still_s'])} ago" if behind["lag"] else "up to date"
-        parts.append(f"{name} {frozen if _is_frozen(stream, behind) else on_time}")
-    return " · ".join(parts)
+def writer_line(stream: StreamStatus) -> str:
+    """What the writer did since the stream started, up to its last commit."""
+    did = stream.writer
+    p50_ms, p99_ms = (did.get(f"acknowledged_{each}_us", 0) / 1000 for each in ("p50", "p99"))
+    return (
+        f"{did.get('trades', 0):,} trades in {did.get('batches', 0):,} batches "
+        f"(largest {did.get('largest_batch', 0):,}) · "
+        f"acknowledged within {p50_ms:,.1f} ms (p50), {p99_ms:,.1f} ms (p99) · "
+        f"bars: {did.get('bar_writes', 0):,} writes, {did.get('bar_loads', 0):,} loads"
+    )
 
 
 def oldest_waiting(stream: StreamStatus) -> str:

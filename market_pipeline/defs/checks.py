@@ -109,10 +109,7 @@ def bar_volume_is_silver_volume(
     asset="ohlcv_1m",
     partitions_def=DAILY,
     pool="rebuild",
-    description=(
-        "The stream's bars are the batch's to the last digit. Trades later than the watermark make them differ: "
-        "materialising the day repairs it."
-    ),
+    description=("The stream's bars are the batch's to the last digit. Materialising the day repairs one that is not."),
 )
 def stream_bars_are_batch_bars(
     context: dg.AssetCheckExecutionContext, pipeline: PipelineResource, spark: BatchSpark

@@ -56,7 +56,7 @@ def ohlcv_1m(context: dg.AssetExecutionContext, pipeline: PipelineResource, spar
     """Bars of one minute, keyed by their start; open and close by (event time, trade_id), never by order of arrival.
 
     **Materialising a day** computes its bars from bronze with the stream's own transforms, repairs those that differ
-    (trades later than the stream's watermark) and deletes those without a trade; bars of trades that bronze may have
+    and deletes those without a trade; bars of trades that bronze may have
     lost are kept and counted. Then it judges each bar: `complete` is false where a down-time of the feed overlaps the
     minute, true where none does; the stream leaves it null. Safe beside the running stream.
     """

@@ -27,7 +27,6 @@ from market_pipeline.supervision.progress import (
     producer_report,
     stream_report,
 )
-from market_pipeline.supervision.table_progress import table_report
 
 LOOK_EVERY_S = 30
 CHECKS = {"trades_raw": no_offsets_lost, "latest_prices": fresh_in_trading_hours}
@@ -37,11 +36,7 @@ Judge = Callable[[Beat | None, Told, float], Report]
 
 ASSETS: dict[str, dict[str, Judge]] = {
     "producer": {"trades_raw": producer_report, "feed_gaps": gaps_report},
-    "stream": {
-        "trades_silver": stream_report,
-        "latest_prices": table_report("latest_prices"),
-        "ohlcv_1m": table_report("ohlcv_1m"),
-    },
+    "stream": {"trades_silver": stream_report, "latest_prices": stream_report, "ohlcv_1m": stream_report},
 }
 """Each program, the assets that it keeps, and what its heartbeat says of each."""
 

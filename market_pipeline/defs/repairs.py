@@ -112,10 +112,9 @@ def reset_stream_now(context: dg.OpExecutionContext, config: Really, pipeline: P
     settings = pipeline.settings()
     with told_in_one_line():
         again = plan(settings)
-        for query, records in again.by_query.items():
-            context.log.info(f"{query}: {records:,} of Kafka's {again.kept:,} records are read again")
+        context.log.info(f"{again.records:,} of Kafka's {again.kept:,} records are read again")
         context.log.info("new trades are queryable when the stream is through them; a high-latency meanwhile is that")
-        context.add_output_metadata({"kept": again.kept, **again.by_query})
+        context.add_output_metadata({"kept": again.kept, "records": again.records})
         if not config.really:
             context.log.info(DRY)
             return

@@ -90,7 +90,7 @@ def _version(package: str) -> str:
 
 def check_jars(*, verify: bool = False) -> Check:
     """Whether the jars are those of the lock. One that isn't is downloaded anew before a JVM starts with it."""
-    jars = locked("kafka", "cassandra", "spark")
+    jars = locked("kafka", "cassandra", "spark", "ecj")
     wrong = altered(jars, afresh=verify)
     absent = missing(jars)
     size = f"the next start downloads {sum(jar.size for jar in absent) / 1e6:,.0f} MB"

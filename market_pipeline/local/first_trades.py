@@ -55,7 +55,7 @@ class Watch:
             working.add("feed-server")
         if producer is not None and producer.detail.get("connected"):
             working.add("producer")
-        if stream is not None and stream.detail.get("phase") in ("catching-up", "running"):
+        if stream is not None and stream.detail.get("phase") == "running":
             working.add("stream")
         return working
 

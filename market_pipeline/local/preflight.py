@@ -177,7 +177,7 @@ def free_bytes(path: Path) -> int:
 
 def check_disk(settings: Settings) -> None:
     """There is room for the data, and for what has still to be downloaded."""
-    download = sum(jar.size for jar in missing(locked("kafka", "cassandra", "spark")))
+    download = sum(jar.size for jar in missing(locked("kafka", "cassandra", "spark", "ecj")))
     for what, path, needed in (
         ("the data dir", settings.data_dir, KEEP_FREE_BYTES),
         ("the Maven repository", repository(), download),

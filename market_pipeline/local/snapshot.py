@@ -78,8 +78,8 @@ class StreamStatus:
             which is that of the partition ``slowest_partition``; 0 while none waits.
         silent_s: since when one that hangs or is gone says nothing, in seconds; None of one that answers. What it said
             of its work is None then.
-        tables: of each table that is not looked at row by row, ``lag`` (records) and ``still_s``: for how long it has
-            made no progress although there was something to do. ``late_after_s`` is how long that may be.
+        writer: what the writer of the tables did since the stream started, up to its last commit
+            (``WriterMetrics.java``); counts, and times in microseconds.
         jvm_silent_s: how long Spark's JVM has not responded while the stream's own process goes on, in seconds; None
             of one that responds. ``jvm_doing`` says what the operating system shows of it.
         master: Spark's master, on which it runs.
@@ -91,17 +91,20 @@ class StreamStatus:
     newest_event_age_s: float | None = None
     input_rate: float | None = None
     last_progress_age_s: float | None = None
-    late_dropped: int | None = None
-    rejected: int | None = None
     silent_s: float | None = None
     oldest_waiting_age_s: float | None = None
     slowest_partition: int | None = None
-    tables: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    late_after_s: float | None = None
+    writer: Mapping[str, int] = field(default_factory=dict)
     jvm_pid: int | None = None
     jvm_silent_s: float | None = None
     jvm_doing: str | None = None
     master: str | None = None
+
+    @property
+    def dead_letters(self) -> dict[str, int]:
+        """How many records became dead letters since the stream started, by reason."""
+        prefix = "dead_letters."
+        return {name.removeprefix(prefix): n for name, n in self.writer.items() if name.startswith(prefix)}
 
 
 @dataclass(frozen=True)
@@ -256,13 +259,10 @@ def stream_status(beat: Beat | None, pid: int | None, now: float, stored_age_s: 
         newest_event_age_s=min(ages, default=None),
         input_rate=work.get("input_rate"),
         last_progress_age_s=round(max(0.0, now - progress), 1) if progress is not None else None,
-        late_dropped=detail.get("late_dropped"),
-        rejected=detail.get("rejected"),
         silent_s=silent_s,
         oldest_waiting_age_s=round(waiting_s + beat.age_s(now), 3) if waiting_s else waiting_s,
         slowest_partition=work.get("slowest_partition"),
-        tables=work.get("tables") or {},
-        late_after_s=work.get("late_after_s"),
+        writer=detail.get("writer") or {},
         jvm_pid=jvm.get("pid"),
         jvm_silent_s=round(jvm["silent_s"] + beat.age_s(now), 1) if "silent_s" in jvm else None,
         jvm_doing=jvm.get("doing"),

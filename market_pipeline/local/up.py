@@ -89,7 +89,7 @@ class Start:
         return self._clock() - self._began
 
     def _download(self) -> None:
-        sets = ["spark"]
+        sets = ["spark", "ecj"]
         sets += ["kafka"] if self._settings.embedded_kafka else []
         sets += ["cassandra"] if self._settings.embedded_cassandra else []
         jars.fetch(jars.locked(*sets), self._progress.downloading)

@@ -6,8 +6,8 @@ tested against it. Nothing here does input or output.
 
 from market_pipeline.model.probe import (
     CANARY,
-    CANARY_AWAITED_MS,
     PROBE,
+    PROBE_AWAITED_MS,
     PROBE_RECORD_BEGINS,
     SMOKE_TEST,
     canary,
@@ -61,7 +61,6 @@ from market_pipeline.model.trade import (
 
 __all__ = [
     "CANARY",
-    "CANARY_AWAITED_MS",
     "COMPLETE",
     "EARLIEST_TS_MS",
     "EXACT",
@@ -80,6 +79,7 @@ __all__ = [
     "OHLCV_1D",
     "OHLCV_1M",
     "PROBE",
+    "PROBE_AWAITED_MS",
     "PROBE_RECORD_BEGINS",
     "SMOKE_TEST",
     "SYMBOL_DAILY_STATS",

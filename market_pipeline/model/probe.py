@@ -14,28 +14,21 @@ PROBE = "PROBE:"
 SMOKE_TEST = f"{PROBE}SMOKE-TEST:"
 """How those of smoke tests begin. Each has one of its own: the deletion of one hides none that comes later."""
 CANARY = f"{PROBE}CANARY"
-CANARY_AWAITED_MS = 600_000
-"""How long after it was sent one is looked for, and written at all."""
+PROBE_AWAITED_MS = 600_000
+"""How long after it was sent one is looked for, and written at all: nobody would remove one that is read again."""
 PROBE_RECORD_BEGINS = f'{{"symbol":"{PROBE}'.encode()
 """As ``encode`` writes it."""
 _CONDITION = "probe"
 
 
-def smoke_test_probe(now_us: int, newest_ts: int | None = None) -> Trade:
-    """The probe of a smoke test of this moment.
-
-    Args:
-        now_us: the moment, epoch microseconds.
-        newest_ts: event time of the newest trade so far, epoch milliseconds. The probe is no newer: one watermark over
-            all symbols decides which trade is too late for its bar, and a feed that plays old trades has old times.
-    """
-    now_ms = now_us // 1000
-    return _probe(f"{SMOKE_TEST}{now_us}", now_ms if newest_ts is None else min(now_ms, newest_ts), now_us)
+def smoke_test_probe(now_us: int) -> Trade:
+    """The probe of a smoke test of this moment, epoch microseconds."""
+    return _probe(f"{SMOKE_TEST}{now_us}", now_us)
 
 
 def canary(now_us: int) -> Trade:
     """The canary of this moment, epoch microseconds."""
-    return _probe(CANARY, now_us // 1000, now_us)
+    return _probe(CANARY, now_us)
 
 
 def is_probe(value: bytes) -> bool:
@@ -43,6 +36,6 @@ def is_probe(value: bytes) -> bool:
     return value.startswith(PROBE_RECORD_BEGINS)
 
 
-def _probe(symbol: str, ts: int, now_us: int) -> Trade:
+def _probe(symbol: str, now_us: int) -> Trade:
     one = Decimal(1)
-    return Trade(symbol, one, one, ts, trade_id(now_us, 0), 0, _CONDITION, now_us)
+    return Trade(symbol, one, one, now_us // 1000, trade_id(now_us, 0), 0, _CONDITION, now_us)

@@ -13,7 +13,7 @@ class Kind(Enum):
     """
 
     TEXT = ("STRING", "text")
-    TEXT_LIST = ("ARRAY<STRING>", "list<text>")
+    TEXT_LIST = ("ARRAY<STRING>", "frozen<list<text>>")
     PRICE = ("DECIMAL(28,18)", "decimal")
     VOLUME = ("DECIMAL(32,18)", "decimal")
     VWAP = ("DECIMAL(28,18)", "decimal")

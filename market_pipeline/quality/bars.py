@@ -56,8 +56,6 @@ def _fault(bar: Figures) -> str | None:
 VWAP_UNIT = Decimal("1e-18")
 """The last digit of a vwap, as of a price."""
 _DIVISION = Context(prec=100, rounding=ROUND_HALF_UP)
-_STREAM_UNIT, _STREAM_NOTIONAL_ERROR = Decimal("1e-10"), Decimal("5e-14")
-"""The stream's vwap has ten decimals, and is made of notionals that were rounded to 13 each."""
 
 
 def exact_vwap(notional: Decimal | None, volume: Decimal | None) -> Decimal | None:
@@ -69,18 +67,8 @@ def exact_vwap(notional: Decimal | None, volume: Decimal | None) -> Decimal | No
 
 
 def differing_figure(stream: Figures, batch: Figures) -> str | None:
-    """The first figure in which two tellings of a bar differ; a vwap may by as much as the stream rounds it."""
-    return next((name for name in batch if stream[name] != batch[name] and not _is_rounding(name, stream, batch)), None)
-
-
-def _is_rounding(name: str, stream: Figures, batch: Figures) -> bool:
-    if name != "vwap":
-        return False
-    ours, theirs, volume, trades = stream[name], batch[name], batch["volume"], batch["trades"]
-    if None in (ours, theirs, volume, trades) or not volume:
-        return False
-    within = EXACT.add(_STREAM_UNIT, EXACT.divide(EXACT.multiply(_STREAM_NOTIONAL_ERROR, Decimal(trades)), volume))
-    return bool(EXACT.subtract(ours, theirs).copy_abs() <= within)
+    """The first figure in which two tellings of a bar differ."""
+    return next((name for name in batch if stream[name] != batch[name]), None)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from market_pipeline.reconcile.silver_reader import SilverReader
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.trades import bars_day, latest_prices
-from market_pipeline.stream.checkpoints import next_offsets
+from market_pipeline.stream.position import next_offsets
 
 SETTLE_S = 30.0
 """What differs is compared again until nothing has changed for so long: it may be on its way through the stream."""
@@ -33,12 +33,11 @@ SETTLE_S = 30.0
 STREAM_STARTS_S = 120.0
 """The same while the stream's bars are known to be behind: one that was just started says nothing for a while."""
 
-BARS_FOLLOW_S = 2.0
-"""The bars of the stream are written once a second."""
+BARS_FOLLOW_S = 0.5
+"""The stream writes a bar five times a second at most."""
 
 SAY_EVERY_S = 0.2
 AGAIN_AFTER_S = 1.0
-BARS_CHECKPOINT = "ohlcv_1m"
 Progress = Callable[[str], None]
 
 
@@ -89,7 +88,7 @@ def days_with_trades(settings: Settings) -> Iterator[date]:
 
 def bars_behind(settings: Settings, ends: Mapping[int, int]) -> int:
     """Records below ``ends`` that the stream's bars have not taken yet; 0 where it keeps its checkpoints elsewhere."""
-    done = next_offsets(settings.paths.checkpoints / BARS_CHECKPOINT, settings.topic)
+    done = next_offsets(settings)
     return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items()) if done else 0
 
 

@@ -2,10 +2,10 @@
 
 Which trades are missing is told by ``missing_trades``, with what we have: ``trades_silver``, once the stream is through
 what Kafka has, and our own journal, of which some may still wait for Kafka. A filled trade is a record like any other,
-but for the mark of its ``trade_id``: the stream writes it to silver; its minute is mostly later than the watermark of
-the running bars, so that the day has to be rebuilt. A gap that the second source heard from end to end is marked as
-filled, when Kafka has its trades: from then on those who judge a day leave it out, and the rebuild, which reads Kafka
-up to its end first, gives its minutes their flags. Where the second source may have been down too, it stays a gap.
+but for the mark of its ``trade_id``: the stream writes it to silver, and corrects its bar. A gap that the second source
+heard from end to end is marked as filled, when Kafka has its trades: from then on those who judge a day leave it out,
+and a rebuild, which reads Kafka up to its end first, gives its minutes their flags. Where the second source may have
+been down too, it stays a gap.
 """
 
 import time

@@ -4,7 +4,7 @@ Nothing is doubled by it, for each row's key comes from its trade. It costs the 
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,17 +12,16 @@ from pathlib import Path
 from market_pipeline.broker.offsets import begin_offsets, end_offsets
 from market_pipeline.local.restart import Restarted, restart
 from market_pipeline.settings import Settings
-from market_pipeline.stream.checkpoints import next_offsets
-from market_pipeline.stream.position import ALL_QUERIES
+from market_pipeline.stream.position import next_offsets
 
 STREAM = "stream"
 
 
 @dataclass(frozen=True)
 class Again:
-    """What each query would read again: records, by query; and how many Kafka has in all."""
+    """What the stream would read again, and how many records Kafka has in all."""
 
-    by_query: Mapping[str, int]
+    records: int
     kept: int
 
 
@@ -41,11 +40,8 @@ def plan(settings: Settings) -> Again:
         BrokerUnreachableError, TopicError: Kafka does not answer.
     """
     begin, end = begin_offsets(settings, settings.topic), end_offsets(settings, settings.topic)
-    done = {query: next_offsets(settings.paths.checkpoints / query, settings.topic) or {} for query in ALL_QUERIES}
-    again = {
-        query: sum(max(0, offset - begin.get(partition, 0)) for partition, offset in offsets.items())
-        for query, offsets in done.items()
-    }
+    done = next_offsets(settings)
+    again = sum(max(0, offset - begin.get(partition, 0)) for partition, offset in done.items())
     return Again(again, sum(end[partition] - begin.get(partition, 0) for partition in end))
 
 

@@ -24,7 +24,7 @@ from market_pipeline.supervision.lock import holder
 from market_pipeline.utc_day import instant
 
 WITHIN_S = 30.0
-"""How long each hop may take: the stream writes in milliseconds, a bar each second."""
+"""How long each hop may take: the stream writes in milliseconds, a bar within a quarter of a second."""
 POLL_S = 0.02
 DELETED_UNTIL_S = 120.0
 """The stream may write its newest row once more, half a minute later: the deletion of silver's outlasts that."""
@@ -58,9 +58,7 @@ class SmokeTest:
     def __init__(self, settings: Settings, tell: Callable[[Hop], None] = lambda _: None) -> None:
         self._settings = settings
         self._tell = tell
-        stream = read_heartbeat(settings.paths.heartbeat("stream"))
-        newest_ts = stream.detail.get("newest_event_ts") if stream is not None else None
-        self._trade: Trade = smoke_test_probe(time.time_ns() // 1000, newest_ts)
+        self._trade: Trade = smoke_test_probe(time.time_ns() // 1000)
         self._sent = 0.0
         self._place: tuple[int, int] = (0, 0)
         self.hops: list[Hop] = []

@@ -65,7 +65,8 @@ def pending(known: Iterable[Migration], applied: dict[int, str]) -> list[Migrati
     ahead = [version for version in applied if version > newest]
     if ahead:
         raise MigrationError(
-            f"Cassandra's schema is at migration {max(ahead)}, this version knows {newest}: use a newer market-pipeline"
+            f"Cassandra's schema is at migration {max(ahead)}, this version knows {newest}: use a newer "
+            "market-pipeline, or another MARKET_PIPELINE_KEYSPACE"
         )
     for migration in known:
         if applied.get(migration.version, migration.checksum) != migration.checksum:

@@ -6,18 +6,16 @@ that the next start needs.
 """
 
 import faulthandler
+import json
 import logging
 import os
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NoReturn
-
-from pyspark.sql import SparkSession
-from pyspark.sql.streaming.query import StreamingQuery
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.offsets import end_offsets
@@ -28,16 +26,14 @@ from market_pipeline.local.unix_sockets import UnsafeFolder
 from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError
 from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
-from market_pipeline.stream import bars, class_archive, dead_letters, position, queries, slots
+from market_pipeline.stream import checkpoints, class_archive, position, slots
 from market_pipeline.stream.failure import StreamError, one_line
-from market_pipeline.stream.freshness import Freshness, as_detail, late_after_s
 from market_pipeline.stream.gateway import GatewayError
-from market_pipeline.stream.parsing import valid
 from market_pipeline.stream.progress import Progress, ProgressListener
+from market_pipeline.stream.query import QUERY, Sink, checkpoint, start, start_over_gap
 from market_pipeline.stream.queryable import View
 from market_pipeline.stream.responsiveness import Responsiveness, Unresponsive
 from market_pipeline.stream.session import SecretError, Session, open_session
-from market_pipeline.stream.source import in_one_task, read_trades
 from market_pipeline.stream.stall import end_with_stacks
 from market_pipeline.stream.visibility import Visibility
 from market_pipeline.stream.watch import Watch
@@ -46,19 +42,16 @@ from market_pipeline.supervision.last_end import keep_last_end
 from market_pipeline.supervision.lock import EXIT_ALREADY_RUNNING, AlreadyRunning, ProcessLock
 from market_pipeline.supervision.log_lines import start_logging
 from market_pipeline.supervision.termination import on_termination
+from market_pipeline.writer.compiled import CompileError
 
 NAME = "stream"
 UNRESPONSIVE = "unresponsive"
 """The phase of a stream whose JVM does not respond."""
-OTHER_TABLES = (queries.LATEST, bars.QUERY)
-"""Of ``trades_silver`` Visibility knows more than Spark reports."""
 SERVERS_TIMEOUT_S = 120.0
-OTHERS_WAIT_S = 5.0
-"""Beyond ``catch_up_after_s``: a backlog that real time doesn't work off is seen before."""
 EXIT_FAILED = 1
 MENDABLE = (
     *(BrokerUnreachableError, TopicError, StoreUnreachableError, GatewayError, JarError, NoJava, SettingsError),
-    *(SecretError, UnsafeFolder),
+    *(SecretError, UnsafeFolder, CompileError),
 )
 logger = logging.getLogger(NAME)
 
@@ -79,7 +72,7 @@ class Application:
         self._session: Session | None = None
         self._visibility: Visibility | None = None
         self._responsiveness: Responsiveness | None = None
-        self._freshness: Freshness | None = None
+        self._figures: dict[str, int] = {}
         self._heartbeat = Heartbeat(settings.paths.heartbeat(NAME), NAME, self.detail)
 
     def start(self) -> None:
@@ -125,32 +118,31 @@ class Application:
             servers.result()
         threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
         self._responsiveness = self._watch_responses(self._session)
-        position.forget_half_written(settings)
+        checkpoints.forget_half_written(checkpoint(settings))
         position.check(settings)
-        self._freshness = Freshness({query: position.next_offsets(settings, query) for query in OTHER_TABLES})
         spark = self._session.spark
         slots.check(settings, len(end_offsets(settings, settings.topic)), lambda: slots.granted_by(spark))
-        ProgressListener(self._progress, self._wake.set).listen(spark)
+        sink = Sink(spark, settings)
+
+        def changed() -> None:
+            self._figures = json.loads(sink.metrics())
+            self._wake.set()
+
+        ProgressListener(self._progress, changed).listen(spark)
         with connect(settings) as cassandra:
-            committed = lambda: self._progress.offsets(queries.SILVER)  # noqa: E731
+            committed = lambda: self._progress.offsets(QUERY)  # noqa: E731
             with Visibility(settings, cassandra, committed) as self._visibility:
                 watch = Watch(settings, self._session.jvm, self._progress, self._visibility, self._wake)
-                others: list[StreamingQuery] = []
-                while True:
-                    if settings.stream_mode == "real-time":
-                        self._catch_up(watch, others)
-                    tables = queries.start_running(spark, settings)
-                    self._phase = "running"
-                    logger.info("running in %s mode", settings.stream_mode)
-                    # what makes a trade queryable has the processor for itself until trades flow; bars and dead letters
-                    # cost as much to start, and read on from their own checkpoints
-                    if others or watch.until_over(tables, passing=[], enough=self._trades_flow()):
-                        others = others or self._start_others(spark)
-                        if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
-                            class_archive.make_in_background(self._session.java)
-                        watch.until_over([*tables, *others], passing=[])
-                    for query in tables:
-                        query.stop()
+                if position.out_of_reach(settings):
+                    watch.over(start_over_gap(spark, settings, sink))
+                query = start(spark, settings, sink)
+                self._phase = "running"
+                logger.info("running in %s mode", settings.stream_mode)
+                if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
+                    watch.until(query, self._trades_flow)
+                    class_archive.make_in_background(self._session.java)
+                watch.until(query, lambda: False)
+        raise AssertionError("it runs for good")
 
     def detail(self) -> dict[str, Any]:
         """The figures of the heartbeat."""
@@ -163,8 +155,6 @@ class Application:
             "master": self._settings.master,
             "phase": UNRESPONSIVE if hung is not None else self._phase,
             "works": hung is None and self._works(view, found),
-            "tables": self._tables(),
-            "late_after_s": late_after_s(self._settings.commit_interval_s),
             "jvm": None if hung is None else {"pid": hung.pid, "silent_s": round(hung.for_s, 1), "doing": hung.doing},
             "lag": view.lag if view else None,
             "newest_event_ts": view.newest_ts if view else None,
@@ -173,25 +163,18 @@ class Application:
             "slowest_partition": view.slowest.partition if view and view.slowest else None,
             "input_rate": view.input_rate if view else 0.0,
             "last_progress_at": max((query["at"] for query in found.values()), default=None),
-            "late_dropped": progress.late_dropped,
-            "rejected": progress.rejected,
+            "writer": self._figures,
             "offsets": dict(view.offsets or {}) if view else {},
             "queries": found,
         }
 
     def _works(self, view: View | None, batches: Mapping[str, Any]) -> bool:
-        """Whether this process has made trades queryable, or none waits: it committed some, which Spark tells twice a
-        minute in real time, or the newest one is there."""
-        if self._phase not in ("catching-up", "running"):
+        """Whether this process has made trades queryable, or none waits: it committed some, which Spark reports twice
+        a minute in real time, or the newest one is there."""
+        if self._phase != "running":
             return False
-        committed = bool(batches.get(queries.SILVER, {}).get("input_rows"))
+        committed = bool(batches.get(QUERY, {}).get("input_rows"))
         return committed or (view is not None and (view.lag == 0 or view.newest_received_at is not None))
-
-    def _tables(self) -> dict[str, Any]:
-        if self._freshness is None or self._visibility is None:
-            return {}
-        running = self._phase == "running"
-        return as_detail(self._freshness.of(self._visibility.ends, self._progress.offsets, running=running))
 
     def dead_jvm(self, patience_s: float = 0.0) -> str | None:
         """How the JVM died, or None while it lives or was not started."""
@@ -216,36 +199,8 @@ class Application:
         self._session.jvm.process.wait()
         self._wake.set()
 
-    def _start_others(self, spark: SparkSession) -> list[StreamingQuery]:
-        records = in_one_task(read_trades(spark, self._settings))
-        complete_from = position.bars_complete_from(self._settings)
-        return [
-            bars.start_bars(valid(records), self._settings, complete_from),
-            dead_letters.start_dead_letters(records, self._settings),
-        ]
-
-    def _trades_flow(self) -> Callable[[], bool]:
-        """Tells whether trades are queryable as they come, from now on; or that the others have waited long enough."""
-        began = time.monotonic()
-        others_wait_s = self._settings.catch_up_after_s + OTHERS_WAIT_S
-
-        def told() -> bool:
-            flows = self._visibility is not None and self._visibility.view.flows(time.time())
-            return flows or time.monotonic() - began > others_wait_s
-
-        return told
-
-    def _catch_up(self, watch: Watch, beside: list[StreamingQuery]) -> None:
-        """Pass over a backlog in batches, while the queries ``beside`` go on."""
-        assert self._session is not None
-        # real-time mode does not know how to pass over offsets that are gone, batches do
-        over_a_gap = bool(position.out_of_reach(self._settings))
-        while (behind := position.behind(self._settings)) > self._settings.catch_up_above or over_a_gap:
-            over_a_gap = False
-            self._phase = "catching-up"
-            logger.info("%d records behind: catching up in batches", behind)
-            passing = queries.start_catching_up(self._session.spark, self._settings)
-            watch.until_over(beside, passing)
+    def _trades_flow(self) -> bool:
+        return self._visibility is not None and self._visibility.view.flows(time.time())
 
 
 def main() -> NoReturn:

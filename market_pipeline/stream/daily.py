@@ -33,7 +33,7 @@ def to_day_stats(trades: DataFrame, regular: tuple[datetime, datetime] | None) -
         F.count(F.when(traded, True)).alias("trades"),
         F.count(F.when(~traded, True)).alias("price_updates"),
         F.try_sum("volume").alias("volume"),
-        *exact_notional(),
+        *(each.alias(name) for name, each in exact_notional().items()),
         F.min("ts").alias("first_trade"),
         F.max("ts").alias("last_trade"),
         largest.alias("largest"),

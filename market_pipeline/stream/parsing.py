@@ -1,6 +1,6 @@
 """Kafka records to trades, in Spark's own expressions: the same rules as ``model.decode``."""
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from market_pipeline.model import EARLIEST_TS_MS, MAX_AHEAD_MS, MAX_KEY_CHARACTERS, MAX_WHOLE, TRADE_RECORD, spark_ddl
@@ -46,13 +46,8 @@ def valid(parsed: DataFrame) -> DataFrame:
     )
 
 
-def rejected(parsed: DataFrame) -> DataFrame:
-    """The records that are no trades, as they came, with ``reason`` (a ``model.Rejection``) and ``detail``."""
-    failure: Column = rejection(F.col("value").cast("string"))
-    return (
-        parsed.where(~F.col("is_trade"))
-        .drop("trade", "is_trade")
-        .withColumn("_failure", failure)
-        .withColumns({"reason": F.col("_failure.reason"), "detail": F.col("_failure.detail")})
-        .drop("_failure")
-    )
+def with_rejection(parsed: DataFrame) -> DataFrame:
+    """What ``parse`` gave with ``rejection``: ``reason`` (a ``model.Rejection``) and ``detail`` of a record that is no
+    trade, null of a trade."""
+    failure = F.when(~F.col("is_trade"), rejection(F.col("value").cast("string")))
+    return parsed.withColumn("rejection", failure)

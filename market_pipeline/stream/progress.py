@@ -16,12 +16,7 @@ logger = logging.getLogger(__name__)
 
 
 class Progress:
-    """Figures of all queries since the start; may be read from any thread.
-
-    Attributes:
-        late_dropped: trades that were later than the watermark and are missing in the stream's bars.
-        rejected: records that became dead letters.
-    """
+    """Figures of all queries since the start; may be read from any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -29,8 +24,6 @@ class Progress:
         self._queries: dict[str, dict[str, Any]] = {}
         self._offsets: dict[str, dict[int, int]] = {}
         self._heard: dict[str, float] = {}
-        self.late_dropped = 0
-        self.rejected = 0
 
     def queries(self) -> dict[str, dict[str, Any]]:
         """The newest batch of each query that had records: batch_id, input_rows, at (epoch seconds)."""
@@ -60,20 +53,17 @@ class Progress:
         """Take in one progress report, as Spark writes it in JSON."""
         self.hear(name)
         rows = int(progress.get("numInputRows", 0))
-        metrics = progress.get("observedMetrics") or {}
         with self._lock:
             if rows or name not in self._queries:
                 self._queries[name] = {"batch_id": progress["batchId"], "input_rows": rows, "at": time.time()}
-            for operator in progress.get("stateOperators", []):
-                self.late_dropped += int(operator.get("numRowsDroppedByWatermark", 0))
-            self.rejected += int((metrics.get("rejected") or {}).get("records", 0))
             for source in progress.get("sources", []):
                 for offsets in (source.get("endOffset") or {}).values():
                     self._offsets[name] = {int(partition): int(offset) for partition, offset in offsets.items()}
 
 
 class ProgressListener:
-    """Hands Spark's events to a ``Progress``, and calls ``ended`` when a query has ended, for whatever reason.
+    """Hands Spark's events to a ``Progress``, and calls ``changed`` after each report of a query, and when a query has
+    ended, for whatever reason.
 
     It is Spark's own interface and reads each report as one text. PySpark's class for this takes a report apart call
     by call and looks names up in every jar of the class path: 0.15 core at three batches a second.
@@ -84,9 +74,9 @@ class ProgressListener:
     class Java:
         implements: ClassVar = ["org.apache.spark.sql.streaming.PythonStreamingQueryListener"]
 
-    def __init__(self, progress: Progress, ended: Callable[[], None]) -> None:
+    def __init__(self, progress: Progress, changed: Callable[[], None]) -> None:
         self._progress = progress
-        self._ended = ended
+        self._changed = changed
         self._names: dict[str, str] = {}
 
     def listen(self, spark: SparkSession) -> None:
@@ -105,6 +95,7 @@ class ProgressListener:
         try:
             progress = json.loads(event.progress().json())
             self._progress.record(progress["name"] or "unnamed", progress)
+            self._changed()
         except Exception:
             logger.exception("a progress report could not be read")
 
@@ -117,7 +108,7 @@ class ProgressListener:
         name = self._names.pop(event.runId().toString(), None)
         if name is not None:
             self._progress.forget(name)
-        self._ended()
+        self._changed()
 
 
 class Rate:

@@ -121,10 +121,6 @@ class Queryable:
                 self.visible.setdefault(partition, 0)
         return [p for p, end in ends.items() if p not in self._awaited and end > self.visible.get(p, 0)]
 
-    def known_ends(self) -> dict[int, int]:
-        """The end of each partition, as taken in last."""
-        return dict(self._ends)
-
     def end(self, partition: int) -> int:
         return self._ends[partition]
 

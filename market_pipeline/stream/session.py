@@ -17,6 +17,8 @@ from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
 from market_pipeline.stream import class_archive
 from market_pipeline.stream.gateway import Jvm, start_jvm
+from market_pipeline.writer.compiled import writer_jar
+from market_pipeline.writer.connection_file import connection_file
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +47,6 @@ def configuration(settings: Settings) -> dict[str, str]:
         "spark.driver.bindAddress": settings.listen_host("spark_driver_host"),
         **_authentication(settings),
         "spark.sql.session.timeZone": "UTC",
-        # one partition: the state of the bars is cut by this number for ever, and a task costs more than its rows
         "spark.sql.shuffle.partitions": "1",
         "spark.sql.adaptive.enabled": "false",
         # Hadoop gives each file of a checkpoint a mode of its own, whatever the umask of the process is
@@ -60,7 +61,6 @@ def configuration(settings: Settings) -> dict[str, str]:
         "spark.sql.streaming.pollingDelay": "50ms",
         "spark.sql.streaming.numRecentProgressUpdates": "5",
         "spark.cleaner.periodicGC.interval": "10min",
-        **_state_store(),
         **_cassandra(settings),
     }
 
@@ -73,13 +73,15 @@ def open_session(settings: Settings, scratch: Path) -> Session:
     Raises:
         GatewayError: the JVM did not start.
         JarError, NoJava: a jar or a Java 17 is missing.
+        CompileError: the writer could not be compiled.
     """
-    jars = classpath("spark")
+    archived, java = classpath("spark"), java_home(settings)
+    jars = [*archived, writer_jar(java)]
     given = configuration(settings) | private_sockets(settings, "s")
     if not settings.local_spark:
         given["spark.jars"] = ",".join(map(str, jars))
-    java = java_home(settings)
-    options = [*_java_options(settings, scratch), *class_archive.options(java, jars)]
+        given["spark.files"] = str(connection_file(settings))
+    options = [*_java_options(settings, scratch), *class_archive.options(java, archived)]
     jvm = start_jvm(java, options, jars, given, settings.ports.stream, settings.paths.run / "spark-stream.properties")
     return Session(session_in(jvm), jvm, java)
 
@@ -148,17 +150,6 @@ def _authentication(settings: Settings) -> dict[str, str]:
             "spark.authenticate.secret into it, or unset MARKET_PIPELINE_SPARK_AUTH_SECRET_FILE"
         )
     return {"spark.authenticate": "true", "spark.authenticate.secret": secret}
-
-
-def _state_store() -> dict[str, str]:
-    """De-duplication keeps each id for the watermark: 600,000 of them at 1,000 trades/s, off the heap."""
-    prefix = "spark.sql.streaming.stateStore"
-    return {
-        f"{prefix}.providerClass": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
-        f"{prefix}.rocksdb.changelogCheckpointing.enabled": "true",
-        f"{prefix}.rocksdb.boundedMemoryUsage": "true",
-        f"{prefix}.rocksdb.maxMemoryUsageMB": "96",
-    }
 
 
 def _cassandra(settings: Settings) -> dict[str, str]:

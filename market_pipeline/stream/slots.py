@@ -1,7 +1,6 @@
-"""Task slots: how many the stream's queries hold, and how many its Spark has, on this machine or on a cluster.
+"""Task slots: how many the stream's query holds, and how many its Spark has, on this machine or on a cluster.
 
-In real-time mode a task waits for records for as long as its query runs: one a partition in each of the two queries
-behind ``trades_silver`` and ``latest_prices``. Bars and dead letters need one more between them, or never get a turn.
+In real-time mode a task of each partition waits for records for as long as the query runs.
 """
 
 import os
@@ -21,8 +20,8 @@ _LOCAL = re.compile(r"local(?:\[\s*(\d+|\*)\s*(?:,\s*\d+\s*)?\])?")
 
 
 def needed(partitions: int) -> int:
-    """What the stream's real-time queries and those beside them need for a topic with so many partitions."""
-    return 2 * partitions + 1
+    """What the stream's real-time query needs for a topic with so many partitions."""
+    return partitions
 
 
 def local_slots(master: str) -> int | None:
@@ -40,7 +39,7 @@ def check(
     granted: Callable[[], int],
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """See that every query gets a slot.
+    """See that every partition gets a slot.
 
     Args:
         settings: with the master and the mode.
@@ -70,6 +69,8 @@ def check(
 
 
 def granted_by(spark: SparkSession) -> int:
-    """The cores of the executors that a cluster has given to this session so far, each of which is a slot; at least 2,
-    for which Spark takes a cluster that has given none yet."""
-    return spark.sparkContext.defaultParallelism
+    """The cores of the executors that a cluster has given to this session so far, each of which is a slot."""
+    context = spark.sparkContext
+    the_driver_too = context._jsc.sc().getExecutorMemoryStatus().size()  # noqa: SLF001
+    # Spark takes a cluster that has given none yet for one of two
+    return context.defaultParallelism if the_driver_too > 1 else 0

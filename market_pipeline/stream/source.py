@@ -1,16 +1,17 @@
-"""The topic ``trades_raw`` as a stream of parsed records."""
+"""The topic ``trades_raw`` as a stream of records."""
 
 from pyspark.sql import DataFrame, SparkSession
 
 from market_pipeline.settings import Settings
-from market_pipeline.stream.parsing import parse
 
 RECORDS_A_BATCH = 100_000
 """The most that one micro-batch takes, so that a backlog needs bounded memory."""
 
 
-def read_trades(spark: SparkSession, settings: Settings, *, real_time: bool = False) -> DataFrame:
-    """``trades_raw`` from the checkpoint on, or from the oldest record where there is no checkpoint, parsed.
+def read_trades(spark: SparkSession, settings: Settings, *, bounded: bool) -> DataFrame:
+    """``trades_raw`` from the checkpoint on, or from the oldest record where there is no checkpoint.
+
+    ``bounded`` limits what one micro-batch takes; real-time mode knows no such limit.
 
     Offsets that Kafka no longer has end the query, unless ``settings.accept_lost_offsets`` says otherwise.
     """
@@ -26,11 +27,6 @@ def read_trades(spark: SparkSession, settings: Settings, *, real_time: bool = Fa
         .option("kafka.max.partition.fetch.bytes", str(1024 * 1024))
         .option("kafka.receive.buffer.bytes", str(256 * 1024))
     )
-    if not real_time:
+    if bounded:
         reader = reader.option("maxOffsetsPerTrigger", str(RECORDS_A_BATCH))
-    return parse(reader.load())
-
-
-def in_one_task(records: DataFrame) -> DataFrame:
-    """For the small micro-batches of a stream that keeps up: a task costs more than the rows of a second."""
-    return records.coalesce(1)
+    return reader.load()

@@ -3,12 +3,13 @@
 ``trades`` is what ``parsing.valid`` gives. No row's value depends on the order in which trades come.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from market_pipeline.model import CANARY, CANARY_AWAITED_MS, MAX_SEQ
+from market_pipeline.model import CANARY, MAX_SEQ, PROBE_AWAITED_MS
 
 WRITETIME = "write_us"
 """The column of ``to_latest`` that becomes Cassandra's write time, in epoch microseconds."""
@@ -28,7 +29,7 @@ def without_old_canaries(trades: DataFrame) -> DataFrame:
     """Of canaries those that somebody still waits for: one that is read from Kafka again, hours later, nobody would
     remove."""
     received_ms = F.unix_millis("received_at")
-    return trades.where((F.col("symbol") != CANARY) | (received_ms > _clock_ms() - F.lit(CANARY_AWAITED_MS)))
+    return trades.where((F.col("symbol") != CANARY) | (received_ms > clock_ms() - F.lit(PROBE_AWAITED_MS)))
 
 
 def to_silver(trades: DataFrame) -> DataFrame:
@@ -42,7 +43,7 @@ def to_silver(trades: DataFrame) -> DataFrame:
         plain(F.col("volume")).alias("volume"),
         "conditions",
         "received_at",
-        F.timestamp_millis(_clock_ms()).alias("ingested_at"),
+        F.timestamp_millis(clock_ms()).alias("ingested_at"),
     )
 
 
@@ -62,12 +63,12 @@ def to_latest(trades: DataFrame) -> DataFrame:
     )
 
 
-def to_bars(trades: DataFrame, width: str = "1 minute", more: Sequence[Column] = ()) -> DataFrame:
+def to_bars(trades: DataFrame, width: str = "1 minute", more: Mapping[str, Column] = MappingProxyType({})) -> DataFrame:
     """OHLCV bars with columns symbol, ts (start of the bar, UTC) and those of ``model``'s bar figures.
 
-    ``width`` is a Spark interval that divides a day; ``more`` are further aggregates, such as ``exact_notional``. Price
-    updates (volume 0) move the prices, not volume, vwap or the number of trades. A sum that outgrows its type is null
-    instead of the end of a stream. The vwap is rounded, and never leaves the range of the prices.
+    ``width`` is a Spark interval that divides a day; ``more`` are further aggregates by name, such as
+    ``exact_notional``. Price updates (volume 0) move the prices, not volume, vwap or the number of trades. A sum that
+    outgrows its type is null. The vwap is rounded, and never leaves the range of the prices.
     """
     order = F.struct("ts", "trade_id")
     traded = F.col("volume") > 0
@@ -81,7 +82,7 @@ def to_bars(trades: DataFrame, width: str = "1 minute", more: Sequence[Column] =
             F.try_sum("volume").alias("volume"),
             F.try_sum(F.col("price") * F.col("volume")).alias("notional"),
             F.count(F.when(traded, True)).alias("trades"),
-            *more,
+            *(each.alias(name) for name, each in more.items()),
         )
         .select(
             "symbol",
@@ -93,7 +94,7 @@ def to_bars(trades: DataFrame, width: str = "1 minute", more: Sequence[Column] =
             "volume",
             within(vwap(F.col("notional"), F.col("volume")), F.col("low"), F.col("high")).alias("vwap"),
             "trades",
-            *(NOTIONAL if more else ()),
+            *more,
         )
     )
 
@@ -102,8 +103,8 @@ NOTIONAL = ("notional_whole", "notional_fraction", "notional_dust")
 """The columns of ``exact_notional``."""
 
 
-def exact_notional() -> list[Column]:
-    """The sum of price × volume with all of its up to 60 digits, as three aggregates that add up to it.
+def exact_notional() -> dict[str, Column]:
+    """The sum of price × volume with all of its up to 60 digits, as three aggregates that add up to it, by name.
 
     Spark's own product of the two has 13 decimals. Each factor's whole and fraction are multiplied apart, which needs
     no rounding, and of fraction × fraction what is behind the 18th decimal is summed apart.
@@ -114,7 +115,7 @@ def exact_notional() -> list[Column]:
     front = fine.cast("DECIMAL(19,18)")
     fraction = whole["price"] * part["volume"] + part["price"] * whole["volume"] + front
     sums = (whole["price"] * whole["volume"], fraction, fine - front)
-    return [F.try_sum(each).alias(name) for name, each in zip(NOTIONAL, sums, strict=True)]
+    return {name: F.try_sum(each) for name, each in zip(NOTIONAL, sums, strict=True)}
 
 
 def within(average: Column, low: Column, high: Column) -> Column:
@@ -156,9 +157,10 @@ def plain(number: Column) -> Column:
 def _rows(bars: DataFrame, *key: str) -> DataFrame:
     figures = ("open", "high", "low", "close", "volume", "vwap")
     exact = (F.col(name).cast("string").alias(name) for name in NOTIONAL if name in bars.columns)
-    return bars.select(*key, *(plain(F.col(name)).alias(name) for name in figures), "trades", *exact)
+    rest = [name for name in bars.columns if name not in ("symbol", "day", "ts", *figures, *NOTIONAL)]
+    return bars.select(*key, *(plain(F.col(name)).alias(name) for name in figures), *rest, *exact)
 
 
-def _clock_ms() -> Column:
+def clock_ms() -> Column:
     """Now, for each row: ``current_timestamp`` is the start of the batch, and a real-time batch lasts long."""
     return F.reflect(F.lit("java.lang.System"), F.lit("currentTimeMillis")).cast("BIGINT")

@@ -66,8 +66,6 @@ class Visibility:
         )
         self._query = session.prepare(f"SELECT received_at FROM {settings.keyspace}.trades_silver WHERE {BY_KEY}")
         self.view = View()
-        self.ends: dict[int, int] | None = None
-        """Where Kafka's partitions ended at the last look; None while it does not answer."""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -110,7 +108,6 @@ class Visibility:
             if oldest is not None:
                 self._queryable.oldest_is(partition, offset, oldest.received_at)
         self.view = self._queryable.view()
-        self.ends = self._queryable.known_ends()
 
     def _run(self) -> None:
         self._start_from_group()
@@ -119,7 +116,7 @@ class Visibility:
                 self.look()
                 self._mirror.show(self._queryable.visible)
             except (BrokerUnreachableError, TopicError, KafkaException, *STORE_ERRORS) as error:
-                self.view, self.ends = View(), None
+                self.view = View()
                 self._blind += 1
                 if self._blind == TOLD_AT_LOOK:
                     logger.warning("trades may wait, lag is unknown: %s", _told(error))

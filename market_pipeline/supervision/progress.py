@@ -15,7 +15,7 @@ from market_pipeline.supervision.heartbeat import Beat
 REPORT_EVERY_S = 300.0
 
 PRODUCER_FIGURES = ("received", "confirmed", "symbols", "seen", "frames", "price_updates", "reconnects")
-STREAM_FIGURES = ("lag", "newest_event_age_s", "oldest_waiting_age_s", "input_rate", "late_dropped", "rejected")
+STREAM_FIGURES = ("lag", "newest_event_age_s", "oldest_waiting_age_s", "input_rate")
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,6 @@ MB = 1024**2
 WORKS_WITHIN_S = 180.0
 READ_WITHIN_S = 30.0
 POLL_S = 0.2
-WORKING = ("catching-up", "running")
 
 
 class NotTaken(Mendable):
@@ -97,7 +96,7 @@ def wait_for_stream(settings: Settings, within_s: float = WORKS_WITHIN_S) -> Non
     deadline = time.monotonic() + within_s
     while True:
         beat = read_heartbeat(settings.paths.heartbeat("stream"))
-        if beat is not None and not beat.is_stale(time.time()) and beat.detail.get("phase") in WORKING:
+        if beat is not None and not beat.is_stale(time.time()) and beat.detail.get("phase") == "running":
             return
         if time.monotonic() > deadline:
             raise StartError(

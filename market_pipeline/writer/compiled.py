@@ -2,12 +2,15 @@
 
 Eclipse's compiler is a jar like any other, so that no JDK is needed. The jar is kept under a name that is made of
 all that it depends on: the sources, the compiler, and the jars that it is compiled against.
+
+    python -m market_pipeline.writer.compiled
 """
 
 import hashlib
 import logging
 import os
 import subprocess
+import sys
 import tempfile
 import zipfile
 from importlib import resources
@@ -15,11 +18,14 @@ from pathlib import Path
 
 import pyspark
 
-from market_pipeline.local.jars import classpath, locked
+from market_pipeline.local.jars import JarError, classpath, locked
+from market_pipeline.local.java import NoJava, java_home
 from market_pipeline.local.jvm import joined
 from market_pipeline.local.pyspark_jars import pyspark_jars
 from market_pipeline.local.user_cache import cache_folder
 from market_pipeline.mendable import Mendable
+from market_pipeline.settings import Settings, SettingsError
+from market_pipeline.supervision.log_lines import start_logging
 
 COMPILER = "org.eclipse.jdt.internal.compiler.batch.Main"
 JAVA_VERSION = "17"
@@ -27,7 +33,7 @@ COMPILES_WITHIN_S = 300
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 """Zip's first moment: the same classes make the same jar, whenever they are compiled."""
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("writer")
 
 
 class CompileError(Mendable):
@@ -40,7 +46,7 @@ def sources() -> dict[str, bytes]:
     return {str(file.relative_to(root)): file.read_bytes() for file in sorted(root.rglob("*.java"))}
 
 
-def writer_jar(java_home: Path) -> Path:
+def writer_jar(java: Path) -> Path:
     """The writer's jar, compiled where it is missing, which takes some seconds.
 
     Raises:
@@ -54,7 +60,7 @@ def writer_jar(java_home: Path) -> Path:
     try:
         wanted.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".compiling-", dir=wanted.parent) as scratch:
-            made = compiled(java_home, texts, [*classpath("spark"), *pyspark_jars()], Path(scratch))
+            made = compiled(java, texts, [*classpath("spark"), *pyspark_jars()], Path(scratch))
             made.rename(wanted)  # whoever else compiles it at the same time makes the same
     except OSError as error:
         raise CompileError(f"the writer's jar can't be kept in {wanted.parent}: {error.strerror}") from None
@@ -62,11 +68,11 @@ def writer_jar(java_home: Path) -> Path:
     return wanted
 
 
-def compiled(java_home: Path, texts: dict[str, bytes], against: list[Path], scratch: Path) -> Path:
+def compiled(java: Path, texts: dict[str, bytes], against: list[Path], scratch: Path) -> Path:
     """A jar of these sources.
 
     Args:
-        java_home: of the Java that runs the compiler.
+        java: the home of the Java that runs the compiler.
         texts: Java sources by path.
         against: the jars that they use.
         scratch: an empty folder.
@@ -86,7 +92,7 @@ def compiled(java_home: Path, texts: dict[str, bytes], against: list[Path], scra
     )
     done = subprocess.run(
         [
-            java_home / "bin" / "java",
+            java / "bin" / "java",
             "-XX:TieredStopAtLevel=1",
             "-cp",
             joined(classpath("ecj")),
@@ -131,3 +137,18 @@ def _key(texts: dict[str, bytes]) -> str:
     for name, text in texts.items():
         digest.update(name.encode() + b"\0" + text + b"\0")
     return digest.hexdigest()[:16]
+
+
+def main() -> int:
+    """Compile it where that was not done yet, for an image."""
+    start_logging()
+    try:
+        writer_jar(java_home(Settings.load()))
+    except (CompileError, JarError, NoJava, SettingsError) as error:
+        logger.error("%s", error)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

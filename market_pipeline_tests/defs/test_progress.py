@@ -18,9 +18,6 @@ DAY_MS = 1_610_064_059_000
 """On 2021-01-08."""
 STREAM: dict[str, Any] = {
     "phase": "running", "offsets": {"0": 5}, "newest_event_ts": DAY_MS, "lag": 0, "input_rate": 12.5,
-    "queries": {
-        name: {"batch_id": 3, "input_rows": 5, "at": 1.5} for name in ("trades_silver", "latest_prices", "ohlcv_1m")
-    },
 }  # fmt: skip
 
 
@@ -162,18 +159,6 @@ def test_the_same_data_is_told_once(pipeline: PipelineResource) -> None:
     assert second.skip_reason == dg.SkipReason("stream: running, newest trade 2021-01-08T00:00:59.000+00:00")
 
 
-def test_a_table_whose_query_hangs_is_not_told_as_new(pipeline: PipelineResource) -> None:
-    began = time.time()
-    beat(pipeline, "stream", STREAM | {"queries": {**STREAM["queries"], "ohlcv_1m": {"batch_id": 0, "input_rows": 0}}})
-    first = look(dg.build_sensor_context(), pipeline, "stream", now=lambda: began)
-    new = {event.asset_key.to_user_string() for event in told(first, dg.AssetMaterialization)}
-    assert new == {"trades_silver", "latest_prices"}
-    beat(pipeline, "stream", STREAM | {"offsets": {"0": 9}})
-    later = look(dg.build_sensor_context(cursor=first.cursor), pipeline, "stream", now=lambda: began + 600)
-    new = {event.asset_key.to_user_string() for event in told(later, dg.AssetMaterialization)}
-    assert new == {"trades_silver", "ohlcv_1m"}
-
-
 def test_the_producer_reports_on_trades_raw(pipeline: PipelineResource) -> None:
     beat(pipeline, "producer", {"connected": True, "confirmed": 7, "last_trade_ts": DAY_MS})
     (event,) = told(tick(producer_progress, pipeline), dg.AssetMaterialization)
@@ -203,8 +188,7 @@ def test_a_clock_that_was_set_back_hides_nothing(pipeline: PipelineResource) -> 
     beat(pipeline, "stream", STREAM)
     ahead = time.time() + 7200
     first = look(dg.build_sensor_context(), pipeline, "stream", now=lambda: ahead)
-    moved = {name: {**query, "batch_id": 4} for name, query in STREAM["queries"].items()}
-    beat(pipeline, "stream", STREAM | {"offsets": {"0": 9}, "queries": moved})
+    beat(pipeline, "stream", STREAM | {"offsets": {"0": 9}})
     again = tick(stream_progress, pipeline, first.cursor)
     assert len(told(again, dg.AssetMaterialization)) == 3
 

@@ -281,6 +281,19 @@ def test_a_rebuild_puts_right_what_is_wrong_and_removes_what_should_not_be(
     assert metadata(settings, "latest_prices")[str(DAY)]["false prices replaced"] == 2
 
 
+def test_bars_that_somebody_deleted_or_wrote_are_written_again(
+    settings: Settings, session: Session, built: dict[str, list[Any]], runs: Runs
+) -> None:
+    """Whoever does that in cqlsh has a later write time than the bar's trades give it."""
+    deleted = "DELETE FROM {k}.ohlcv_1m WHERE symbol = %s AND day = %s"
+    session.execute(deleted.format(k=settings.keyspace), (EUR, DAY))
+    doubled = "UPDATE {k}.ohlcv_1m SET trades = 99, vwap = 1 WHERE symbol = %s AND day = %s AND ts = %s"
+    session.execute(doubled.format(k=settings.keyspace), (BTC, DAY, datetime(2025, 11, 28, tzinfo=UTC)))
+    assert snapshot(session, settings) != built
+    runs.materialize("--select", "ohlcv_1m", "--partition", str(DAY))
+    assert snapshot(session, settings) == built
+
+
 def every_check_names_its_fault(settings: Settings, doubled: Trade, runs: Runs) -> None:
     """The day as it was broken above, judged as the schedule does before anything is repaired."""
     partition = json.dumps({"dagster/partition": str(DAY)})

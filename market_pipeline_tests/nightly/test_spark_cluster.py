@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.real_servers, pytest.mark.nightly, pytest.mark.timeout
 
 STARTS_WITHIN_S, FLOWS_WITHIN_S = 1_200, 400
 """An executor is one more JVM that starts and compiles beside four others."""
-ENOUGH, TOO_FEW = 8, 3
+ENOUGH, TOO_FEW = 8, 1
 TABLES = ("trades_silver", "latest_prices", "ohlcv_1m")
 
 
@@ -67,16 +67,15 @@ def has_rows(pipeline: RunningPipeline, table: str) -> bool:
         return False
 
 
-def tables_are_fresh(pipeline: RunningPipeline) -> bool:
-    stream = pipeline.status()["stream"]
-    tables = stream["tables"] or {}
-    return bool(tables) and all(table["still_s"] < stream["late_after_s"] for table in tables.values())
+def executor_wrote(pipeline: RunningPipeline) -> int:
+    """How many trades the writers on the executors wrote: Spark brings their figures to the driver with each commit."""
+    return int(pipeline.status()["stream"]["writer"].get("trades", 0))
 
 
 def test_trades_flow_into_every_table(streaming: RunningPipeline, cluster: SparkCluster) -> None:
     for table in TABLES:
         wait_for(partial(has_rows, streaming, table), f"rows in {table}", within_s=FLOWS_WITHIN_S)
-    wait_for(lambda: tables_are_fresh(streaming), "every table to be fresh", within_s=FLOWS_WITHIN_S)
+    wait_for(lambda: executor_wrote(streaming), "the executors' figures", within_s=FLOWS_WITHIN_S)
     assert len(cluster.executors()) == 1
 
 
@@ -87,8 +86,8 @@ def test_doctor_and_status_name_the_master(streaming: RunningPipeline, cluster: 
     assert "ok" in line
 
 
-def test_checkpoints_of_the_driver_and_of_executors_are_ours_alone(streaming: RunningPipeline) -> None:
-    wait_for(lambda: any(files(streaming, "state")), "an executor's state of the bars", within_s=FLOWS_WITHIN_S)
+def test_checkpoints_are_ours_alone(streaming: RunningPipeline) -> None:
+    wait_for(lambda: any(files(streaming, "commits")), "a commit", within_s=FLOWS_WITHIN_S)
     open_to_others = [file for file in files(streaming, "") if stat.S_IMODE(file.stat().st_mode) & 0o077]
     assert open_to_others == []
 
@@ -112,7 +111,6 @@ def test_a_killed_executor_costs_nothing(
     took_s = time.time() - killed_at
     record_property("seconds until trades were queryable again", round(took_s, 1))
     wait_for(lambda: cluster.executors() not in ([], [before]), "another executor", within_s=60)
-    wait_for(lambda: tables_are_fresh(streaming), "every table to be fresh", within_s=FLOWS_WITHIN_S)
     report = streaming.reconciled(streaming.day_of_trades())
     assert (report["lost"], report["doubled"]) == (0, 0), report
     assert report["clean"], report
@@ -125,7 +123,7 @@ def test_too_few_slots_are_refused_with_the_setting_to_change(
         use(pipeline, small)
         done = pipeline.run("up", "--detach", "--no-dagster", "--feed", "simulator", check=False)
     assert done.returncode != 0
-    wanted = f"needs 5 task slots, and {small.url} has {TOO_FEW}: raise SPARK_WORKER_CORES or add workers"
+    wanted = f"needs 2 task slots, and {small.url} has {TOO_FEW}: raise SPARK_WORKER_CORES or add workers"
     assert wanted in done.stderr, done.stderr
 
 

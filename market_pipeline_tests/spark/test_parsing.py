@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from market_pipeline import model
 from market_pipeline.model import RejectedTrade, Rejection, Trade
 from market_pipeline.model.characters import _RANGES
-from market_pipeline.stream.parsing import parse, rejected, valid
+from market_pipeline.stream.parsing import parse, valid, with_rejection
 
 RECEIVED = 1_610_064_000_200_000
 GOOD = Trade(
@@ -197,7 +197,10 @@ class Outcome:
 
     def __init__(self, frames, values: list[bytes]) -> None:
         parsed = parse(frames.records(values).withColumn("place", F.monotonically_increasing_id()))
-        self.reasons = {row.place: (row.reason, row.detail) for row in rejected(parsed).collect()}
+        self.reasons = {
+            row.place: (row.rejection.reason, row.rejection.detail)
+            for row in with_rejection(parsed).where("NOT is_trade").collect()
+        }
         kept = parsed.where("is_trade").select("place", "trade.*").collect()
         self.trades = {row.place: row for row in kept}
         self.valid = valid(parsed).count()

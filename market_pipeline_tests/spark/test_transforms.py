@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from market_pipeline import model
 from market_pipeline.model import CANARY, Trade, canary
-from market_pipeline.stream.queries import newest_of_each_symbol
 from market_pipeline.stream.transforms import (
     WRITETIME,
     plain,
@@ -32,6 +32,12 @@ NINE = 1_610_096_400_000
 """2021-01-08 09:00 UTC."""
 MINUTE = 60_000
 WIDE = Context(prec=100, rounding=ROUND_HALF_UP)
+
+
+def newest(rows: DataFrame) -> list[Row]:
+    """Of rows of ``latest_prices`` the one of each symbol that wins in Cassandra."""
+    ordered = sorted(rows.collect(), key=lambda row: (row[WRITETIME], row.trade_id))
+    return list({row.symbol: row for row in ordered}.values())
 
 
 def trade(ts: int = NINE, price: str = "10", volume: str = "1", **other) -> Trade:
@@ -244,13 +250,13 @@ def test_a_price_update_without_volume_moves_the_latest_price(frames) -> None:
         trade(NINE, "1.0831", "0", symbol="OANDA:EUR_USD"),
         trade(NINE + 1, "1.0832", "0", symbol="OANDA:EUR_USD", index=1),
     ]
-    (row,) = newest_of_each_symbol(to_latest(frames.trades(trades))).collect()
+    (row,) = newest(to_latest(frames.trades(trades)))
     assert (row.symbol, row.price, row.volume) == ("OANDA:EUR_USD", "1.0832", "0")
 
 
 def test_a_late_report_of_an_old_trade_is_not_the_latest_price(frames) -> None:
     late = trade(NINE, "999", received_at=(NINE + 5 * MINUTE) * 1000)
-    rows = newest_of_each_symbol(to_latest(frames.trades([trade(NINE + MINUTE, "10"), late]))).collect()
+    rows = newest(to_latest(frames.trades([trade(NINE + MINUTE, "10"), late])))
     assert [row.price for row in rows] == ["10"]
 
 
@@ -261,7 +267,7 @@ def test_of_a_batch_the_newest_row_of_each_symbol_is_kept(frames) -> None:
         trade(NINE + 4, "9", seq=0, index=2),
         trade(NINE, "7", symbol="B"),
     ]
-    rows = newest_of_each_symbol(to_latest(frames.trades(trades))).collect()
+    rows = newest(to_latest(frames.trades(trades)))
     assert {(row.symbol, row.price) for row in rows} == {("A", "2"), ("B", "7")}
 
 

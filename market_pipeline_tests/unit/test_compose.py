@@ -439,9 +439,11 @@ import market_pipeline.cli, market_pipeline.cli.query, market_pipeline.cli.nodet
     assert done.returncode == 0, done.stderr
 
 
-def test_the_image_has_the_class_archive_where_a_stream_looks_for_it() -> None:
+def test_the_image_has_the_writer_and_the_class_archive_where_a_stream_looks_for_them() -> None:
     stage = stages()["pipeline"]
-    made = stage.index("RUN python -m market_pipeline.stream.class_archive")
+    made = stage.index(
+        "RUN python -m market_pipeline.writer.compiled && python -m market_pipeline.stream.class_archive"
+    )
     assert stage.index("XDG_CACHE_HOME=") < stage.index("USER 10001") < made
 
 

@@ -17,7 +17,6 @@ from market_pipeline.quality.minutes import minutes_of
 from market_pipeline.sessions import open_spans, regular_hours
 from market_pipeline.store.cells import iso, text_cell
 from market_pipeline.store.trades import epoch_ms
-from market_pipeline.stream.bars import first_complete_minute
 from market_pipeline.utc_day import day_hours, instant
 
 CHANGES = [date(2026, 3, 8), date(2026, 11, 1), date(2026, 3, 29), date(2026, 10, 25)]
@@ -91,8 +90,3 @@ def test_a_partition_is_a_day_of_utc() -> None:
     window = DAILY.time_window_for_partition_key("2026-03-08")
     assert window.start.timestamp() == datetime(2026, 3, 8, tzinfo=UTC).timestamp()
     assert window.end.timestamp() - window.start.timestamp() == 86_400
-
-
-def test_a_first_complete_minute_is_the_same_everywhere() -> None:
-    at = datetime(2026, 11, 1, 6, 30, tzinfo=UTC)
-    assert first_complete_minute({0: int(at.timestamp() * 1000) - 1}) == at

@@ -16,7 +16,7 @@ RULE = Rule(
     runbook="beside Common Alerts: Cassandra down",
     hold_s=25,  # two looks, half a minute apart
     clear_s=60,
-    inhibits=frozenset({"high-latency", "consumer-lag", "stream-stalled", "table-frozen"}),
+    inhibits=frozenset({"high-latency", "consumer-lag", "stream-stalled"}),
     remedy=RESTART_PROGRAM,
     heals=True,
 )

@@ -19,7 +19,6 @@ RULE = Rule(
     inhibits=frozenset(
         {
             *("zero-trades", "trade-rate", "high-latency", "consumer-lag", "journal-filling", "stream-stalled"),
-            "table-frozen",
         }
     ),
     remedy=RESTART_PROGRAM,

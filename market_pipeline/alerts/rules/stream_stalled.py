@@ -22,7 +22,7 @@ RULE = Rule(
     runbook="beside Common Alerts: stalled, alive but useless",
     hold_s=30,
     clear_s=60,
-    inhibits=frozenset({"high-latency", "consumer-lag", "table-frozen"}),
+    inhibits=frozenset({"high-latency", "consumer-lag"}),
     remedy=RESTART_PROGRAM,
     heals=True,
 )
@@ -42,7 +42,7 @@ def judge(look: Look) -> Signal:
     if not look.snapshot.kafka.live or not look.snapshot.cassandra.live:
         return _signal(Verdict.UNKNOWN, "the stream can't get on without Kafka and Cassandra")
     uptime_s = process.uptime_s or 0.0
-    if stream.phase not in ("running", "catching-up"):
+    if stream.phase != "running":
         text = f"the stream was started {uptime_s:.0f} s ago and has not come up"
         return _wrong(look, uptime_s > STARTS_S, text, uptime_s, Verdict.UNKNOWN)
     if stream.lag == 0:

@@ -54,7 +54,7 @@ public final class Simulation {
 
   private void start(Partition partition) {
     partition.tables = new MemoryTables(rows);
-    partition.writer = new TableWriter(partition.tables, limits, new WriterMetrics(), () -> now);
+    partition.writer = new TableWriter(partition.tables, limits, () -> now);
     partition.read = partition.committed;
     partition.flushing = false;
   }

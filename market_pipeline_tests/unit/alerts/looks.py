@@ -35,8 +35,6 @@ WELL = Look(
             lag=0,
             newest_event_age_s=1.0,
             last_progress_age_s=9.0,
-            tables={"latest_prices": {"lag": 3, "still_s": 9.0}},
-            late_after_s=150.0,
         ),
         cassandra=CassandraStatus(live=True, version="5.0", newest_trade_age_s=1.0),
     ),

@@ -75,7 +75,7 @@ def stream_hangs(look: Look, since_s: float) -> Look:
     look = _with_process(look, "stream", uptime_s=uptime_s, restarts=1)
     if uptime_s < STREAM_STARTS_S:
         return replace(_with_stream(look, phase="starting", lag=None, newest_event_age_s=since_s), delays_s=())
-    look = _with_stream(look, phase="catching-up", lag=900, newest_event_age_s=since_s, last_progress_age_s=1.0)
+    look = _with_stream(look, phase="running", lag=900, newest_event_age_s=since_s, last_progress_age_s=1.0)
     return replace(look, delays_s=[since_s])
 
 

@@ -29,7 +29,7 @@ from market_pipeline.cli.status import (
     kafka_line,
     screen,
     stream_line,
-    tables_line,
+    writer_line,
 )
 from market_pipeline.cli.terminal import SafeConsole
 from market_pipeline.local.first_trades import Seen
@@ -361,13 +361,18 @@ def test_the_screen_tells_the_last_trade_from_the_last_message(
     assert shown in feed_line(replace(a_snapshot(), feed=feed))
 
 
-def test_the_screen_has_how_far_behind_each_table_is() -> None:
-    tables = {"latest_prices": {"lag": 3, "still_s": 12.0}, "ohlcv_1m": {"lag": 512, "still_s": 240.0}}
-    stream = StreamStatus("real-time", "running", 0, tables=tables, late_after_s=150.0)
-    assert tables_line(stream) == (
-        "trades_silver up to date · latest_prices committed 12 s ago"
-        " · ohlcv_1m FROZEN: 512 records behind, no progress for 4 min"
+def test_the_screen_has_what_the_writer_did() -> None:
+    figures = {
+        "trades": 3_021, "batches": 140, "largest_batch": 200, "acknowledged_p50_us": 900,
+        "acknowledged_p99_us": 12_400, "bar_writes": 77, "bar_loads": 9,
+        "dead_letters.malformed_json": 2, "dead_letters.in_the_future": 1,
+    }  # fmt: skip
+    stream = StreamStatus("real-time", "running", 0, writer=figures)
+    assert writer_line(stream) == (
+        "3,021 trades in 140 batches (largest 200) · acknowledged within 0.9 ms (p50), 12.4 ms (p99)"
+        " · bars: 77 writes, 9 loads"
     )
+    assert "rejected 3" in stream_line(replace(a_snapshot(), stream=stream))
 
 
 @pytest.mark.parametrize(

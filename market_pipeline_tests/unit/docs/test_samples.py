@@ -32,7 +32,10 @@ def sample(command: str) -> list[str]:
 
 
 def test_the_screen_of_status() -> None:
-    tables = {"latest_prices": {"lag": 41, "still_s": 0.9}, "ohlcv_1m": {"lag": 41, "still_s": 0.9}}
+    writer = {
+        "trades": 6_507, "batches": 5_811, "largest_batch": 24, "acknowledged_p50_us": 900,
+        "acknowledged_p99_us": 9_800, "bar_writes": 4_120, "bar_loads": 24,
+    }  # fmt: skip
     snapshot = Snapshot(
         at=0.0,
         data_dir="~/.local/share/market-pipeline",
@@ -46,9 +49,7 @@ def test_the_screen_of_status() -> None:
             journal={"bytes": 3_500_000, "unconfirmed_frames": 1},
         ),
         kafka=KafkaStatus(True, {0: 0, 1: 0}, {0: 61_312, 1: 141_064}, 50.4),
-        stream=StreamStatus(
-            *("real-time", "running", 0, 0.17, 50.3, 0.9), tables=tables, late_after_s=150.0, master="local[8,4]"
-        ),
+        stream=StreamStatus(*("real-time", "running", 0, 0.17, 50.3, 0.9), writer=writer, master="local[3,4]"),
         cassandra=CassandraStatus(True, "5.0.9", 40.0),
         dagster_page=True,
     )  # fmt: skip

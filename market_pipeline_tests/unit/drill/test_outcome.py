@@ -10,8 +10,8 @@ from market_pipeline.alerts.rulebook import RULES
 from market_pipeline.cli import main
 from market_pipeline.drill.faults import FAULTS, chosen
 from market_pipeline.drill.outcome import HEADINGS, Outcome, cells, left_out, page
-from market_pipeline.drill.surroundings import DrillError
 from market_pipeline.local.programs import EVERY_NAME
+from market_pipeline.mendable import InvalidInput
 
 WELL = Outcome("stream-hung", "stream hangs", 60.0, 20.0, "rule program-hung", 21.0, "🔴 P1", 50.0, should_be_told=True)
 
@@ -54,7 +54,7 @@ def test_every_fault_is_of_a_program_and_of_rules_that_there_are() -> None:
 def test_faults_are_chosen_by_name_in_the_drills_order() -> None:
     assert chosen(()) == list(FAULTS)
     assert [each.name for each in chosen(("stream-hung", "producer-killed"))] == ["producer-killed", "stream-hung"]
-    with pytest.raises(DrillError, match="there is no fault 'strem-hung'; there are producer-killed"):
+    with pytest.raises(InvalidInput, match="there is no fault 'strem-hung'; there are producer-killed"):
         chosen(("strem-hung",))
 
 

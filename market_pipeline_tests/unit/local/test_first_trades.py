@@ -100,11 +100,11 @@ def test_a_slow_clock_is_the_producers_word(tmp_path: Path, beat: Any) -> None:
 
 def test_a_stream_that_gets_on_is_told_from_one_that_does_not(tmp_path: Path, beat: Any) -> None:
     assert watch(tmp_path).advance() is None
-    beat("stream", phase="catching-up", offsets={"0": 10}, lag=500)
+    beat("stream", phase="running", offsets={"0": 10}, lag=500)
     first = watch(tmp_path).advance()
-    beat("stream", phase="catching-up", offsets={"0": 10}, lag=600)
+    beat("stream", phase="running", offsets={"0": 10}, lag=600)
     assert watch(tmp_path).advance() == first
-    beat("stream", phase="catching-up", offsets={"0": 90}, lag=600)
+    beat("stream", phase="running", offsets={"0": 90}, lag=600)
     assert watch(tmp_path).advance() != first
 
 

@@ -26,7 +26,7 @@ from market_pipeline.reconcile.comparison import (
 )
 from market_pipeline.reconcile.hops import Cut, Hop, Span, cut_now
 from market_pipeline.settings import Settings
-from market_pipeline.stream import bars
+from market_pipeline.stream import query
 from market_pipeline_tests.unit.bronze import one_run
 
 
@@ -36,7 +36,7 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def finished(settings: Settings, offsets: str) -> None:
-    checkpoint = settings.paths.checkpoints / bars.QUERY
+    checkpoint = query.checkpoint(settings)
     for folder in ("offsets", "commits"):
         (checkpoint / folder).mkdir(parents=True)
     (checkpoint / "offsets" / "0").write_text(f'v1\n{{}}\n{{"{settings.topic}":{offsets}}}', encoding="utf-8")

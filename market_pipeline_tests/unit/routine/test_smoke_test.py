@@ -22,15 +22,6 @@ def test_a_probe_is_a_trade_like_any_other_and_known_by_its_record() -> None:
     assert not is_probe(b"")
 
 
-def test_a_probe_is_never_newer_than_the_feed() -> None:
-    """It would move the watermark, and the feed's next trades would be too late for their bars."""
-    now_us = 1_764_000_000_123_456
-    assert smoke_test_probe(now_us).ts == now_us // 1000
-    assert smoke_test_probe(now_us, 1_600_000_000_000).ts == 1_600_000_000_000
-    assert smoke_test_probe(now_us, now_us).ts == now_us // 1000  # a feed whose clock is ahead
-    assert smoke_test_probe(now_us, 1_600_000_000_000).trade_id == smoke_test_probe(now_us).trade_id
-
-
 @pytest.mark.parametrize("options", [(), ("-v",), ("--json",)])
 def test_a_stopped_pipeline_is_reported_at_once_and_no_hop_is_tried(
     options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

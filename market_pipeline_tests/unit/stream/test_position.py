@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from market_pipeline.settings import Settings
-from market_pipeline.stream import position
+from market_pipeline.stream import position, query
 from market_pipeline.stream.checkpoints import TOPIC_ID
 from market_pipeline.stream.failure import StreamError
 
 
-def checkpoint(settings: Settings, query: str, offsets: dict[str, int]) -> None:
-    folder = settings.paths.checkpoints / query
+def checkpoint(settings: Settings, offsets: dict[str, int]) -> None:
+    folder = query.checkpoint(settings)
     (folder / "offsets").mkdir(parents=True)
     (folder / "commits").mkdir()
     (folder / "offsets" / "0").write_text(f"v1\n{{}}\n{json.dumps({settings.topic: offsets})}", encoding="utf-8")
@@ -30,22 +30,21 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 
 def test_it_goes_on_where_kafka_has_the_records(settings: Settings) -> None:
-    checkpoint(settings, "trades_silver", {"0": 15})
+    checkpoint(settings, {"0": 15})
     position.check(settings)
     assert position.out_of_reach(settings) == []
-    assert position.behind(settings) == 5
+    assert position.next_offsets(settings) == {0: 15}
 
 
 def test_lost_records_end_it_unless_they_are_accepted(settings: Settings) -> None:
-    checkpoint(settings, "latest_prices", {"0": 4})
-    with pytest.raises(StreamError, match=r"latest_prices: .* 6 records are lost; .*ACCEPT_LOST_OFFSETS"):
+    checkpoint(settings, {"0": 4})
+    with pytest.raises(StreamError, match=r"trades_raw partition 0: .* 6 records are lost; .*ACCEPT_LOST_OFFSETS"):
         position.check(settings)
     position.check(settings.model_copy(update={"accept_lost_offsets": True}))
 
 
 def test_a_topic_that_was_made_anew_ends_it_whatever_is_accepted(settings: Settings) -> None:
-    checkpoint(settings, "latest_prices", {"0": 4})
-    checkpoint(settings, "trades_dlq", {"0": 21})
+    checkpoint(settings, {"0": 21})
     accepting = settings.model_copy(update={"accept_lost_offsets": True})
     with pytest.raises(
         StreamError, match=f"made anew: .* offset 21, .*delete the checkpoints below {settings.data_dir}"
@@ -56,15 +55,13 @@ def test_a_topic_that_was_made_anew_ends_it_whatever_is_accepted(settings: Setti
 def test_a_topic_that_has_outgrown_the_old_ones_offsets_is_known_by_its_id(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    checkpoint(settings, "trades_silver", {"0": 15})
+    checkpoint(settings, {"0": 15})
     position.check(settings)
     monkeypatch.setattr(position, "topic_id", lambda settings, topic: "another")
-    with pytest.raises(
-        StreamError, match=r"^trades_silver: trades_raw: Kafka's topic was made anew: .*delete the check"
-    ):
+    with pytest.raises(StreamError, match=r"^trades_raw: Kafka's topic was made anew: .*delete the check"):
         position.check(settings)
     shutil.rmtree(settings.paths.checkpoints)
-    checkpoint(settings, "trades_silver", {"0": 12})
+    checkpoint(settings, {"0": 12})
     position.check(settings)
 
 
@@ -74,13 +71,13 @@ def test_a_checkpoint_without_offsets_goes_on_with_whatever_topic_there_is(
     position.check(settings)
     monkeypatch.setattr(position, "topic_id", lambda settings, topic: "another")
     position.check(settings)
-    checkpoint(settings, "trades_silver", {"0": 15})
+    checkpoint(settings, {"0": 15})
     position.check(settings)
 
 
 def test_an_id_is_not_kept_of_a_topic_that_ends_too_early(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or the stream would go on in it as soon as it has outgrown the offsets."""
-    checkpoint(settings, "trades_silver", {"0": 21})
+    checkpoint(settings, {"0": 21})
     with pytest.raises(StreamError, match="made anew"):
         position.check(settings)
-    assert not (settings.paths.checkpoints / "trades_silver" / TOPIC_ID).exists()
+    assert not (query.checkpoint(settings) / TOPIC_ID).exists()

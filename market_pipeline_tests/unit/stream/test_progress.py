@@ -1,9 +1,9 @@
 from market_pipeline.stream.progress import Progress
 
 
-def report(batch: int, rows: int, **more: object) -> dict[str, object]:
+def report(batch: int, rows: int) -> dict[str, object]:
     source = {"endOffset": {"trades_raw": {"0": 10 * batch, "1": 3}}}
-    return {"batchId": batch, "numInputRows": rows, "sources": [source], **more}
+    return {"batchId": batch, "numInputRows": rows, "sources": [source]}
 
 
 def test_the_newest_batch_with_records_is_told() -> None:
@@ -14,18 +14,6 @@ def test_the_newest_batch_with_records_is_told() -> None:
     assert (told["batch_id"], told["input_rows"]) == (1, 5)
     assert progress.offsets("trades_silver") == {0: 20, 1: 3}
     assert progress.offsets("ohlcv_1m") == {}
-
-
-def test_late_and_rejected_add_up() -> None:
-    progress = Progress()
-    for _ in range(2):
-        progress.record(
-            "ohlcv_1m",
-            report(1, 5, stateOperators=[{"numRowsDroppedByWatermark": 2}, {"numRowsDroppedByWatermark": 1}]),
-        )
-        progress.record("trades_dlq", report(1, 5, observedMetrics={"rejected": {"records": 4}}))
-    progress.record("trades_dlq", report(2, 5, observedMetrics=None, stateOperators=[]))
-    assert (progress.late_dropped, progress.rejected) == (6, 8)
 
 
 def test_a_query_is_heard_of_until_it_ends() -> None:

@@ -1,4 +1,4 @@
-"""Every query of the stream gets a task slot, or is refused with the cure."""
+"""Every partition gets a task slot, or the stream refuses to start and says how to get one."""
 
 import itertools
 
@@ -26,7 +26,7 @@ def test_by_default_there_are_enough_for_the_partitions_that_are_set(partitions:
     slots.check(Settings.load(kafka_partitions=partitions), partitions, nobody_asks)
 
 
-@pytest.mark.parametrize(("master", "partitions"), [("local[8,4]", 4), (None, 40)])
+@pytest.mark.parametrize(("master", "partitions"), [("local[3,4]", 4), (None, 40)])
 def test_too_few_are_refused_with_the_cure(master: str | None, partitions: int) -> None:
     settings = Settings.load(spark_master=master)
     with pytest.raises(StreamError, match=r"set SPARK_MASTER=(local\[\d+,4\])") as refused:
@@ -40,15 +40,14 @@ CLUSTER = "spark://m:7077"
 
 
 def test_a_cluster_with_too_few_slots_is_refused_with_the_setting_to_change() -> None:
-    """Two cores for two partitions: latest_prices and the bars froze while the lag was 0."""
     settings, clock = Settings.load(spark_master=CLUSTER), itertools.count(step=slots.EXECUTORS_WITHIN_S / 4)
-    says = "needs 5 task slots, and spark://m:7077 has 2: raise SPARK_WORKER_CORES or add workers, or set MARKET_PIPE"
+    says = "needs 3 task slots, and spark://m:7077 has 2: raise SPARK_WORKER_CORES or add workers, or set MARKET_PIPE"
     with pytest.raises(StreamError, match=says):
-        slots.check(settings, 2, lambda: 2, lambda: next(clock))
-    slots.check(settings.model_copy(update={"stream_mode": "micro-batch"}), 2, nobody_asks)
+        slots.check(settings, 3, lambda: 2, lambda: next(clock))
+    slots.check(settings.model_copy(update={"stream_mode": "micro-batch"}), 3, nobody_asks)
 
 
 def test_a_cluster_gives_its_executors_one_after_the_other() -> None:
-    given, clock = iter([2, 2, 4, 5]), itertools.count()
-    slots.check(Settings.load(spark_master=CLUSTER), 2, lambda: next(given), lambda: next(clock))
+    given, clock = iter([0, 2, 4, 5]), itertools.count()
+    slots.check(Settings.load(spark_master=CLUSTER), 5, lambda: next(given), lambda: next(clock))
     assert next(given, None) is None

@@ -1,4 +1,4 @@
-"""What ends a run of the stream, judged on stand-ins for Spark's queries and its JVM."""
+"""What ends a run of the stream, with stand-ins for Spark's query and its JVM."""
 
 import threading
 from types import SimpleNamespace
@@ -35,19 +35,18 @@ def watch(*, death: str | None = None, view: View | None = None, alive: bool = T
     return Watch(Settings.load(**settings), jvm, Progress(), visibility, wake)
 
 
-def run(looks: Watch, running: list[Any], passing: list[Any]) -> None:
-    looks.until_over(running, passing)
+def never() -> bool:
+    return False
 
 
-def test_batches_that_have_passed_over_a_backlog_are_the_end_of_it() -> None:
-    run(watch(), [], [Query("trades_silver"), Query("latest_prices")])
+def test_a_query_that_has_passed_over_what_is_there_is_over() -> None:
+    watch().over(Query("trades"))
 
 
-def test_a_stream_that_falls_behind_goes_over_to_batches(caplog: pytest.LogCaptureFixture) -> None:
-    looks = watch(view=View(lag=2_000), catch_up_above=1_000, catch_up_after_s=0.0)
-    with caplog.at_level("INFO"):
-        run(looks, [Query("trades_silver", active=True)], [])
-    assert "2000 records wait: going over to batches" in caplog.text
+def test_a_query_is_watched_until_something_is_done() -> None:
+    answers = iter([False, True])
+    watch().until(Query("trades", active=True), lambda: next(answers))
+    assert next(answers, None) is None
 
 
 @pytest.mark.parametrize(
@@ -60,24 +59,18 @@ def test_a_stream_that_falls_behind_goes_over_to_batches(caplog: pytest.LogCaptu
 )
 def test_a_part_that_is_gone_ends_the_run(looks: Watch, says: str) -> None:
     with pytest.raises(StreamError, match=says):
-        run(looks, [Query("trades_silver", active=True)], [])
+        looks.until(Query("trades", active=True), never)
 
 
-def test_a_query_that_fails_is_told_by_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_query_that_fails_is_reported_with_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(position, "check", lambda settings: None)
-    failed = Query("ohlcv_1m", RuntimeError("top\nCaused by: a.b.WriteFailure: no room"))
-    with pytest.raises(StreamError, match=r"query ohlcv_1m failed: .*no room"):
-        run(watch(), [failed], [])
-
-
-def test_a_batch_that_failed_and_is_still_heard_of_did_not_end_well(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(position, "check", lambda settings: None)
-    looks = watch()
-    looks.progress.hear("trades_silver")  # Spark tells of a query's end a little after it
-    with pytest.raises(StreamError, match=r"query trades_silver failed: .*no room"):
-        run(looks, [], [Query("trades_silver", RuntimeError("no room"))])
+    failed = Query("trades", RuntimeError("top\nCaused by: a.b.WriteFailure: no room"))
+    with pytest.raises(StreamError, match=r"the query failed: .*no room"):
+        watch().until(failed, never)
+    with pytest.raises(StreamError, match=r"the query failed: .*no room"):
+        watch().over(failed)
 
 
 def test_a_query_that_ends_without_a_reason_is_an_error() -> None:
-    with pytest.raises(StreamError, match="query ohlcv_1m ended"):
-        run(watch(), [Query("ohlcv_1m")], [])
+    with pytest.raises(StreamError, match="the query ended"):
+        watch().until(Query("trades"), never)

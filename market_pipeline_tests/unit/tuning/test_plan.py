@@ -86,8 +86,8 @@ def test_more_partitions_are_made_only_by_name() -> None:
 def test_partitions_for_which_a_chosen_master_has_no_slots_are_refused() -> None:
     change = planned("num.partitions", 2, 12, spark_master="local[8,4]")
     assert change.kind == "refused"
-    assert "needs 25 task slots then, and SPARK_MASTER=local[8,4] has 8: set SPARK_MASTER=local[28,4]" in change.text
-    assert planned("num.partitions", 2, 12, spark_master="local[28,4]").kind == "restart"
+    assert "needs 12 task slots then, and SPARK_MASTER=local[8,4] has 8: set SPARK_MASTER=local[13,4]" in change.text
+    assert planned("num.partitions", 2, 12, spark_master="local[13,4]").kind == "restart"
     assert planned("num.partitions", 2, 12, spark_master="spark://cluster:7077").kind == "restart"
     assert planned("num.partitions", 2, 12, spark_master="local[8,4]", stream_mode="micro-batch").kind == "restart"
 

@@ -132,10 +132,11 @@ public final class Bars {
       Minute minute = each.next();
       Entry entry = entries.get(minute);
       if (!all && entry.written && now - entry.writtenAt < intervalNs) continue;
+      each.remove();
+      if (entry.bar.size() == 0) continue; // its trades were deleted meanwhile
       entry.written = true;
       entry.writtenAt = now;
       taken.add(new Held(minute, entry.bar));
-      each.remove();
     }
     return taken;
   }

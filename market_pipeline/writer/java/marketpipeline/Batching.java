@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.ToIntFunction;
 
 /**
  * Which rows are sent together, and when: adaptive batching, as a Kafka producer with {@code linger.ms} 0 does it.
@@ -13,17 +14,22 @@ import java.util.Map;
  * and not thread-safe.
  */
 public final class Batching<R> {
-  private final int concurrent, largest;
+  private final int concurrent, largest, heaviest;
+  private final ToIntFunction<R> weight;
   private final Map<Object, List<R>> waiting = new LinkedHashMap<>();
   private int queued, inFlight;
 
   /**
    * @param concurrent the requests in flight below which a row does not wait
    * @param largest the most rows of one batch
+   * @param weight of a row, in bytes
+   * @param heaviest the most that rows of one batch weigh together; a heavier row goes alone
    */
-  public Batching(int concurrent, int largest) {
+  public Batching(int concurrent, int largest, ToIntFunction<R> weight, int heaviest) {
     this.concurrent = concurrent;
     this.largest = largest;
+    this.weight = weight;
+    this.heaviest = heaviest;
   }
 
   /** Queues a row. */
@@ -42,12 +48,27 @@ public final class Batching<R> {
     if (queued == 0) return List.of();
     List<List<R>> batches = new ArrayList<>();
     for (List<R> rows : waiting.values())
-      for (int from = 0; from < rows.size(); from += largest)
-        batches.add(List.copyOf(rows.subList(from, Math.min(from + largest, rows.size()))));
+      for (int from = 0; from < rows.size(); ) {
+        int until = end(rows, from);
+        batches.add(List.copyOf(rows.subList(from, until)));
+        from = until;
+      }
     waiting.clear();
     queued = 0;
     inFlight += batches.size();
     return batches;
+  }
+
+  /** The end of the batch that begins at {@code from}. */
+  private int end(List<R> rows, int from) {
+    int until = from + 1;
+    long weighs = weight.applyAsInt(rows.get(from));
+    while (until < rows.size() && until - from < largest) {
+      weighs += weight.applyAsInt(rows.get(until));
+      if (weighs > heaviest) break;
+      until++;
+    }
+    return until;
   }
 
   /** A request that shares the connection without being a batch of rows. */

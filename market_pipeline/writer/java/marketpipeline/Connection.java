@@ -6,6 +6,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Properties;
+import org.apache.spark.SparkFiles;
 
 /**
  * How the servers are reached, from a properties file that only its owner can read: credentials belong neither on a command
@@ -35,7 +36,7 @@ public record Connection(
    */
   public static Connection read(String file) {
     Properties given = new Properties();
-    try (Reader reader = Files.newBufferedReader(Path.of(file), StandardCharsets.UTF_8)) {
+    try (Reader reader = Files.newBufferedReader(here(file), StandardCharsets.UTF_8)) {
       given.load(reader);
     } catch (IOException error) {
       throw new IllegalStateException("the writer's connection file " + file + " can't be read: " + error.getMessage(), error);
@@ -48,6 +49,12 @@ public record Connection(
         value(given, file, "cassandra.consistency"),
         value(given, file, "kafka.bootstrap.servers"),
         value(given, file, "kafka.dead.letter.topic"));
+  }
+
+  /** The file itself, or on another machine the copy that Spark brought there ({@code spark.files}). */
+  private static Path here(String file) {
+    Path named = Path.of(file);
+    return Files.exists(named) ? named : Path.of(SparkFiles.get(named.getFileName().toString()));
   }
 
   private static String value(Properties given, String file, String name) {

@@ -31,9 +31,12 @@ public final class TableWriter {
   public record Limits(int concurrent, int largestBatch, int mostQueued, int barRoom, int barIntervalMs)
       implements Serializable {}
 
+  /** Bytes: Cassandra refuses a mutation of 16 MiB. */
+  private static final int HEAVIEST_BATCH = 1 << 20;
+
   private final Tables tables;
   private final Limits limits;
-  private final WriterMetrics metrics;
+  private WriterMetrics metrics = new WriterMetrics();
   private final LongSupplier clock;
   private final Batching<Trade> trades;
   private final LatestPrices latest = new LatestPrices();
@@ -43,12 +46,11 @@ public final class TableWriter {
   /**
    * @param clock nanoseconds, monotonic
    */
-  public TableWriter(Tables tables, Limits limits, WriterMetrics metrics, LongSupplier clock) {
+  public TableWriter(Tables tables, Limits limits, LongSupplier clock) {
     this.tables = tables;
     this.limits = limits;
-    this.metrics = metrics;
     this.clock = clock;
-    trades = new Batching<>(limits.concurrent, limits.largestBatch);
+    trades = new Batching<>(limits.concurrent, limits.largestBatch, Trade::bytes, HEAVIEST_BATCH);
     bars = new Bars(limits.barRoom, limits.barIntervalMs * 1_000_000L);
   }
 
@@ -61,8 +63,8 @@ public final class TableWriter {
   public synchronized void add(Trade trade, boolean everywhere) throws InterruptedException {
     while (failure == null && !hasRoomNow()) wait();
     check();
-    metrics.trades.increment();
     trades.add(List.of(trade.symbol(), trade.bucket()), trade);
+    metrics.trade(trades.queued());
     if (everywhere) {
       latest.add(trade);
       bars.add(trade);
@@ -104,6 +106,13 @@ public final class TableWriter {
     return trades.inFlight() == 0 && trades.queued() == 0 && bars.isSettled();
   }
 
+  /** What was done since this was called last. */
+  public synchronized WriterMetrics takeMetrics() {
+    WriterMetrics taken = metrics;
+    metrics = new WriterMetrics();
+    return taken;
+  }
+
   private void check() {
     if (failure != null) throw new WriteFailed("Cassandra did not take a write", failure);
   }
@@ -122,13 +131,13 @@ public final class TableWriter {
   }
 
   private void setBar(Bars.Held due) {
-    metrics.barWrites.increment();
+    metrics.barWritten();
     request(tables.setBar(due.minute(), due.bar()), done -> {});
   }
 
   private void load() {
     for (Bars.Held wanted : bars.toLoad()) {
-      metrics.barLoads.increment();
+      metrics.barLoaded();
       request(tables.load(wanted.minute(), wanted.bar()), done -> bars.loaded(wanted.minute()));
     }
   }
@@ -144,7 +153,7 @@ public final class TableWriter {
   }
 
   private <T> void track(CompletionStage<T> request, Consumer<T> then) {
-    metrics.statements.increment();
+    metrics.statement(trades.inFlight());
     long began = clock.getAsLong();
     request.whenComplete((answer, error) -> answered(answer, error, then, began));
   }

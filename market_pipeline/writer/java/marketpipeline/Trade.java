@@ -20,6 +20,13 @@ public record Trade(
 
   static final long MINUTE_MS = 60_000, HOUR_MS = 3_600_000;
 
+  /** About how many bytes its row has, and no fewer. */
+  int bytes() {
+    long texts = symbol.length() + id.length();
+    if (conditions != null) for (String code : conditions) texts += code.length() + 4;
+    return (int) Math.min(Integer.MAX_VALUE, 160 + 3 * texts);
+  }
+
   /** When its frame left the socket, epoch milliseconds: so much of it is stored. */
   public long receivedMs() {
     return Math.floorDiv(receivedAt, 1000L);

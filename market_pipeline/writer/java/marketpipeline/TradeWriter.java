@@ -21,8 +21,6 @@ public final class TradeWriter extends ForeachWriter<Row> {
   private static final long serialVersionUID = 1;
   private static final Map<Long, Kept> KEPT = new ConcurrentHashMap<>();
   private static final Set<TableWriter> OPEN = ConcurrentHashMap.newKeySet();
-  /** What all tasks of this JVM did. */
-  public static final WriterMetrics METRICS = new WriterMetrics();
 
   private record Kept(TableWriter writer, long epoch) {}
 
@@ -33,7 +31,7 @@ public final class TradeWriter extends ForeachWriter<Row> {
           "key", "value", "topic", "partition", "offset");
 
   /** The place of a row. */
-  public static final int EVERYWHERE = 0, SILVER_ALONE = 1, NOWHERE = 2, DEAD_LETTER = 3;
+  public static final int EVERYWHERE = 0, SILVER_ALONE = 1, DEAD_LETTER = 2;
 
   private static CassandraTables tables;
   private static Producer<byte[], byte[]> producer;
@@ -42,17 +40,21 @@ public final class TradeWriter extends ForeachWriter<Row> {
 
   private final String connectionFile;
   private final TableWriter.Limits limits;
+  private final MetricsAccumulator accumulator;
   private transient TableWriter writer;
+  private transient WriterMetrics metrics;
   private transient DeadLetters letters;
   private transient long partition, epoch;
 
   /**
    * @param connectionFile see {@link Connection}
    * @param limits of the writer of each partition
+   * @param accumulator takes what was done in each epoch
    */
-  public TradeWriter(String connectionFile, TableWriter.Limits limits) {
+  public TradeWriter(String connectionFile, TableWriter.Limits limits, MetricsAccumulator accumulator) {
     this.connectionFile = connectionFile;
     this.limits = limits;
+    this.accumulator = accumulator;
   }
 
   private static synchronized void connect(String file, int barIntervalMs) {
@@ -80,8 +82,9 @@ public final class TradeWriter extends ForeachWriter<Row> {
     Kept kept = KEPT.remove(partition);
     // another executor may have written the epochs between
     boolean next = kept != null && kept.epoch == epoch - 1;
-    writer = next ? kept.writer : new TableWriter(tables, limits, METRICS, System::nanoTime);
+    writer = next ? kept.writer : new TableWriter(tables, limits, System::nanoTime);
     letters = new DeadLetters(producer, deadLetterTopic);
+    metrics = new WriterMetrics();
     OPEN.add(writer);
     return true;
   }
@@ -91,7 +94,7 @@ public final class TradeWriter extends ForeachWriter<Row> {
     int place = row.getInt(8);
     try {
       if (place == DEAD_LETTER) addLetter(row);
-      else if (place != NOWHERE) writer.add(trade(row), place == EVERYWHERE);
+      else writer.add(trade(row), place == EVERYWHERE);
     } catch (InterruptedException error) {
       throw interrupted(error);
     }
@@ -110,7 +113,7 @@ public final class TradeWriter extends ForeachWriter<Row> {
   }
 
   private void addLetter(Row row) {
-    METRICS.deadLetter(row.getString(9));
+    metrics.deadLetter(row.getString(9));
     letters.add(
         row.getAs(11), row.getAs(12), row.getString(9), row.getString(10), row.getString(13), row.getInt(14), row.getLong(15));
   }
@@ -126,6 +129,8 @@ public final class TradeWriter extends ForeachWriter<Row> {
     } catch (InterruptedException stopped) {
       throw interrupted(stopped);
     }
+    metrics.add(writer.takeMetrics());
+    accumulator.add(metrics);
     KEPT.put(partition, new Kept(writer, epoch));
   }
 

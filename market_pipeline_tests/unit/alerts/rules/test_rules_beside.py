@@ -21,7 +21,6 @@ from market_pipeline.alerts.rules import (
     journal_filling,
     key,
     stream_stalled,
-    table_frozen,
     vendor_delay,
 )
 from market_pipeline.alerts.severity import Severity
@@ -238,14 +237,3 @@ def test_the_forecast_is_evidence() -> None:
     used = [(BUSY - (10 - day) * DAY_S, 0.5 + 0.01 * day) for day in range(11)]
     look = replace(WELL, disk=Disk(100, 40, {}, 0), disk_used=used)
     assert str(cassandra_disk.judge(look).evidence["full by"]).startswith("2027-01-03")
-
-
-@pytest.mark.parametrize(("still_s", "verdict"), [(149.0, Verdict.FINE), (151.0, Verdict.FAULT)])
-def test_a_table_that_is_not_written_any_more_is_a_fault_although_nothing_of_silver_waits(
-    still_s: float, verdict: Verdict
-) -> None:
-    tables = {"latest_prices": {"lag": 0, "still_s": 0.0}, "ohlcv_1m": {"lag": 512, "still_s": still_s}}
-    stream = replace(WELL.snapshot.stream, lag=0, tables=tables, late_after_s=150.0)
-    look = replace(WELL, snapshot=replace(WELL.snapshot, stream=stream))
-    found = {each.subject: each.verdict for each in table_frozen.judge(look)}
-    assert found == {"latest_prices": Verdict.FINE, "ohlcv_1m": verdict}
