@@ -121,8 +121,9 @@ class Application:
         checkpoints.forget_half_written(checkpoint(settings))
         position.check(settings)
         spark = self._session.spark
-        slots.check(settings, len(end_offsets(settings, settings.topic)), lambda: slots.granted_by(spark))
-        sink = Sink(spark, settings)
+        partitions = len(end_offsets(settings, settings.topic))
+        slots.check(settings, partitions, lambda: slots.granted_by(spark))
+        sink = Sink(spark, settings, partitions)
 
         def changed() -> None:
             self._figures = json.loads(sink.metrics())

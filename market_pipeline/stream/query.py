@@ -16,7 +16,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.stream.parsing import parse, with_rejection
 from market_pipeline.stream.source import read_trades
 from market_pipeline.stream.transforms import clock_ms
-from market_pipeline.writer.connection_file import write_connection_file
+from market_pipeline.writer.connection_file import connection_file
 
 QUERY = "trades"
 EVERYWHERE, SILVER_ALONE, DEAD_LETTER = range(3)
@@ -28,8 +28,8 @@ LARGEST_BATCH = 200
 """Trades of one statement."""
 MOST_QUEUED = 20_000
 """Trades of a partition that wait, beyond which it reads no more."""
-BAR_ROOM = 500_000
-"""Trades of a partition that the bars in memory may be made of, some 100 bytes each."""
+BAR_ROOM = 1_000_000
+"""Trades of all partitions together that the bars in memory may be made of, some 100 bytes each."""
 BAR_INTERVAL_MS = 200
 MICRO_BATCH = "100 milliseconds"
 """Ten a second at most: as often Kafka is asked when nothing comes."""
@@ -41,15 +41,17 @@ class Sink:
     Args:
         spark: a session with the writer's jar on its class path.
         settings: of the pipeline.
+        partitions: that the topic has.
     """
 
-    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+    def __init__(self, spark: SparkSession, settings: Settings, partitions: int) -> None:
         jvm: Any = spark.sparkContext._jvm  # noqa: SLF001
         java = jvm.marketpipeline
         self._metrics = java.MetricsAccumulator()
         spark._jsparkSession.sparkContext().register(self._metrics, "writer")  # noqa: SLF001
-        limits = java.TableWriter.Limits(CONCURRENT, LARGEST_BATCH, MOST_QUEUED, BAR_ROOM, BAR_INTERVAL_MS)
-        self._writer = java.TradeWriter(str(write_connection_file(settings)), limits, self._metrics)
+        room = max(1, BAR_ROOM // partitions)
+        limits = java.TableWriter.Limits(CONCURRENT, LARGEST_BATCH, MOST_QUEUED, room, BAR_INTERVAL_MS)
+        self._writer = java.TradeWriter(str(connection_file(settings)), limits, self._metrics)
 
     def metrics(self) -> str:
         """What all its tasks did since the stream started, up to the newest epoch that ended, as a JSON object."""

@@ -18,7 +18,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.stream import class_archive
 from market_pipeline.stream.gateway import Jvm, start_jvm
 from market_pipeline.writer.compiled import writer_jar
-from market_pipeline.writer.connection_file import connection_file
+from market_pipeline.writer.connection_file import write_connection_file
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +66,9 @@ def configuration(settings: Settings) -> dict[str, str]:
 
 
 def open_session(settings: Settings, scratch: Path) -> Session:
-    """Start Spark's JVM and a session in it; the caller ends it with ``session.jvm.kill()``.
+    """Start Spark's JVM and a session in it, and lay out what the writer needs.
+
+    The caller ends it with ``session.jvm.kill()``.
 
     ``scratch`` is a folder of this program alone, emptied first: a JVM that was killed leaves its files behind.
 
@@ -78,9 +80,10 @@ def open_session(settings: Settings, scratch: Path) -> Session:
     archived, java = classpath("spark"), java_home(settings)
     jars = [*archived, writer_jar(java)]
     given = configuration(settings) | private_sockets(settings, "s")
+    connection = write_connection_file(settings)
     if not settings.local_spark:
         given["spark.jars"] = ",".join(map(str, jars))
-        given["spark.files"] = str(connection_file(settings))
+        given["spark.files"] = str(connection)
     options = [*_java_options(settings, scratch), *class_archive.options(java, archived)]
     jvm = start_jvm(java, options, jars, given, settings.ports.stream, settings.paths.run / "spark-stream.properties")
     return Session(session_in(jvm), jvm, java)
