@@ -172,6 +172,11 @@ def test_a_service_tells_its_health_and_is_started_again_or_runs_once(name: str)
 
 
 @pytest.mark.parametrize("name", sorted(SERVICES))
+def test_no_service_leaves_a_core_dump(name: str) -> None:
+    assert services()[name]["ulimits"] == {"core": 0}
+
+
+@pytest.mark.parametrize("name", sorted(SERVICES))
 def test_a_service_reaps_its_dead_children_lives_in_utc_and_has_bounded_logs(name: str) -> None:
     service = services()[name]
     assert service["init"] is True
