@@ -85,7 +85,12 @@ public final class TableWriter {
 
   /** Writes what is due by the clock alone; to be called several times in the interval of bars. */
   public synchronized void tick() {
-    if (failure == null && !trades.isBusy()) send(trades.next());
+    try {
+      if (failure == null && !trades.isBusy()) send(trades.next());
+    } catch (RuntimeException error) { // the clock and the driver tell nobody of what is thrown
+      fail(error);
+      notifyAll();
+    }
   }
 
   /**
@@ -161,12 +166,16 @@ public final class TableWriter {
   private synchronized <T> void answered(T answer, Throwable error, Consumer<T> then, long began) {
     trades.answered();
     metrics.acknowledged(clock.getAsLong() - began);
-    if (error != null) fail(error);
-    else {
-      then.accept(answer);
-      load();
-      bars.makeRoom();
-      if (failure == null && !trades.isBusy() && trades.queued() > 0) send(trades.next());
+    try {
+      if (error != null) fail(error);
+      else {
+        then.accept(answer);
+        load();
+        bars.makeRoom();
+        if (failure == null && !trades.isBusy() && trades.queued() > 0) send(trades.next());
+      }
+    } catch (RuntimeException thrown) {
+      fail(thrown);
     }
     notifyAll();
   }

@@ -60,6 +60,8 @@ public final class TradeWriter extends ForeachWriter<Row> {
   private static synchronized void connect(String file, int barIntervalMs) {
     if (tables != null) return;
     Connection to = Connection.read(file);
+    // first what may fail: a task that is tried again must not leave a producer behind each time
+    CassandraTables connected = new CassandraTables(CassandraTables.connect(to), to.keyspace());
     producer = DeadLetters.connect(to);
     deadLetterTopic = to.deadLetterTopic();
     clock =
@@ -71,7 +73,7 @@ public final class TradeWriter extends ForeachWriter<Row> {
             });
     long everyMs = Math.max(1, barIntervalMs / 4);
     clock.scheduleWithFixedDelay(() -> OPEN.forEach(TableWriter::tick), everyMs, everyMs, TimeUnit.MILLISECONDS);
-    tables = new CassandraTables(CassandraTables.connect(to), to.keyspace());
+    tables = connected;
   }
 
   @Override
