@@ -36,7 +36,8 @@ public final class Bars {
     Bar bar = new Bar();
     State state = State.LOADING;
     List<Trade> waiting = new ArrayList<>(1);
-    int unstored;
+    /** Trades that are not stored yet, and counts of the table's rows that are not answered yet. */
+    int unstored, counting;
     boolean written;
     long writtenAt;
   }
@@ -149,6 +150,7 @@ public final class Bars {
       Entry entry = entries.get(minute);
       if (entry.state != State.CHANGED || entry.unstored > 0) continue;
       entry.state = State.SETTLING;
+      entry.counting++;
       taken.add(minute);
       each.remove();
     }
@@ -158,7 +160,9 @@ public final class Bars {
   /** The table has so many rows of a minute. */
   public void counted(Minute minute, long rows) {
     Entry entry = entries.get(minute);
-    if (entry.state != State.SETTLING) return; // a trade has come meanwhile
+    entry.counting--;
+    // a trade has come meanwhile, or this count is of before the last one
+    if (entry.state != State.SETTLING || entry.counting > 0) return;
     if (rows == entry.bar.size()) {
       entry.state = State.SETTLED;
       return;
@@ -178,7 +182,7 @@ public final class Bars {
       Map.Entry<Minute, Entry> held = each.next();
       Entry entry = held.getValue();
       // an answer that is still to come would be taken for one of the next entry of the minute
-      if (entry.state != State.SETTLED || entry.unstored > 0 || dirty.contains(held.getKey())) continue;
+      if (entry.state != State.SETTLED || entry.unstored > 0 || entry.counting > 0 || dirty.contains(held.getKey())) continue;
       size -= entry.bar.size();
       each.remove();
     }
