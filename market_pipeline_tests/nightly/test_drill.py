@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from market_pipeline_tests.conftest import die_with_parent
 pytestmark = [pytest.mark.real_servers, pytest.mark.nightly, pytest.mark.timeout(3_600)]
 
 
-def test_every_fault_is_noticed_and_recovered_from_without_loss(tmp_path: Path) -> None:
+def test_every_fault_is_noticed_and_recovered_from_without_loss(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "market_pipeline.cli", "drill", "--json"],
         env=os.environ | {"MARKET_PIPELINE_DATA_DIR": str(tmp_path / "data")},
@@ -25,6 +28,8 @@ def test_every_fault_is_noticed_and_recovered_from_without_loss(tmp_path: Path) 
         preexec_fn=die_with_parent,
     )
     outcomes = json.loads(done.stdout or "[]")
+    for outcome in outcomes:  # into the report
+        record_property(outcome["fault"], json.dumps(outcome))
     assert len(outcomes) == len(FAULTS), done.stderr
     for outcome in outcomes:
         assert outcome["noticed_s"] is not None, outcome
