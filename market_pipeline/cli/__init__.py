@@ -5,8 +5,10 @@ import difflib
 import errno
 import functools
 import importlib
+import io
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +185,12 @@ class LazyGroup(click.Group):
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         with _misuse_in_one_line():
             return super().make_context(*args, **kwargs)
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        # in an ASCII or Latin locale a sign that it lacks is shown as an escape; standard error does so anyway
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        return super().main(*args, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; what a person can put right is told in one line, whatever met it."""

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import subprocess
 import sys
 import time
@@ -298,3 +299,16 @@ def test_doctor_and_smoke_test(capsys: pytest.CaptureFixture[str]) -> None:
     assert is_inert(capsys.readouterr().out)
     smoke_test._show(Hop(HOSTILE, False, None, HOSTILE))
     assert is_inert(capsys.readouterr().out)
+
+
+def test_an_output_that_lacks_a_sign_gets_an_escape_and_no_stack() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "market_pipeline.cli", "--help"],
+        env=os.environ | {"PYTHONIOENCODING": "latin-1", "PYTHONUTF8": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Finnhub \\u2192 Kafka" in done.stdout
