@@ -69,8 +69,7 @@ def check(
 
 
 def granted_by(spark: SparkSession) -> int:
-    """The cores of the executors that a cluster has given to this session so far, each of which is a slot."""
-    context = spark.sparkContext
-    the_driver_too = context._jsc.sc().getExecutorMemoryStatus().size()  # noqa: SLF001
-    # Spark takes a cluster that has given none yet for one of two
-    return context.defaultParallelism if the_driver_too > 1 else 0
+    """The task slots of the executors that a cluster has given to this session so far."""
+    context = spark.sparkContext._jsc.sc()  # noqa: SLF001
+    # not defaultParallelism, which is 2 of one core or none
+    return int(context.maxNumConcurrentTasks(context.resourceProfileManager().defaultResourceProfile()))
