@@ -439,6 +439,11 @@ class Settings(BaseSettings):
         return self.feed or ("finnhub" if self.finnhub_api_key else "simulator")
 
     @property
+    def cassandra_consistency(self) -> str:
+        """With which reads and writes of trades are acknowledged."""
+        return "LOCAL_ONE" if self.cassandra_replication == 1 else "LOCAL_QUORUM"
+
+    @property
     def embedded_kafka(self) -> bool:
         return self.kafka_bootstrap_servers is None
 

@@ -3,7 +3,6 @@
 from pyspark.sql import DataFrame
 
 from market_pipeline.settings import Settings
-from market_pipeline.stream.transforms import WRITETIME
 
 CONNECTOR = "org.apache.spark.sql.cassandra"
 _OUTPUT = "spark.cassandra.output"
@@ -18,8 +17,6 @@ BY_PARTITION: dict[str, str] = {
 
 
 def write_batch(rows: DataFrame, settings: Settings, table: str) -> None:
-    """Write all rows; ``WRITETIME``, where there is such a column, is their write time."""
+    """Write all rows."""
     options = {"keyspace": settings.keyspace, "table": table, **BY_PARTITION}
-    if WRITETIME in rows.columns:
-        options["writetime"] = WRITETIME
     rows.write.format(CONNECTOR).options(**options).mode("append").save()

@@ -175,18 +175,17 @@ class _Table:
         stored = stored_bars(self._session, self._settings, symbol, self._day)
         found = corrections(stored, bars, self._may_lack)
         done.kept += len(found.kept)
-        if not found.wrong and not found.extra:
-            return
         wrong = found.wrong
         # a second time, and later, where somebody deleted the row: that hides what is older
         for at_least_us in (0, self._as_of_us):
+            if not wrong:
+                break
             self._write(symbol, wrong, bars, known, at_least_us)
             after = stored_bars(self._session, self._settings, symbol, self._day)
             wrong = [at for at in wrong if after.get(at) != bars[at]]
-            if not wrong:
-                break
         done.repaired += len(found.wrong) - len(wrong)
-        done.removed += self._delete(symbol, found.extra)
+        if found.extra:
+            done.removed += self._delete(symbol, found.extra)
 
     def _write(
         self, symbol: str, minutes: Minutes, bars: Bars, known: Mapping[datetime, Known], at_least_us: int

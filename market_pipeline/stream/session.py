@@ -163,6 +163,6 @@ def _cassandra(settings: Settings) -> dict[str, str]:
         f"{prefix}.connection.localDC": settings.cassandra_local_dc,
         f"{prefix}.connection.reconnectionDelayMS.min": "500",
         f"{prefix}.connection.reconnectionDelayMS.max": "2000",
-        f"{prefix}.output.consistency.level": "LOCAL_ONE" if settings.cassandra_replication == 1 else "LOCAL_QUORUM",
+        f"{prefix}.output.consistency.level": settings.cassandra_consistency,
         f"{prefix}.output.ignoreNulls": "true",
     }

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from market_pipeline.mendable import Mendable
+from market_pipeline.ownership import is_trusted
 
 BYTES = 32
 _WELL_FORMED = re.compile(r"[A-Za-z0-9_.~+/=-]{32,512}")
@@ -48,7 +49,7 @@ def read(file: Path) -> str | None:
 def _check_owner(file: Path, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise TokenFileError(f"{file} is not a file: name another one, or remove it")
-    if status.st_uid not in (os.getuid(), 0):
+    if not is_trusted(status.st_uid, os.getuid()):
         raise TokenFileError(f"{file} belongs to another user: name a file of your own")
     # what root put there (a container's secret) is read as the platform mounts it
     forbidden = 0o077 if status.st_uid == os.getuid() else 0o022

@@ -34,7 +34,7 @@ def connection(settings: Settings) -> dict[str, str]:
         "cassandra.port": str(settings.cql_port),
         "cassandra.datacenter": settings.cassandra_local_dc,
         "cassandra.keyspace": settings.keyspace,
-        "cassandra.consistency": "LOCAL_ONE" if settings.cassandra_replication == 1 else "LOCAL_QUORUM",
+        "cassandra.consistency": settings.cassandra_consistency,
         "kafka.bootstrap.servers": settings.bootstrap_servers,
         "kafka.dead.letter.topic": settings.dead_letter_topic,
     }

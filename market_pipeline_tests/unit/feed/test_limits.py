@@ -99,12 +99,22 @@ def test_a_message_as_large_as_one_may_be_is_whole(finnhub: FakeFinnhub) -> None
     connection.close()
 
 
-def test_a_message_of_any_size_takes_flat_memory(finnhub: FakeFinnhub) -> None:
+def in_fragments(connection: ServerConnection, part: bytes) -> None:
+    connection.send(part for _ in range(64))
+
+
+def in_one_frame(connection: ServerConnection, part: bytes) -> None:
+    connection.socket.sendall(b"\x81\x7f" + (64 * MIB).to_bytes(8, "big"))
+    for _ in range(64):
+        connection.socket.sendall(part)
+
+
+def assert_it_takes_flat_memory(finnhub: FakeFinnhub, sent: Callable[[ServerConnection, bytes], None]) -> None:
     part = b"x" * MIB
 
     def script(server: FakeFinnhub, connection: ServerConnection) -> None:
         connection.recv()
-        connection.send(part for _ in range(64))
+        sent(connection, part)
         server.listen_to(connection)
 
     finnhub.script = script
@@ -113,24 +123,14 @@ def test_a_message_of_any_size_takes_flat_memory(finnhub: FakeFinnhub) -> None:
         connection.send("go")
         assert cut_of(next_message(connection)) == Cut(64 * MIB, part[:KEPT_BYTES])
     connection.close()
+
+
+def test_a_message_of_any_size_takes_flat_memory(finnhub: FakeFinnhub) -> None:
+    assert_it_takes_flat_memory(finnhub, in_fragments)
 
 
 def test_a_frame_of_any_size_takes_flat_memory(finnhub: FakeFinnhub) -> None:
-    part = b"x" * MIB
-
-    def script(server: FakeFinnhub, connection: ServerConnection) -> None:
-        connection.recv()
-        connection.socket.sendall(b"\x81\x7f" + (64 * MIB).to_bytes(8, "big"))
-        for _ in range(64):
-            connection.socket.sendall(part)
-        server.listen_to(connection)
-
-    finnhub.script = script
-    connection = connect(finnhub.url, "key", Secrecy("key"), 5.0)
-    with at_most(3 * MAX_MESSAGE_BYTES):
-        connection.send("go")
-        assert cut_of(next_message(connection)) == Cut(64 * MIB, part[:KEPT_BYTES])
-    connection.close()
+    assert_it_takes_flat_memory(finnhub, in_one_frame)
 
 
 def test_a_message_of_frames_without_end_ends_the_connection(finnhub: FakeFinnhub) -> None:
