@@ -62,9 +62,8 @@ _ENVELOPE = re.compile(
     rb'\{(?:"type": ?"trade", ?"data": ?\[(\{.*\})\]|"data": ?\[(\{.*\})\], ?"type": ?"trade")'
     rb'(?:, ?"replay": ?(\{[^{}]*\}))?\}\s*'
 )
-_NOT_PLAIN = re.compile(rb'"(?:price|volume|p|v)"\s*:\s*"|\\u00[67]|\r|\d[eE]|\d{60}')
-"""Arrow takes a number in quotes for a number, an escaped letter may be a part of a key's name, and Arrow crashes on an
-exponent such as that of 1e-999999999."""
+_QUOTED = {name: re.compile(rb'"%b"\s*:\s*"' % name.encode()) for name in ("price", "volume", "p", "v")}
+_ESCAPED_LETTERS = (b"\\u006", b"\\u007")
 _ZERO, _MAX_PRICE, _MAX_VOLUME = (pa.scalar(Decimal(n), DECIMAL) for n in (0, MAX_PRICE, MAX_VOLUME))
 T = TypeVar("T")
 
@@ -205,9 +204,9 @@ def _read(lines: Sequence[bytes], schema: pa.Schema, rows: int | None = None) ->
     text = b"\n".join(lines)
     objects = len(lines) if rows is None else rows
     # one object a line, no more and no less: Arrow would also take two in one line
-    if text.count(b"{") != objects or text.count(b"\n") != objects - 1 or not all(o.startswith(b"{") for o in lines):
+    if text.count(b"{") != objects or text.count(b"\n") != objects - 1 or (b"\n" + text).count(b"\n{") != objects:
         return None
-    if _NOT_PLAIN.search(text):
+    if not _is_plain(text, [each.name for each in schema if each.type == DECIMAL]):
         return None
     try:
         table = pj.read_json(
@@ -221,6 +220,22 @@ def _read(lines: Sequence[bytes], schema: pa.Schema, rows: int | None = None) ->
     if table.num_rows != objects:
         return None
     return table.combine_chunks().to_batches()[0]
+
+
+def _is_plain(text: bytes, numbers: Iterable[str]) -> bool:
+    """Whether Arrow reads JSON as our decoder does.
+
+    Arrow takes a number in quotes for a number, an escaped letter may be a part of a key's name, and Arrow crashes on
+    an exponent such as that of 1e-999999999. One regular expression for all of it took three quarters of the time of
+    reading.
+    """
+    if b"\r" in text or any(letter in text for letter in _ESCAPED_LETTERS):
+        return False
+    if any(_QUOTED[name].search(text) for name in numbers):
+        return False
+    characters = np.frombuffer(text, np.uint8)
+    digits = characters[:-1] - np.uint8(ord("0")) < 10  # wraps below 0
+    return not (digits & ((characters[1:] | 0x20) == ord("e"))).any()
 
 
 def _values_are_right(batch: pa.RecordBatch, ts: Any, received_at: Any) -> bool:
