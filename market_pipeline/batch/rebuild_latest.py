@@ -18,6 +18,7 @@ from cassandra.concurrent import execute_concurrent_with_args
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from market_pipeline.batch.write_time import outbid
 from market_pipeline.bronze.archive import bronze_days, reading
 from market_pipeline.bronze.lacking import Lacking, lacking
 from market_pipeline.bronze.trades import trades_of_day, utc
@@ -102,7 +103,7 @@ def rebuild(
     done.first, done.last = min(times, default=None), max(times, default=None)
     gone = [price for symbol, price in false.items() if symbol not in right]
     with connect(settings) as session:
-        _store(session, settings, (outbid(price, false.get(symbol)) for symbol, price in right.items()), gone)
+        _store(session, settings, (row_of(price, false.get(symbol)) for symbol, price in right.items()), gone)
     done.seconds = time.monotonic() - began
     return done
 
@@ -112,9 +113,9 @@ def false_prices(unknown: Iterable[Price], may_lack: Lacking) -> dict[str, Price
     return {price.symbol: price for price in unknown if not may_lack.trade(price.trade_id)}
 
 
-def outbid(price: Price, false: Price | None) -> tuple[Any, ...]:
-    """A row to insert, its write time last: later than that of the false price which it replaces. Pure."""
-    written_us = price.written_us if false is None else max(price.written_us, false.written_us + 1)
+def row_of(price: Price, false: Price | None) -> tuple[Any, ...]:
+    """A row to insert, its write time last: later than that of the false price that it replaces. Pure."""
+    written_us = outbid(price.written_us, None if false is None else false.written_us)
     return (price.symbol, price.ts, price.price, price.volume, price.trade_id, written_us)
 
 

@@ -13,8 +13,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from typing import Any, NoReturn
 
 from market_pipeline.broker.client import BrokerUnreachableError
@@ -29,8 +29,8 @@ from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_f
 from market_pipeline.stream import checkpoints, class_archive, position, slots
 from market_pipeline.stream.failure import StreamError, one_line
 from market_pipeline.stream.gateway import GatewayError
-from market_pipeline.stream.progress import Progress, ProgressListener
-from market_pipeline.stream.query import QUERY, Sink, checkpoint, start, start_over_gap
+from market_pipeline.stream.progress import Epoch, Progress, ProgressListener
+from market_pipeline.stream.query import Sink, checkpoint, start, start_over_gap
 from market_pipeline.stream.queryable import View
 from market_pipeline.stream.responsiveness import Responsiveness, Unresponsive
 from market_pipeline.stream.session import SecretError, Session, open_session
@@ -130,32 +130,33 @@ class Application:
             self._wake.set()
 
         ProgressListener(self._progress, changed).listen(spark)
-        with connect(settings) as cassandra:
-            committed = lambda: self._progress.offsets(QUERY)  # noqa: E731
-            with Visibility(settings, cassandra, committed) as self._visibility:
-                watch = Watch(settings, self._session.jvm, self._progress, self._visibility, self._wake)
-                if position.out_of_reach(settings):
-                    watch.over(start_over_gap(spark, settings, sink))
-                query = start(spark, settings, sink)
-                self._phase = "running"
-                logger.info("running in %s mode", settings.stream_mode)
-                if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
-                    watch.until(query, self._trades_flow)
-                    class_archive.make_in_background(self._session.java)
-                watch.until(query, lambda: False)
+        with (
+            connect(settings) as cassandra,
+            Visibility(settings, cassandra, lambda: self._progress.offsets) as self._visibility,
+        ):
+            watch = Watch(settings, self._session.jvm, self._progress, self._visibility, self._wake)
+            if position.out_of_reach(settings):
+                watch.over(start_over_gap(spark, settings, sink))
+            query = start(spark, settings, sink)
+            self._phase = "running"
+            logger.info("running in %s mode", settings.stream_mode)
+            if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
+                watch.until(query, self._trades_flow)
+                class_archive.make_in_background(self._session.java)
+            watch.until(query, lambda: False)
         raise AssertionError("it runs for good")
 
     def detail(self) -> dict[str, Any]:
         """The figures of the heartbeat."""
         visibility, progress = self._visibility, self._progress
         view = visibility.view if visibility else None
-        found = progress.queries()
+        epoch = progress.epoch
         hung = self._responsiveness.unresponsive if self._responsiveness is not None else None
         return {
             "mode": self._settings.stream_mode,
             "master": self._settings.master,
             "phase": UNRESPONSIVE if hung is not None else self._phase,
-            "works": hung is None and self._works(view, found),
+            "works": hung is None and self._works(view, epoch),
             "jvm": None if hung is None else {"pid": hung.pid, "silent_s": round(hung.for_s, 1), "doing": hung.doing},
             "lag": view.lag if view else None,
             "newest_event_ts": view.newest_ts if view else None,
@@ -163,18 +164,18 @@ class Application:
             "oldest_waiting_age_s": view.waiting_age_s(time.time()) if view else None,
             "slowest_partition": view.slowest.partition if view and view.slowest else None,
             "input_rate": view.input_rate if view else 0.0,
-            "last_progress_at": max((query["at"] for query in found.values()), default=None),
+            "last_progress_at": epoch.at if epoch else None,
             "writer": self._figures,
             "offsets": dict(view.offsets or {}) if view else {},
-            "queries": found,
+            "epoch": asdict(epoch) if epoch else None,
         }
 
-    def _works(self, view: View | None, batches: Mapping[str, Any]) -> bool:
+    def _works(self, view: View | None, epoch: Epoch | None) -> bool:
         """Whether this process has made trades queryable, or none waits: it committed some, which Spark reports twice
         a minute in real time, or the newest one is there."""
         if self._phase != "running":
             return False
-        committed = bool(batches.get(QUERY, {}).get("input_rows"))
+        committed = epoch is not None and epoch.input_rows > 0
         return committed or (view is not None and (view.lag == 0 or view.newest_received_at is not None))
 
     def dead_jvm(self, patience_s: float = 0.0) -> str | None:

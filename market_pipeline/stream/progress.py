@@ -1,4 +1,4 @@
-"""What Spark tells about its batches, gathered for the heartbeat."""
+"""What Spark reports of the query, kept for the heartbeat."""
 
 import json
 import logging
@@ -6,6 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from pyspark.java_gateway import ensure_callback_server_started
@@ -15,55 +16,60 @@ RATE_OVER_S = 60.0
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Epoch:
+    """What the query committed at once: its number, how many records, and when (epoch seconds)."""
+
+    batch_id: int
+    input_rows: int
+    at: float
+
+
 class Progress:
-    """Figures of all queries since the start; may be read from any thread."""
+    """What the query has done since the start; may be read from any thread.
+
+    Attributes:
+        epoch: the newest that had records, or the first; None before it.
+        reported_at: when Spark last reported of the running query, busy or idle (monotonic seconds); None while none
+            runs.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._queries: dict[str, dict[str, Any]] = {}
-        self._offsets: dict[str, dict[int, int]] = {}
-        self._heard: dict[str, float] = {}
+        self._offsets: dict[int, int] = {}
+        self.epoch: Epoch | None = None
+        self.reported_at: float | None = None
 
-    def queries(self) -> dict[str, dict[str, Any]]:
-        """The newest batch of each query that had records: batch_id, input_rows, at (epoch seconds)."""
+    @property
+    def offsets(self) -> dict[int, int]:
+        """The next offset of each partition after the newest commit."""
         with self._lock:
-            return dict(self._queries)
+            return dict(self._offsets)
 
-    def offsets(self, query: str) -> dict[int, int]:
-        """The next offset of each partition after the query's newest batch."""
-        with self._lock:
-            return dict(self._offsets.get(query, {}))
+    def keep_alive(self) -> None:
+        """The query runs."""
+        self.reported_at = self._clock()
 
-    def heard(self) -> dict[str, float]:
-        """When each running query was last heard of, busy or idle (monotonic seconds)."""
-        with self._lock:
-            return dict(self._heard)
-
-    def hear(self, name: str) -> None:
-        with self._lock:
-            self._heard[name] = self._clock()
-
-    def forget(self, name: str) -> None:
+    def end(self) -> None:
         """The query has ended."""
-        with self._lock:
-            self._heard.pop(name, None)
+        self.reported_at = None
 
-    def record(self, name: str, progress: dict[str, Any]) -> None:
+    def record(self, progress: dict[str, Any]) -> None:
         """Take in one progress report, as Spark writes it in JSON."""
-        self.hear(name)
+        self.keep_alive()
         rows = int(progress.get("numInputRows", 0))
         with self._lock:
-            if rows or name not in self._queries:
-                self._queries[name] = {"batch_id": progress["batchId"], "input_rows": rows, "at": time.time()}
+            if rows or self.epoch is None:
+                self.epoch = Epoch(progress["batchId"], rows, time.time())
             for source in progress.get("sources", []):
                 for offsets in (source.get("endOffset") or {}).values():
-                    self._offsets[name] = {int(partition): int(offset) for partition, offset in offsets.items()}
+                    self._offsets = {int(partition): int(offset) for partition, offset in offsets.items()}
 
 
 class ProgressListener:
-    """Hands Spark's events to a ``Progress``, and calls ``changed`` after each report of a query, and when a query has
-    ended, for whatever reason.
+    """Hands Spark's events to a ``Progress``, and calls ``changed`` after each report, and when the query has ended,
+    for whatever reason.
 
     It is Spark's own interface and reads each report as one text. PySpark's class for this takes a report apart call
     by call and looks names up in every jar of the class path: 0.15 core at three batches a second.
@@ -77,37 +83,29 @@ class ProgressListener:
     def __init__(self, progress: Progress, changed: Callable[[], None]) -> None:
         self._progress = progress
         self._changed = changed
-        self._names: dict[str, str] = {}
 
     def listen(self, spark: SparkSession) -> None:
-        """Hear of all queries of the session from now on."""
+        """Receive the events of the session's query from now on; it has one at a time."""
         gateway: Any = spark.sparkContext._gateway  # noqa: SLF001
         ensure_callback_server_started(gateway)  # type: ignore[no-untyped-call]
         wrapped = gateway.jvm.org.apache.spark.sql.streaming.PythonStreamingQueryListenerWrapper(self)
         spark.streams._jsqm.addListener(wrapped)  # noqa: SLF001
 
-    def onQueryStarted(self, event: Any) -> None:  # noqa: N802
-        name = event.name() or "unnamed"
-        self._names[event.runId().toString()] = name
-        self._progress.hear(name)
+    def onQueryStarted(self, _event: Any) -> None:  # noqa: N802
+        self._progress.keep_alive()
 
     def onQueryProgress(self, event: Any) -> None:  # noqa: N802
         try:
-            progress = json.loads(event.progress().json())
-            self._progress.record(progress["name"] or "unnamed", progress)
+            self._progress.record(json.loads(event.progress().json()))
             self._changed()
         except Exception:
             logger.exception("a progress report could not be read")
 
-    def onQueryIdle(self, event: Any) -> None:  # noqa: N802
-        name = self._names.get(event.runId().toString())
-        if name is not None:
-            self._progress.hear(name)
+    def onQueryIdle(self, _event: Any) -> None:  # noqa: N802
+        self._progress.keep_alive()
 
-    def onQueryTerminated(self, event: Any) -> None:  # noqa: N802
-        name = self._names.pop(event.runId().toString(), None)
-        if name is not None:
-            self._progress.forget(name)
+    def onQueryTerminated(self, _event: Any) -> None:  # noqa: N802
+        self._progress.end()
         self._changed()
 
 

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -37,7 +36,7 @@ class StallWatch:
         self._started = now
         self._blind_until = now
 
-    def verdict(self, now: float, lag: int | None, advanced_at: float, heard: Mapping[str, float]) -> str | None:
+    def verdict(self, now: float, lag: int | None, advanced_at: float, reported_at: float | None) -> str | None:
         """Why the stream counts as stalled, or None.
 
         Args:
@@ -45,15 +44,14 @@ class StallWatch:
             lag: records that are not queryable yet; None when Kafka or Cassandra doesn't answer, which is theirs to
                 mend: the deadline starts again when they are back.
             advanced_at: when something became queryable last.
-            heard: when each running query was last heard of.
+            reported_at: when Spark last reported of the query; None while none runs.
         """
         if lag is None:
             self._blind_until = now
             return None
-        for name, at in sorted(heard.items()):
-            silent = now - max(at, self._blind_until)
-            if silent > self._silence_s:
-                return f"query {name} has not been heard of for {silent:.0f} s"
+        silent = 0.0 if reported_at is None else now - max(reported_at, self._blind_until)
+        if silent > self._silence_s:
+            return f"Spark has not reported of the query for {silent:.0f} s"
         still = now - max(advanced_at, self._blind_until)
         allowed = DEADLINE_S if advanced_at > self._started else PATIENCE_S
         if lag > 0 and still > allowed:

@@ -39,9 +39,8 @@ class Watch:
             self._check_parts()
             if not query.isActive:
                 raise self._ended(query)
-            heard = self.progress.heard()
-            lag = self.visibility.view.lag
-            stalled = stall.verdict(time.monotonic(), lag, self.visibility.advanced_at, heard)
+            reported_at, lag = self.progress.reported_at, self.visibility.view.lag
+            stalled = stall.verdict(time.monotonic(), lag, self.visibility.advanced_at, reported_at)
             if stalled is not None:
                 end_with_stacks(stalled, self.jvm.process, self.settings.paths.last_end("stream"))
             self.wake.wait(LOOK_EVERY_S)

@@ -32,7 +32,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.completeness import mark_incomplete
 from market_pipeline.stream.position import next_offsets
-from market_pipeline.stream.query import QUERY, checkpoint
+from market_pipeline.stream.query import checkpoint
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline_tests.conftest import die_with_parent
 from market_pipeline_tests.waiting import wait_for
@@ -360,7 +360,7 @@ def test_a_quiet_symbols_only_trade_is_visible_at_once(stream: Stream, settings:
 
 def batch_with_records(stream: Stream) -> int:
     """The newest one that the stream has reported."""
-    return int(stream.detail()["queries"].get(QUERY, {}).get("batch_id", -1))
+    return int((stream.detail()["epoch"] or {"batch_id": -1})["batch_id"])
 
 
 def test_a_canary_is_seen_and_is_gone(stream: Stream, settings: Settings, cassandra: Session, tmp_path: Path) -> None:

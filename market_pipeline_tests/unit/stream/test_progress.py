@@ -6,29 +6,36 @@ def report(batch: int, rows: int) -> dict[str, object]:
     return {"batchId": batch, "numInputRows": rows, "sources": [source]}
 
 
-def test_the_newest_batch_with_records_is_told() -> None:
+def test_the_newest_epoch_with_records_is_reported() -> None:
     progress = Progress()
-    progress.record("trades_silver", report(1, 5))
-    progress.record("trades_silver", report(2, 0))
-    told = progress.queries()["trades_silver"]
-    assert (told["batch_id"], told["input_rows"]) == (1, 5)
-    assert progress.offsets("trades_silver") == {0: 20, 1: 3}
-    assert progress.offsets("ohlcv_1m") == {}
+    progress.record(report(1, 5))
+    progress.record(report(2, 0))
+    assert progress.epoch is not None
+    assert (progress.epoch.batch_id, progress.epoch.input_rows) == (1, 5)
+    assert progress.offsets == {0: 20, 1: 3}
 
 
-def test_a_query_is_heard_of_until_it_ends() -> None:
+def test_a_first_epoch_without_records_is_reported() -> None:
+    progress = Progress()
+    progress.record(report(0, 0))
+    assert progress.epoch is not None
+    assert progress.epoch.input_rows == 0
+
+
+def test_the_time_of_the_last_report_is_kept_until_the_query_ends() -> None:
     now = [1.0]
     progress = Progress(lambda: now[0])
-    progress.hear("ohlcv_1m")
+    assert progress.reported_at is None
+    progress.keep_alive()
+    assert progress.reported_at == 1.0
     now[0] = 9.0
-    progress.record("trades_silver", report(1, 5))
-    assert progress.heard() == {"ohlcv_1m": 1.0, "trades_silver": 9.0}
-    progress.forget("ohlcv_1m")
-    progress.forget("ohlcv_1m")
-    assert progress.heard() == {"trades_silver": 9.0}
+    progress.record(report(1, 5))
+    assert progress.reported_at == 9.0
+    progress.end()
+    assert progress.reported_at is None
 
 
 def test_offsets_of_a_source_that_has_none_yet() -> None:
     progress = Progress()
-    progress.record("x", {"batchId": 0, "sources": [{"endOffset": None}]})
-    assert progress.offsets("x") == {}
+    progress.record({"batchId": 0, "sources": [{"endOffset": None}]})
+    assert progress.offsets == {}

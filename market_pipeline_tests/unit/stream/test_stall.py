@@ -4,12 +4,14 @@ START = 1_000.0
 COMMIT = 30.0
 
 
-def verdict(now: float, lag: int | None = 5, advanced_at: float = START + 1, **heard: float) -> str | None:
-    return StallWatch(COMMIT, START).verdict(now, lag, advanced_at, heard)
+def verdict(
+    now: float, lag: int | None = 5, advanced_at: float = START + 1, reported_at: float | None = None
+) -> str | None:
+    return StallWatch(COMMIT, START).verdict(now, lag, advanced_at, reported_at)
 
 
 def test_quiet_is_not_stalled() -> None:
-    assert verdict(START + 10_000, lag=0, advanced_at=START + 10_000, trades_silver=START + 9_990) is None
+    assert verdict(START + 10_000, lag=0, advanced_at=START + 10_000, reported_at=START + 9_990) is None
 
 
 def test_records_that_wait_for_too_long() -> None:
@@ -27,15 +29,15 @@ def test_the_first_rows_after_a_start_may_take_longer() -> None:
 def test_a_query_that_is_silent_beyond_its_commit_interval() -> None:
     now = START + 5_000
     silent = now - COMMIT - PATIENCE_S
-    assert verdict(now, lag=0, advanced_at=now, ohlcv_1m=silent) is None
-    told = verdict(now, lag=0, advanced_at=now, ohlcv_1m=silent - 1)
+    assert verdict(now, lag=0, advanced_at=now, reported_at=silent) is None
+    told = verdict(now, lag=0, advanced_at=now, reported_at=silent - 1)
     assert told is not None
-    assert "ohlcv_1m" in told
+    assert "Spark has not reported" in told
 
 
 def test_the_deadline_starts_again_when_kafka_and_cassandra_are_back() -> None:
     watch, old = StallWatch(COMMIT, START), START + 1
     back = START + 5_000
-    assert watch.verdict(back, None, old, {"trades_silver": old}) is None
-    assert watch.verdict(back + DEADLINE_S, 7, old, {"trades_silver": old}) is None
-    assert watch.verdict(back + DEADLINE_S + 1, 7, old, {"trades_silver": old}) is not None
+    assert watch.verdict(back, None, old, old) is None
+    assert watch.verdict(back + DEADLINE_S, 7, old, old) is None
+    assert watch.verdict(back + DEADLINE_S + 1, 7, old, old) is not None
