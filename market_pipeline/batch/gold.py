@@ -34,7 +34,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.store.completeness import judge_day
 from market_pipeline.stream.daily import to_day_stats, to_minute_closes
-from market_pipeline.stream.transforms import exact_notional, to_bars, to_day_rows
+from market_pipeline.stream.transforms import to_bars, to_day_rows
 from market_pipeline.utc_day import day_start, instant
 from market_pipeline.volatility import realised_volatility
 
@@ -57,7 +57,7 @@ def build_day_bars(spark: SparkSession | None, settings: Settings, day: date) ->
     """Rebuild a day of ``ohlcv_1d`` and judge it. ``spark`` may be None when the archive has no record of the day."""
 
     def bars(trades: DataFrame, _: Session) -> Rows:
-        found = to_day_rows(to_bars(trades, "1 day", exact_notional()))
+        found = to_day_rows(to_bars(trades, "1 day"))
         return [_typed(with_exact_vwap(row.asDict())) for row in found.toLocalIterator()]
 
     return _build(spark, settings, day, "ohlcv_1d", OHLCV_1D, bars, _judge)

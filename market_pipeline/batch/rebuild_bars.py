@@ -23,6 +23,7 @@ from pyspark.sql import functions as F
 
 from market_pipeline.batch.down_times import down_times, lasting
 from market_pipeline.batch.exact_vwap import with_exact_vwap
+from market_pipeline.batch.write_time import outbid
 from market_pipeline.bronze.archive import reading
 from market_pipeline.bronze.lacking import Lacking, lacking
 from market_pipeline.bronze.trades import trades_of_day, utc
@@ -32,7 +33,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect, prepared
 from market_pipeline.store.completeness import judge_minutes
 from market_pipeline.store.trades import symbols
-from market_pipeline.stream.transforms import exact_notional, to_bars, to_minute_rows
+from market_pipeline.stream.transforms import to_bars, to_minute_rows
 from market_pipeline.utc_day import instant
 
 FIGURES = tuple(c.name for c in OHLCV_1M if c.name not in ("symbol", "day", "ts", COMPLETE.name))
@@ -113,7 +114,7 @@ def batch_bars(
     trades = trades_of_day(spark, settings, day)
     if trades is None:
         return
-    more = {**exact_notional(), "size": F.count(F.lit(1)), "newest_ms": F.max(F.unix_millis("received_at"))}
+    more = {"size": F.count(F.lit(1)), "newest_ms": F.max(F.unix_millis("received_at"))}
     rows = to_minute_rows(to_bars(trades, more=more)).withColumn("ts", F.unix_millis("ts")).orderBy("symbol", "ts")
     for symbol, of_symbol in groupby(rows.toLocalIterator(), key=lambda row: str(row.symbol)):
         minutes = list(of_symbol)
@@ -148,11 +149,6 @@ def corrections(stored: Bars, batch: Bars, may_lack: Lacking) -> Corrections:
 
 def _has_more(stored: Mapping[str, Any], batch: Mapping[str, Any]) -> bool:
     return bool((stored["trades"] or 0) > batch["trades"])
-
-
-def outbid(known: Known, written_us: int | None) -> int:
-    """The write time of a bar, later than that of the row which it replaces. Pure."""
-    return known.write_us if written_us is None else max(known.write_us, written_us + 1)
 
 
 class _Table:
@@ -195,7 +191,7 @@ class _Table:
             (
                 *(symbol, self._day, at),
                 *(bars[at][name] for name in FIGURES),
-                max(outbid(known[at], written.get(at)), at_least_us),
+                max(outbid(known[at].write_us, written.get(at)), at_least_us),
             )
             for at in self._outdone(symbol, minutes, known, written)
         ]

@@ -64,11 +64,11 @@ def to_latest(trades: DataFrame) -> DataFrame:
 
 
 def to_bars(trades: DataFrame, width: str = "1 minute", more: Mapping[str, Column] = MappingProxyType({})) -> DataFrame:
-    """OHLCV bars with columns symbol, ts (start of the bar, UTC) and those of ``model``'s bar figures.
+    """OHLCV bars with columns symbol, ts (start of the bar, UTC), ``model``'s bar figures, and ``NOTIONAL`` in place of
+    the vwap: Spark has no type for the quotient, ``batch.exact_vwap`` divides.
 
-    ``width`` is a Spark interval that divides a day; ``more`` are further aggregates by name, such as
-    ``exact_notional``. Price updates (volume 0) move the prices, not volume, vwap or the number of trades. A sum that
-    outgrows its type is null. The vwap is rounded, and never leaves the range of the prices.
+    ``width`` is a Spark interval that divides a day; ``more`` are further aggregates by name. Price updates (volume 0)
+    move the prices, not volume, vwap or the number of trades. A sum that outgrows its type is null.
     """
     order = F.struct("ts", "trade_id")
     traded = F.col("volume") > 0
@@ -80,9 +80,8 @@ def to_bars(trades: DataFrame, width: str = "1 minute", more: Mapping[str, Colum
             F.min("price").alias("low"),
             F.max_by("price", order).alias("close"),
             F.try_sum("volume").alias("volume"),
-            F.try_sum(F.col("price") * F.col("volume")).alias("notional"),
             F.count(F.when(traded, True)).alias("trades"),
-            *(each.alias(name) for name, each in more.items()),
+            *(each.alias(name) for name, each in {**exact_notional(), **more}.items()),
         )
         .select(
             "symbol",
@@ -92,8 +91,8 @@ def to_bars(trades: DataFrame, width: str = "1 minute", more: Mapping[str, Colum
             "low",
             "close",
             "volume",
-            within(vwap(F.col("notional"), F.col("volume")), F.col("low"), F.col("high")).alias("vwap"),
             "trades",
+            *NOTIONAL,
             *more,
         )
     )
@@ -118,31 +117,14 @@ def exact_notional() -> dict[str, Column]:
     return {name: F.try_sum(each) for name, each in zip(NOTIONAL, sums, strict=True)}
 
 
-def within(average: Column, low: Column, high: Column) -> Column:
-    """A rounded average, moved to the nearest of the prices that it is made of where rounding put it outside of them;
-    null stays null."""
-    return F.when(average.isNotNull(), F.greatest(low, F.least(high, average)))
-
-
 def to_minute_rows(bars: DataFrame) -> DataFrame:
-    """Rows of ``ohlcv_1m`` from bars of one minute."""
+    """Rows of ``ohlcv_1m`` from bars of one minute, decimals as text."""
     return _rows(bars.withColumn("day", F.to_date("ts")), "symbol", "day", "ts")
 
 
 def to_day_rows(bars: DataFrame) -> DataFrame:
-    """Rows of ``ohlcv_1d`` from bars of one day."""
+    """Rows of ``ohlcv_1d`` from bars of one day, decimals as text."""
     return _rows(bars.withColumn("day", F.to_date("ts")), "symbol", "day")
-
-
-def vwap(notional: Column, volume: Column) -> Column:
-    """notional / volume as DECIMAL(28,10), rounded half up; null when volume is 0 or either is null.
-
-    Spark divides exactly but gives the quotient of two wide decimals six places only. So the notional is taken 10,000
-    times (exact, up to 10^19) and the point is moved back afterwards. A notional beyond that has six places.
-    """
-    shifted = notional.try_cast("DECIMAL(32,13)") * F.lit(10_000).cast("DECIMAL(5,0)")
-    fine = F.try_divide(shifted, volume).try_cast("DECIMAL(24,6)") * F.lit("0.0001").cast("DECIMAL(4,4)")
-    return F.coalesce(fine.try_cast("DECIMAL(28,10)"), F.try_divide(notional, volume).try_cast("DECIMAL(28,10)"))
 
 
 def plain(number: Column) -> Column:
@@ -155,8 +137,8 @@ def plain(number: Column) -> Column:
 
 
 def _rows(bars: DataFrame, *key: str) -> DataFrame:
-    figures = ("open", "high", "low", "close", "volume", "vwap")
-    exact = (F.col(name).cast("string").alias(name) for name in NOTIONAL if name in bars.columns)
+    figures = ("open", "high", "low", "close", "volume")
+    exact = (F.col(name).cast("string").alias(name) for name in NOTIONAL)
     rest = [name for name in bars.columns if name not in ("symbol", "day", "ts", *figures, *NOTIONAL)]
     return bars.select(*key, *(plain(F.col(name)).alias(name) for name in figures), *rest, *exact)
 

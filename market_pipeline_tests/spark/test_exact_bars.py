@@ -12,7 +12,7 @@ from market_pipeline.feed.journal import Frame
 from market_pipeline.feed.normalise import DeadLetter, trades_of
 from market_pipeline.model import EXACT, Trade, trade_id
 from market_pipeline.quality.bars import exact_vwap
-from market_pipeline.stream.transforms import exact_notional, to_bars, to_minute_rows
+from market_pipeline.stream.transforms import to_bars, to_minute_rows
 
 if TYPE_CHECKING:
     from market_pipeline_tests.spark.conftest import Frames
@@ -55,7 +55,7 @@ def received(messages: tuple[str, ...]) -> tuple[list[Trade], list[DeadLetter]]:
 
 
 def batch_bars(frames: "Frames", trades: list[Trade]) -> dict[tuple[str, int], dict[str, Any]]:
-    rows = to_minute_rows(to_bars(frames.trades(trades), more=exact_notional()))
+    rows = to_minute_rows(to_bars(frames.trades(trades)))
     found = {}
     for row in rows.withColumn("ts", F.unix_millis("ts")).collect():
         bar = with_exact_vwap(row.asDict())

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from market_pipeline import model
+from market_pipeline.batch.exact_vwap import with_exact_vwap
 from market_pipeline.model import CANARY, Trade, canary
 from market_pipeline.stream.transforms import (
     WRITETIME,
@@ -31,6 +32,7 @@ SAMPLE = Path(__file__).resolve().parents[3] / "shared" / "data" / "binance-btcu
 NINE = 1_610_096_400_000
 """2021-01-08 09:00 UTC."""
 MINUTE = 60_000
+FIGURES = ("open", "high", "low", "close", "volume", "vwap", "trades")
 WIDE = Context(prec=100, rounding=ROUND_HALF_UP)
 
 
@@ -47,9 +49,14 @@ def trade(ts: int = NINE, price: str = "10", volume: str = "1", **other) -> Trad
 
 
 def bars_of(frame) -> dict:
-    return {
-        (row.symbol, row.ts): row.asDict() for row in to_bars(frame).withColumn("ts", F.unix_millis("ts")).collect()
-    }
+    rows = to_minute_rows(to_bars(frame)).withColumn("ts", F.unix_millis("ts")).collect()
+    return {(row.symbol, row.ts): {"symbol": row.symbol, "ts": row.ts} | figures(row) for row in rows}
+
+
+def figures(row: Row) -> dict:
+    """Of a row of a table of bars, with the vwap that the batch adds."""
+    bar = with_exact_vwap(row.asDict())
+    return {name: bar[name] if bar[name] is None else Decimal(bar[name]) for name in FIGURES}
 
 
 def reference(trades: list[Trade], width: int = MINUTE) -> dict:
@@ -62,10 +69,8 @@ def reference(trades: list[Trade], width: int = MINUTE) -> dict:
         volume = sum((each.volume for each in ordered), Decimal(0))
         notional = Decimal(0)
         for each in ordered:
-            product = WIDE.multiply(each.price, each.volume)
-            notional = WIDE.add(notional, product.quantize(Decimal("1e-13"), context=WIDE))
-        vwap = WIDE.divide(notional, volume).quantize(Decimal("1e-10"), context=WIDE) if volume else None
-        vwap = None if vwap is None else max(min(prices), min(max(prices), vwap))
+            notional = WIDE.add(notional, WIDE.multiply(each.price, each.volume))
+        vwap = WIDE.divide(notional, volume).quantize(Decimal("1e-18"), context=WIDE) if volume else None
         bars[key] = {
             "symbol": key[0], "ts": key[1], "open": prices[0], "high": max(prices), "low": min(prices),
             "close": prices[-1], "volume": volume, "vwap": vwap, "trades": sum(each.volume > 0 for each in ordered),
@@ -146,8 +151,7 @@ def test_the_bar_of_a_day_equals_one_that_was_computed_without_us(frames) -> Non
     ]
     (row,) = to_day_rows(to_bars(frames.trades(trades), "1 day")).collect()
     (want,) = reference(trades, day).values()
-    names = ("open", "high", "low", "close", "volume", "vwap", "trades")
-    assert {name: Decimal(row[name]) for name in names} == {name: want[name] for name in names}
+    assert figures(row) == {name: want[name] for name in FIGURES}
 
 
 def test_a_sum_that_outgrows_its_type_is_null(frames) -> None:
@@ -286,11 +290,12 @@ def test_plain_digits(spark, number: str, text: str) -> None:
 
 
 def test_rows_of_the_minute_table(frames) -> None:
-    (row,) = to_minute_rows(to_bars(frames.trades([trade(NINE + 1, "39432.48", "0.5")]))).collect()
-    # whether the bar is complete is not the stream's to say: the verdict stays as it is when the stream writes again
-    assert list(row.asDict()) == [column.name for column in model.OHLCV_1M if column is not model.COMPLETE]
-    assert row.day.isoformat() == "2021-01-08"
-    assert (row.open, row.volume, row.vwap, row.trades) == ("39432.48", "0.5", "39432.48", 1)
+    (found,) = to_minute_rows(to_bars(frames.trades([trade(NINE + 1, "39432.48", "0.5")]))).collect()
+    row = with_exact_vwap(found.asDict())
+    # whether the bar is complete is not the trades' to say: the verdict stays as it is when the bar is written again
+    assert set(row) == {column.name for column in model.OHLCV_1M if column is not model.COMPLETE}
+    assert row["day"].isoformat() == "2021-01-08"
+    assert (row["open"], row["volume"], row["vwap"], row["trades"]) == ("39432.48", "0.5", "39432.48", 1)
 
 
 @pytest.mark.skipif(not SAMPLE.exists(), reason="the real sample is not part of the repository")
@@ -307,8 +312,7 @@ def test_the_real_minute(frames) -> None:
             )  # fmt: skip
     random.Random(3).shuffle(trades)
     (bar,) = bars_of(frames.trades(trades)).values()
-    figures = {name: bar[name] for name in ("open", "high", "low", "close", "volume", "trades")}
-    assert figures == {
+    assert {name: bar[name] for name in FIGURES if name != "vwap"} == {
         "open": Decimal("39432.48"), "high": Decimal("39550.0"), "low": Decimal("39430.3"),
         "close": Decimal("39491.76"), "volume": Decimal("87.071596"), "trades": 2001,
     }  # fmt: skip

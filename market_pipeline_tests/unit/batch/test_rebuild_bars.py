@@ -3,7 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from market_pipeline.batch.rebuild_bars import Known, corrections, outbid
+from market_pipeline.batch.rebuild_bars import Known, corrections
+from market_pipeline.batch.write_time import outbid
 from market_pipeline.bronze.lacking import Lacking
 
 AT = datetime(2025, 11, 28, 7, tzinfo=UTC)
@@ -44,6 +45,6 @@ def test_a_day_that_bronze_has_no_file_of_loses_nothing() -> None:
 
 def test_a_bar_has_the_write_time_that_the_streams_writer_gives_it_unless_a_wrong_row_has_a_later_one() -> None:
     known = Known(size=7, newest_ms=1_764_000_000_123)
-    assert outbid(known, None) == 1_764_000_000_123_007
-    assert outbid(known, 1_764_000_000_000_000) == 1_764_000_000_123_007
-    assert outbid(known, 1_764_000_000_123_007) == 1_764_000_000_123_008
+    assert outbid(known.write_us, None) == 1_764_000_000_123_007
+    assert outbid(known.write_us, 1_764_000_000_000_000) == 1_764_000_000_123_007
+    assert outbid(known.write_us, 1_764_000_000_123_007) == 1_764_000_000_123_008
