@@ -54,6 +54,8 @@ def _forget_this_machine() -> None:
 _forget_this_machine()
 # Dagster's partitions are made when a test module is imported: tests speak of days since this one
 os.environ |= {"MARKET_PIPELINE_DATA_DIR": os.devnull, "MARKET_PIPELINE_FIRST_DAY": "2021-01-01"}
+# PySpark would take the first python3 on PATH for its workers
+os.environ["PYSPARK_PYTHON"] = sys.executable
 
 
 @pytest.fixture(autouse=True, scope="session")
