@@ -24,6 +24,8 @@ EVERYWHERE, SILVER_ALONE, DEAD_LETTER = range(3)
 
 CONCURRENT = 8
 """Requests of a partition in flight, beyond which trades gather."""
+MOST_IN_FLIGHT = 4_096
+"""Requests of all partitions together in flight, beyond which they read no more: half of what a connection takes."""
 LARGEST_BATCH = 200
 """Trades of one statement."""
 MOST_QUEUED = 20_000
@@ -49,8 +51,8 @@ class Sink:
         java = jvm.marketpipeline
         self._metrics = java.MetricsAccumulator()
         spark._jsparkSession.sparkContext().register(self._metrics, "writer")  # noqa: SLF001
-        room = max(1, BAR_ROOM // partitions)
-        limits = java.TableWriter.Limits(CONCURRENT, LARGEST_BATCH, MOST_QUEUED, room, BAR_INTERVAL_MS)
+        in_flight, room = max(CONCURRENT, MOST_IN_FLIGHT // partitions), max(1, BAR_ROOM // partitions)
+        limits = java.TableWriter.Limits(CONCURRENT, in_flight, LARGEST_BATCH, MOST_QUEUED, room, BAR_INTERVAL_MS)
         self._writer = java.TradeWriter(str(connection_file(settings)), limits, self._metrics)
 
     def metrics(self) -> str:

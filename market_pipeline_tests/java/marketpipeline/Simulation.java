@@ -30,7 +30,7 @@ public final class Simulation {
 
   private Simulation(long seed) {
     random = new Random(seed);
-    limits = new TableWriter.Limits(1 + random.nextInt(3), 1 + random.nextInt(4), 1_000, random.nextInt(12), random.nextInt(3));
+    limits = new TableWriter.Limits(1 + random.nextInt(3), 1 + random.nextInt(6), 1 + random.nextInt(4), 1_000, random.nextInt(12), random.nextInt(3));
     int count = 1 + random.nextInt(2);
     for (int number = 0; number < count; number++) {
       Partition partition = new Partition();

@@ -1,8 +1,9 @@
 package marketpipeline;
 
 import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.Iterator;
-import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
@@ -38,20 +39,24 @@ public final class Bars {
     List<Trade> waiting = new ArrayList<>(1);
     /** Trades that are not stored yet, and counts of the table's rows that are not answered yet. */
     int unstored, counting;
-    boolean written;
+    boolean written, idle;
     long writtenAt;
   }
 
+  /** A minute without its trades takes as much memory as so many trades. */
+  private static final int MINUTE_WEIGHS = 6;
+
   private final int room;
   private final long intervalNs;
-  /** The one that was used last is the last. */
-  private final Map<Minute, Entry> entries = new LinkedHashMap<>(64, 0.75f, true);
-  private final Set<Minute> toLoad = new LinkedHashSet<>(), dirty = new LinkedHashSet<>(), unsettled = new LinkedHashSet<>();
+  private final Map<Minute, Entry> entries = new HashMap<>();
+  private final Set<Minute> toLoad = new LinkedHashSet<>(), dirty = new LinkedHashSet<>(), unsettled = new HashSet<>();
+  /** Of the unsettled those whose trades are stored; of the settled those with nothing under way, the one used last last. */
+  private final Set<Minute> complete = new LinkedHashSet<>(), idle = new LinkedHashSet<>();
   private long size, lookedAt;
   private boolean looked;
 
   /**
-   * @param room how many trades may be held, over all minutes
+   * @param room how many trades may be held, over all minutes; a minute itself counts as some
    * @param intervalNs the least time between two rows of a bar
    */
   public Bars(int room, long intervalNs) {
@@ -66,6 +71,7 @@ public final class Bars {
     if (entry == null) {
       entry = new Entry();
       entries.put(minute, entry);
+      size += MINUTE_WEIGHS;
       toLoad.add(minute);
       unsettled.add(minute);
     }
@@ -79,12 +85,28 @@ public final class Bars {
       entry.state = State.CHANGED;
       unsettled.add(minute);
     }
+    sort(minute, entry);
   }
 
   /** A trade that was added is in {@code trades_silver}. */
   public void stored(Trade trade) {
-    Entry entry = entries.get(trade.minute());
-    if (entry != null) entry.unstored--;
+    Minute minute = trade.minute();
+    Entry entry = entries.get(minute);
+    if (entry == null) return;
+    entry.unstored--;
+    sort(minute, entry);
+  }
+
+  /** Puts a minute whose state may have changed where it is found, instead of a search through all of them. */
+  private void sort(Minute minute, Entry entry) {
+    if (entry.state == State.CHANGED && entry.unstored == 0) complete.add(minute);
+    else if (entry.state == State.CHANGED) complete.remove(minute);
+    // an answer that is still to come would be taken for one of the next entry of the minute
+    boolean free = entry.state == State.SETTLED && entry.unstored == 0 && entry.counting == 0 && !dirty.contains(minute);
+    if (free == entry.idle) return;
+    entry.idle = free;
+    if (free) idle.add(minute);
+    else idle.remove(minute);
   }
 
   /** The minutes to load now, each with an empty bar to load into. */
@@ -107,52 +129,54 @@ public final class Bars {
     entry.state = more ? State.CHANGED : State.SETTLED;
     if (entry.state == State.SETTLED) unsettled.remove(minute);
     dirty.add(minute); // even by no new trade: who stored them may have ended before it wrote the bar
+    sort(minute, entry);
   }
 
   private static boolean put(Entry entry, Trade trade) {
     return entry.bar.add(trade.ts(), trade.id(), trade.price(), trade.volume(), trade.receivedMs());
   }
 
-  /** The bars whose rows are to be written at {@code now}, in nanoseconds; they count as written. */
-  public List<Held> due(long now) {
+  /** At most so many of the bars whose rows are to be written at {@code now}, in nanoseconds; they count as written. */
+  public List<Held> due(long now, int count) {
     // every bar that changed is looked at, so not for every trade
-    if (dirty.isEmpty() || looked && now - lookedAt < intervalNs / 4) return List.of();
+    if (dirty.isEmpty() || count == 0 || looked && now - lookedAt < intervalNs / 4) return List.of();
     looked = true;
     lookedAt = now;
-    return rows(now, false);
+    return rows(now, count, false);
   }
 
-  /** The bars that changed since their rows were written, however short ago that was. */
-  public List<Held> changed(long now) {
-    return dirty.isEmpty() ? List.of() : rows(now, true);
+  /** At most so many of the bars that changed since their rows were written, however short ago that was. */
+  public List<Held> changed(long now, int count) {
+    return dirty.isEmpty() ? List.of() : rows(now, count, true);
   }
 
-  private List<Held> rows(long now, boolean all) {
+  private List<Held> rows(long now, int count, boolean all) {
     List<Held> taken = new ArrayList<>();
-    for (Iterator<Minute> each = dirty.iterator(); each.hasNext(); ) {
+    for (Iterator<Minute> each = dirty.iterator(); each.hasNext() && taken.size() < count; ) {
       Minute minute = each.next();
       Entry entry = entries.get(minute);
       if (!all && entry.written && now - entry.writtenAt < intervalNs) continue;
       each.remove();
-      if (entry.bar.size() == 0) continue; // its trades were deleted meanwhile
-      entry.written = true;
-      entry.writtenAt = now;
-      taken.add(new Held(minute, entry.bar));
+      if (entry.bar.size() > 0) { // else its trades were deleted meanwhile
+        entry.written = true;
+        entry.writtenAt = now;
+        taken.add(new Held(minute, entry.bar));
+      }
+      sort(minute, entry);
     }
     return taken;
   }
 
-  /** The minutes all of whose trades are stored, and whose rows in the table are to be counted. */
-  public List<Minute> toSettle() {
+  /** At most so many of the minutes all of whose trades are stored, and whose rows in the table are to be counted. */
+  public List<Minute> toSettle(int count) {
     List<Minute> taken = new ArrayList<>();
-    for (Iterator<Minute> each = unsettled.iterator(); each.hasNext(); ) {
+    for (Iterator<Minute> each = complete.iterator(); each.hasNext() && taken.size() < count; each.remove()) {
       Minute minute = each.next();
       Entry entry = entries.get(minute);
-      if (entry.state != State.CHANGED || entry.unstored > 0) continue;
       entry.state = State.SETTLING;
       entry.counting++;
+      unsettled.remove(minute);
       taken.add(minute);
-      each.remove();
     }
     return taken;
   }
@@ -161,12 +185,15 @@ public final class Bars {
   public void counted(Minute minute, long rows) {
     Entry entry = entries.get(minute);
     entry.counting--;
-    // a trade has come meanwhile, or this count is of before the last one
-    if (entry.state != State.SETTLING || entry.counting > 0) return;
-    if (rows == entry.bar.size()) {
-      entry.state = State.SETTLED;
-      return;
+    // otherwise a trade has come meanwhile, or this count is of before the last one
+    if (entry.state == State.SETTLING && entry.counting == 0) {
+      if (rows == entry.bar.size()) entry.state = State.SETTLED;
+      else loadAgain(minute, entry);
     }
+    sort(minute, entry);
+  }
+
+  private void loadAgain(Minute minute, Entry entry) {
     size -= entry.bar.size();
     entry.bar = new Bar();
     entry.state = State.LOADING;
@@ -176,16 +203,10 @@ public final class Bars {
     unsettled.add(minute);
   }
 
-  /** Lets go of settled minutes that were used longest ago, until there is room. */
+  /** Evicts settled minutes, of those first that were used longest ago, until there is room. */
   public void makeRoom() {
-    for (Iterator<Map.Entry<Minute, Entry>> each = entries.entrySet().iterator(); size > room && each.hasNext(); ) {
-      Map.Entry<Minute, Entry> held = each.next();
-      Entry entry = held.getValue();
-      // an answer that is still to come would be taken for one of the next entry of the minute
-      if (entry.state != State.SETTLED || entry.unstored > 0 || entry.counting > 0 || dirty.contains(held.getKey())) continue;
-      size -= entry.bar.size();
-      each.remove();
-    }
+    for (Iterator<Minute> each = idle.iterator(); size > room && each.hasNext(); each.remove())
+      size -= entries.remove(each.next()).bar.size() + MINUTE_WEIGHS;
   }
 
   /** Whether trades are held beyond the room, of more than one minute. */

@@ -29,8 +29,18 @@ public final class CassandraTables implements Tables {
   private final CqlSession session;
   private final PreparedStatement insert, setLatest, setBar, load, count;
 
-  /** Over a session; prepares the statements. */
-  public CassandraTables(CqlSession session, String keyspace) {
+  /** Connects, and prepares the statements. */
+  public static CassandraTables open(Connection to) {
+    CqlSession session = connect(to);
+    try {
+      return new CassandraTables(session, to.keyspace());
+    } catch (RuntimeException error) { // a task that is tried again must not leave a session behind each time
+      session.close();
+      throw error;
+    }
+  }
+
+  private CassandraTables(CqlSession session, String keyspace) {
     this.session = session;
     insert = session.prepare(insertInto(keyspace, TRADES_SILVER, TRADES_SILVER_COLUMNS));
     setLatest = session.prepare(insertInto(keyspace, LATEST_PRICES, LATEST_PRICES_COLUMNS) + " USING TIMESTAMP ?");
@@ -54,7 +64,7 @@ public final class CassandraTables implements Tables {
   }
 
   /** A session for all tasks of this JVM: one connection, whose requests share a socket. */
-  public static CqlSession connect(Connection to) {
+  private static CqlSession connect(Connection to) {
     ConsistencyLevel consistency = DefaultConsistencyLevel.valueOf(to.consistency());
     DriverConfigLoader config =
         DriverConfigLoader.programmaticBuilder()

@@ -2,7 +2,8 @@ package marketpipeline;
 
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
+import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -15,7 +16,7 @@ public final class LatestPrices {
   private static final Comparator<Trade> BY_TIME =
       Comparator.comparingLong(LatestPrices::writeTime).thenComparing(Trade::id);
 
-  private final Map<String, Trade> newest = new HashMap<>();
+  private final Map<String, Trade> newest = new LinkedHashMap<>();
 
   /** The write time of a trade's row, epoch microseconds: its own time, so that an older trade can't win. */
   public static long writeTime(Trade trade) {
@@ -27,11 +28,17 @@ public final class LatestPrices {
     newest.merge(trade.symbol(), trade, (held, added) -> BY_TIME.compare(held, added) <= 0 ? added : held);
   }
 
-  /** The trades to send; none waits afterwards. */
-  public List<Trade> take() {
+  /** At most so many of the trades to send, of those symbols first that have waited longest. */
+  public List<Trade> take(int count) {
     if (newest.isEmpty()) return List.of();
-    List<Trade> taken = new ArrayList<>(newest.values());
-    newest.clear();
+    List<Trade> taken = new ArrayList<>();
+    for (Iterator<Trade> each = newest.values().iterator(); each.hasNext() && taken.size() < count; each.remove())
+      taken.add(each.next());
     return taken;
+  }
+
+  /** Whether none waits. */
+  public boolean isEmpty() {
+    return newest.isEmpty();
   }
 }

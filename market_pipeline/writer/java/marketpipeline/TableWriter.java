@@ -23,12 +23,14 @@ public final class TableWriter {
    * How it writes.
    *
    * @param concurrent requests in flight below which a trade does not wait
+   * @param mostInFlight requests in flight beyond which {@link #add} waits
    * @param largestBatch trades of one statement
    * @param mostQueued trades that wait, beyond which {@link #add} does
    * @param barRoom trades that the bars in memory may be made of
    * @param barIntervalMs the least time between two rows of a bar
    */
-  public record Limits(int concurrent, int largestBatch, int mostQueued, int barRoom, int barIntervalMs)
+  public record Limits(
+      int concurrent, int mostInFlight, int largestBatch, int mostQueued, int barRoom, int barIntervalMs)
       implements Serializable {}
 
   /** Bytes: Cassandra refuses a mutation of 16 MiB. */
@@ -50,7 +52,7 @@ public final class TableWriter {
     this.tables = tables;
     this.limits = limits;
     this.clock = clock;
-    trades = new Batching<>(limits.concurrent, limits.largestBatch, Trade::bytes, HEAVIEST_BATCH);
+    trades = new Batching<>(limits.concurrent, limits.mostInFlight, limits.largestBatch, Trade::bytes, HEAVIEST_BATCH);
     bars = new Bars(limits.barRoom, limits.barIntervalMs * 1_000_000L);
   }
 
@@ -70,23 +72,23 @@ public final class TableWriter {
       bars.add(trade);
       load();
     }
-    if (!trades.isBusy()) send(trades.next());
+    if (!trades.isBusy()) send();
   }
 
   boolean hasRoomNow() {
-    if (!trades.isBusy()) send(trades.next());
+    if (!trades.isBusy()) send();
     if (bars.isFull()) {
       writeChanged();
       settle();
       bars.makeRoom();
     }
-    return trades.queued() < limits.mostQueued && !bars.isFull();
+    return trades.queued() < limits.mostQueued && trades.room() > 0 && !bars.isFull();
   }
 
   /** Writes what is due by the clock alone; to be called several times in the interval of bars. */
   public synchronized void tick() {
     try {
-      if (failure == null && !trades.isBusy()) send(trades.next());
+      if (failure == null && !trades.isBusy()) send();
     } catch (RuntimeException error) { // the clock and the driver tell nobody of what is thrown
       fail(error);
       notifyAll();
@@ -105,10 +107,10 @@ public final class TableWriter {
 
   /** Whether nothing is left to do; sends what may be sent now. */
   synchronized boolean finish() {
-    send(trades.all());
+    send();
     writeChanged();
     settle();
-    return trades.inFlight() == 0 && trades.queued() == 0 && bars.isSettled();
+    return trades.inFlight() == 0 && trades.queued() == 0 && latest.isEmpty() && bars.isSettled();
   }
 
   /** What was done since this was called last. */
@@ -122,17 +124,18 @@ public final class TableWriter {
     if (failure != null) throw new WriteFailed("Cassandra did not take a write", failure);
   }
 
-  private void send(List<List<Trade>> batches) {
-    for (List<Trade> batch : batches) {
+  /** Sends what waits, as far as there is room; no table takes all of it. */
+  private void send() {
+    for (List<Trade> batch : trades.take((trades.room() + 1) / 2)) {
       metrics.batch(batch.size());
       track(tables.insert(batch), done -> batch.forEach(bars::stored));
     }
-    for (Trade newest : latest.take()) request(tables.setLatest(newest), done -> {});
-    for (Bars.Held due : bars.due(clock.getAsLong())) setBar(due);
+    for (Trade newest : latest.take((trades.room() + 1) / 2)) request(tables.setLatest(newest), done -> {});
+    for (Bars.Held due : bars.due(clock.getAsLong(), trades.room())) setBar(due);
   }
 
   private void writeChanged() {
-    for (Bars.Held changed : bars.changed(clock.getAsLong())) setBar(changed);
+    for (Bars.Held changed : bars.changed(clock.getAsLong(), trades.room())) setBar(changed);
   }
 
   private void setBar(Bars.Held due) {
@@ -148,7 +151,10 @@ public final class TableWriter {
   }
 
   private void settle() {
-    for (Minute minute : bars.toSettle()) request(tables.count(minute), rows -> bars.counted(minute, rows));
+    for (Minute minute : bars.toSettle(trades.room())) {
+      metrics.barCounted();
+      request(tables.count(minute), rows -> bars.counted(minute, rows));
+    }
     load();
   }
 
@@ -172,7 +178,7 @@ public final class TableWriter {
         then.accept(answer);
         load();
         bars.makeRoom();
-        if (failure == null && !trades.isBusy() && trades.queued() > 0) send(trades.next());
+        if (failure == null && !trades.isBusy() && trades.queued() > 0) send();
       }
     } catch (RuntimeException thrown) {
       fail(thrown);

@@ -61,7 +61,7 @@ public final class TradeWriter extends ForeachWriter<Row> {
     if (tables != null) return;
     Connection to = Connection.read(file);
     // first what may fail: a task that is tried again must not leave a producer behind each time
-    CassandraTables connected = new CassandraTables(CassandraTables.connect(to), to.keyspace());
+    CassandraTables connected = CassandraTables.open(to);
     producer = DeadLetters.connect(to);
     deadLetterTopic = to.deadLetterTopic();
     clock =
