@@ -146,7 +146,8 @@ class Protocol:
     @property
     def unseen(self) -> list[str]:
         """Subscribed since the last connect, but no trade came yet."""
-        return [symbol for symbol in self.symbols if symbol not in self.seen]
+        seen = self.seen
+        return [symbol for symbol in self.symbols if symbol not in seen]
 
     @property
     def rejected_symbols(self) -> dict[str, str]:

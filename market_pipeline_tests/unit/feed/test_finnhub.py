@@ -86,6 +86,14 @@ def test_a_subscription_is_proven_by_its_first_trade_after_each_connect() -> Non
     assert made.received == 5
 
 
+def test_the_symbols_without_a_trade_are_found_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each heartbeat asks for them: with a pass a symbol, 10,000 symbols took all of the producer's time."""
+    asked: list[Protocol] = []
+    monkeypatch.setattr(Protocol, "seen", property(lambda self: asked.append(self) or set()))
+    assert protocol(("A", "B", "C"), limit=3).unseen == ["A", "B", "C"]
+    assert len(asked) == 1
+
+
 def test_half_open_no_message_of_any_kind_is_dead() -> None:
     made = protocol()
     pinged(600, made)
