@@ -15,7 +15,7 @@ from market_pipeline.broker.single import send_one
 from market_pipeline.model import CANARY, PROBE_AWAITED_MS, canary, encode
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import CONCURRENT_STATEMENTS, connect, prepared
-from market_pipeline.store.trades import BY_KEY, silver_key
+from market_pipeline.store.trade_key import BY_KEY, silver_key
 
 TAKEN_WITHIN_S = 1.0
 KEPT_S = 8 * 86_400.0

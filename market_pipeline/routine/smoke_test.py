@@ -18,7 +18,7 @@ from market_pipeline.model import Trade, encode, smoke_test_probe
 from market_pipeline.routine.report import MENDABLE
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.trades import silver_key
+from market_pipeline.store.trade_key import silver_key
 from market_pipeline.supervision.heartbeat import read_heartbeat
 from market_pipeline.supervision.lock import holder
 from market_pipeline.utc_day import instant

@@ -14,14 +14,14 @@ from cassandra.cluster import EXEC_PROFILE_DEFAULT, Session
 from cassandra.concurrent import execute_concurrent_with_args
 from cassandra.query import tuple_factory
 
-from market_pipeline.model import PROBE, Trade
+from market_pipeline.model import PROBE
 from market_pipeline.quality.bar_sums import BarSum
 from market_pipeline.quality.columns import DECIMAL, NOT_A_NUMBER, exact, of_columns
 from market_pipeline.quality.doubles import Placed
 from market_pipeline.quality.latest import LatestPrice
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import prepared
-from market_pipeline.utc_day import day_hours, instant
+from market_pipeline.utc_day import day_hours
 
 SILVER_KEPT = timedelta(days=90)
 """Rows of ``trades_silver`` leave so long after they were written."""
@@ -32,16 +32,6 @@ COUNT_TIMEOUT_S = 300.0
 
 Partition = tuple[str, datetime]
 """Of ``trades_silver``: symbol and bucket, the UTC hour."""
-
-
-BY_KEY = "symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
-"""The row of one trade in ``trades_silver``, of which ``silver_key`` has the values."""
-
-
-def silver_key(trade: Trade) -> tuple[str, datetime, datetime, str]:
-    """The primary key of a trade's row in ``trades_silver``: symbol, bucket, ts and trade_id."""
-    at = instant(trade.ts)
-    return trade.symbol, at.replace(minute=0, second=0, microsecond=0), at, trade.trade_id
 
 
 def symbols(session: Session, settings: Settings) -> list[str]:

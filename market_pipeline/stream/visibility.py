@@ -25,7 +25,7 @@ from market_pipeline.model import Trade
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.store.failure import one_line
-from market_pipeline.store.trades import BY_KEY, silver_key
+from market_pipeline.store.trade_key import BY_KEY, silver_key
 from market_pipeline.stream.queryable import Awaited, Queryable, View, first_of, newest_of
 
 LOOK_EVERY_S = 1.0

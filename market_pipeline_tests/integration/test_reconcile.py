@@ -27,7 +27,7 @@ from market_pipeline.reconcile import Report, comparison, reconcile
 from market_pipeline.reconcile.silver_reader import SilverReader, SilverUnreadable
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
-from market_pipeline.store.trades import silver_key
+from market_pipeline.store.trade_key import silver_key
 from market_pipeline.utc_day import instant
 
 pytestmark = pytest.mark.real_servers
