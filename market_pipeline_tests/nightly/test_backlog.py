@@ -20,7 +20,7 @@ def recording(file: Path, start: int, symbols: int, every_ms: int) -> Path:
     with file.open("w", encoding="utf-8") as out:
         for first in range(0, TRADES, A_FRAME):
             data = [
-                {"s": f"AAPL{n % symbols}", "p": 100 + n % 50 / 100, "t": start + n * every_ms, "v": 1 + n % 9, "c": None}
+                {"s": f"A{n % symbols}", "p": 100 + n % 50 / 100, "t": start + n * every_ms, "v": 1 + n % 9, "c": None}
                 for n in range(first, first + A_FRAME)
             ]
             out.write(json.dumps({"type": "trade", "data": data}) + "\n")
