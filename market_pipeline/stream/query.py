@@ -24,15 +24,17 @@ EVERYWHERE, SILVER_ALONE, DEAD_LETTER = range(3)
 
 CONCURRENT = 8
 """Requests of a partition in flight, beyond which trades gather."""
-MOST_IN_FLIGHT = 4_096
-"""Requests of all partitions together in flight, beyond which they read no more: half of what a connection takes."""
+MOST_IN_FLIGHT = 2_048
+"""Requests of all partitions together in flight, beyond which they read no more: a quarter of what a connection takes,
+for those of a task that failed may be in flight beside those of the one that tries again."""
 LARGEST_BATCH = 200
 """Trades of one statement."""
 MOST_QUEUED = 20_000
 """Trades of a partition that wait, beyond which it reads no more."""
 BAR_ROOM = 1_000_000
 """Trades of all partitions together that the bars in memory may be made of, some 100 bytes each."""
-BAR_INTERVAL_MS = 200
+BAR_INTERVAL_MS = 150
+"""With the clock that looks for what is due, a bar is at most 250 ms behind."""
 MICRO_BATCH = "100 milliseconds"
 """Ten a second at most: as often Kafka is asked when nothing comes."""
 
@@ -54,6 +56,8 @@ class Sink:
         in_flight, room = max(CONCURRENT, MOST_IN_FLIGHT // partitions), max(1, BAR_ROOM // partitions)
         limits = java.TableWriter.Limits(CONCURRENT, in_flight, LARGEST_BATCH, MOST_QUEUED, room, BAR_INTERVAL_MS)
         self._writer = java.TradeWriter(str(connection_file(settings)), limits, self._metrics)
+        if settings.local_spark:
+            self._writer.connectAhead()
 
     def metrics(self) -> str:
         """What all its tasks did since the stream started, up to the newest epoch that ended, as a JSON object."""

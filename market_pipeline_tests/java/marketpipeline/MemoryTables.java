@@ -1,15 +1,18 @@
 package marketpipeline;
 
 import java.math.BigDecimal;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.function.Supplier;
 
-/** The tables in memory. A statement takes effect when the test lets it, in any order, or never. */
+/** The tables in memory. A statement takes effect and is answered when the test lets it, in any order, or never. */
 final class MemoryTables implements Tables {
 
   /** What Cassandra keeps, for every writer: the row with the latest write time wins, cell by cell in a tie. */
@@ -21,7 +24,8 @@ final class MemoryTables implements Tables {
 
   record Row(long writeTime, List<Object> cells) {}
 
-  private record Statement(Runnable effect, Runnable answer) {}
+  /** What it does, step by step, and then its answer, which may be lost or be a failure. */
+  private record Statement(Deque<Runnable> steps, Runnable answer, CompletableFuture<?> stage) {}
 
   private final Rows rows;
   private final List<Statement> underWay = new ArrayList<>();
@@ -30,27 +34,44 @@ final class MemoryTables implements Tables {
     this.rows = rows;
   }
 
-  int underWay() {
+  synchronized int underWay() {
     return underWay.size();
+  }
+
+  /** Lets a statement take its next step, or be answered: another one may come between. */
+  void advance(int number) {
+    Runnable next;
+    synchronized (this) {
+      Statement statement = underWay.get(number);
+      next = statement.steps.isEmpty() ? underWay.remove(number).answer : statement.steps.poll();
+    }
+    next.run();
   }
 
   /** Lets a statement take effect, and be answered. */
   void complete(int number) {
+    int before = underWay();
+    while (underWay() == before) advance(number);
+  }
+
+  /** Lets a statement take effect, whole or in part, whose answer is lost. */
+  void lose(int number, int steps) {
     Statement statement = underWay.remove(number);
-    statement.effect.run();
-    statement.answer.run();
+    for (int n = 0; n < steps && !statement.steps.isEmpty(); n++) statement.steps.poll().run();
   }
 
-  /** Lets a statement take effect whose answer is lost. */
-  void lose(int number) {
-    underWay.remove(number).effect.run();
+  /** The same, and the driver gives it up. */
+  void fail(int number, int steps) {
+    CompletableFuture<?> stage = underWay.get(number).stage;
+    lose(number, steps);
+    stage.completeExceptionally(new IllegalStateException("it timed out"));
   }
 
-  private <T> CompletionStage<T> later(CompletableFuture<T> stage, java.util.function.Supplier<T> effect) {
-    Object[] answer = new Object[1];
-    @SuppressWarnings("unchecked")
-    Runnable complete = () -> stage.complete((T) answer[0]);
-    underWay.add(new Statement(() -> answer[0] = effect.get(), complete));
+  private <T> CompletionStage<T> later(Supplier<T> answer, Runnable... steps) {
+    CompletableFuture<T> stage = new CompletableFuture<>();
+    synchronized (this) {
+      underWay.add(new Statement(new ArrayDeque<>(List.of(steps)), () -> stage.complete(answer.get()), stage));
+    }
     return stage;
   }
 
@@ -71,30 +92,21 @@ final class MemoryTables implements Tables {
   @Override
   public CompletionStage<Void> insert(List<Trade> trades) {
     List<Trade> copy = List.copyOf(trades);
-    return later(new CompletableFuture<>(), () -> {
-      for (Trade trade : copy) rows.silver.computeIfAbsent(trade.minute(), key -> new TreeMap<>()).put(trade.ts() + trade.id(), trade);
-      return null;
-    });
+    return later(() -> null, () -> copy.forEach(trade -> minute(trade.minute()).put(trade.ts() + trade.id(), trade)));
   }
 
   @Override
   @SuppressWarnings({"unchecked", "rawtypes"})
   public CompletionStage<Void> setLatest(Trade trade) {
     Row row = new Row(LatestPrices.writeTime(trade), List.of(trade.id(), trade.price()));
-    return later(new CompletableFuture<>(), () -> {
-      set((Map) rows.latest, trade.symbol(), row);
-      return null;
-    });
+    return later(() -> null, () -> set((Map) rows.latest, trade.symbol(), row));
   }
 
   @Override
   @SuppressWarnings({"unchecked", "rawtypes"})
-  public CompletionStage<Void> setBar(Minute minute, Bar bar) {
-    Row row = new Row(bar.writeTime(), cells(bar));
-    return later(new CompletableFuture<>(), () -> {
-      set((Map) rows.bars, minute, row);
-      return null;
-    });
+  public CompletionStage<Void> setBar(Minute minute, Bar bar, long writeTime) {
+    Row row = new Row(writeTime, cells(bar));
+    return later(() -> null, () -> set((Map) rows.bars, minute, row));
   }
 
   static List<Object> cells(Bar bar) {
@@ -104,26 +116,34 @@ final class MemoryTables implements Tables {
 
   @Override
   public CompletionStage<Void> load(Minute minute, Bar bar) {
-    return later(new CompletableFuture<>(), () -> {
-      fold(minute, bar);
-      return null;
-    });
+    List<Trade> found = new ArrayList<>();
+    return later(() -> fold(found, bar), () -> found.addAll(page(minute, true)), () -> found.addAll(page(minute, false)));
   }
 
-  private void fold(Minute minute, Bar bar) {
-    for (Trade trade : rows.silver.getOrDefault(minute, new TreeMap<>()).values())
-      bar.add(trade.ts(), trade.id(), trade.price(), trade.volume(), trade.receivedMs());
+  private TreeMap<String, Trade> minute(Minute minute) {
+    return rows.silver.computeIfAbsent(minute, key -> new TreeMap<>());
+  }
+
+  /** Half of a minute's trades: a read of several pages is no snapshot. */
+  private List<Trade> page(Minute minute, boolean newer) {
+    return minute(minute).values().stream().filter(trade -> trade.ts() - minute.start() >= 29_999 == newer).toList();
+  }
+
+  private static Void fold(Iterable<Trade> trades, Bar bar) {
+    for (Trade trade : trades) bar.add(trade.ts(), trade.id(), trade.price(), trade.volume(), trade.receivedMs());
+    return null;
   }
 
   @Override
   public CompletionStage<Long> count(Minute minute) {
-    return later(new CompletableFuture<>(), () -> (long) rows.silver.getOrDefault(minute, new TreeMap<>()).size());
+    long[] found = new long[1];
+    return later(() -> found[0], () -> found[0] += page(minute, true).size(), () -> found[0] += page(minute, false).size());
   }
 
   /** The bar of what the table has. */
   List<Object> expected(Minute minute) {
     Bar bar = new Bar();
-    fold(minute, bar);
+    fold(minute(minute).values(), bar);
     return cells(bar);
   }
 }

@@ -7,8 +7,8 @@ import java.util.Map;
 import java.util.Random;
 
 /**
- * One or two writers whose trades share symbols and minutes; statements are answered late, in any order, or never, when a
- * writer crashes and reads again from where it last was flushed.
+ * One or two writers whose trades share symbols and minutes; statements take effect late, step by step, and are answered
+ * later, in any order, by a failure, or never, when a writer crashes and reads again from where it last was flushed.
  */
 public final class Simulation {
   private static final int SYMBOLS = 2, MINUTES = 3;
@@ -62,11 +62,14 @@ public final class Simulation {
   private void step(Partition partition, boolean mayCrash) throws InterruptedException {
     now += random.nextInt(2_000_000);
     MemoryTables tables = partition.tables;
-    switch (random.nextInt(12)) {
+    switch (random.nextInt(18)) {
       case 0 -> {
         if (!mayCrash) return;
-        while (tables.underWay() > 0 && random.nextBoolean()) tables.lose(random.nextInt(tables.underWay()));
+        while (tables.underWay() > 0 && random.nextBoolean()) tables.lose(random.nextInt(tables.underWay()), random.nextInt(3));
         start(partition);
+      }
+      case 7 -> {
+        if (mayCrash && tables.underWay() > 0 && random.nextInt(4) == 0) tables.fail(random.nextInt(tables.underWay()), random.nextInt(3));
       }
       case 1 -> partition.flushing = true;
       case 2 -> partition.writer.tick();
@@ -75,7 +78,7 @@ public final class Simulation {
         partition.writer.add(partition.records.get(partition.read++), true);
       }
       default -> {
-        if (tables.underWay() > 0) tables.complete(random.nextInt(tables.underWay()));
+        if (tables.underWay() > 0) tables.advance(random.nextInt(tables.underWay()));
       }
     }
     if (partition.flushing && partition.writer.finish()) {
@@ -84,13 +87,22 @@ public final class Simulation {
     }
   }
 
+  /** A step; a writer that gives up is started anew, as a task that failed is. */
+  private void stepOrStart(Partition partition, boolean mayCrash) throws InterruptedException {
+    try {
+      step(partition, mayCrash);
+    } catch (WriteFailed failed) {
+      start(partition);
+    }
+  }
+
   private void run() throws InterruptedException {
-    for (int steps = random.nextInt(300); steps > 0; steps--) step(partitions.get(random.nextInt(partitions.size())), true);
+    for (int steps = random.nextInt(300); steps > 0; steps--) stepOrStart(partitions.get(random.nextInt(partitions.size())), true);
     for (int patience = 100_000; !isDone(); patience--) {
       if (patience == 0) throw new AssertionError("it does not come to an end");
       Partition partition = partitions.get(random.nextInt(partitions.size()));
       partition.flushing |= partition.read == partition.records.size();
-      step(partition, false);
+      stepOrStart(partition, false);
     }
     MemoryTables tables = partitions.get(0).tables;
     for (Minute minute : rows.silver.keySet()) {

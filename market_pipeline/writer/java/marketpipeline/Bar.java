@@ -25,7 +25,8 @@ public final class Bar {
   private long openTs, closeTs;
   private String openId, closeId;
   private BigDecimal volume = BigDecimal.ZERO, notional = BigDecimal.ZERO;
-  private long trades, newest;
+  private long trades, newest, weight;
+  private boolean sealed;
 
   /**
    * Adds a trade; returns whether it was not in it yet.
@@ -49,6 +50,7 @@ public final class Bar {
     this.volume = this.volume.add(volume);
     notional = notional.add(price.multiply(volume));
     if (volume.signum() > 0) trades++;
+    weight += weight(id);
     newest = Math.max(newest, receivedMs);
     return true;
   }
@@ -62,6 +64,25 @@ public final class Bar {
   /** How many trades and price updates are in it. */
   public int size() {
     return ids.size();
+  }
+
+  /** How much memory it takes, in usual trades of some 100 bytes. */
+  public long weight() {
+    return weight;
+  }
+
+  /** The same of one trade: it is remembered by its id. */
+  static int weight(String id) {
+    return 1 + id.length() / 64;
+  }
+
+  /** The table has a bar of trades that are no longer stored: this one, which lacks them, is not to replace it. */
+  public void seal() {
+    sealed = true;
+  }
+
+  public boolean isSealed() {
+    return sealed;
   }
 
   /**

@@ -19,8 +19,12 @@ import java.util.Set;
  */
 public final class Bars {
 
-  /** A minute and its bar. */
-  public record Held(Minute minute, Bar bar) {}
+  /**
+   * A minute and its bar.
+   *
+   * @param writeTime of the row that is to be made of it, epoch microseconds
+   */
+  public record Held(Minute minute, Bar bar, long writeTime) {}
 
   private enum State {
     /** What the table has is on its way. */
@@ -40,11 +44,14 @@ public final class Bars {
     /** Trades that are not stored yet, and counts of the table's rows that are not answered yet. */
     int unstored, counting;
     boolean written, idle;
-    long writtenAt;
+    long writtenAt, writeTime;
   }
 
   /** A minute without its trades takes as much memory as so many trades. */
   private static final int MINUTE_WEIGHS = 6;
+
+  /** Minutes that are loaded at a time: how much memory they will take is not known before. */
+  private static final int MOST_LOADING = 8;
 
   private final int room;
   private final long intervalNs;
@@ -52,6 +59,7 @@ public final class Bars {
   private final Set<Minute> toLoad = new LinkedHashSet<>(), dirty = new LinkedHashSet<>(), unsettled = new HashSet<>();
   /** Of the unsettled those whose trades are stored; of the settled those with nothing under way, the one used last last. */
   private final Set<Minute> complete = new LinkedHashSet<>(), idle = new LinkedHashSet<>();
+  private int loading;
   private long size, lookedAt;
   private boolean looked;
 
@@ -78,9 +86,9 @@ public final class Bars {
     entry.unstored++;
     if (entry.state == State.LOADING) {
       entry.waiting.add(trade);
-      size++;
+      size += Bar.weight(trade.id());
     } else if (put(entry, trade)) {
-      size++;
+      size += Bar.weight(trade.id());
       dirty.add(minute);
       entry.state = State.CHANGED;
       unsettled.add(minute);
@@ -99,8 +107,11 @@ public final class Bars {
 
   /** Puts a minute whose state may have changed where it is found, instead of a search through all of them. */
   private void sort(Minute minute, Entry entry) {
-    if (entry.state == State.CHANGED && entry.unstored == 0) complete.add(minute);
-    else if (entry.state == State.CHANGED) complete.remove(minute);
+    if (entry.state == State.CHANGED) {
+      // one count at a time: of two the older may be answered last
+      if (entry.unstored == 0 && entry.counting == 0) complete.add(minute);
+      else complete.remove(minute);
+    }
     // an answer that is still to come would be taken for one of the next entry of the minute
     boolean free = entry.state == State.SETTLED && entry.unstored == 0 && entry.counting == 0 && !dirty.contains(minute);
     if (free == entry.idle) return;
@@ -113,19 +124,26 @@ public final class Bars {
   public List<Held> toLoad() {
     if (toLoad.isEmpty()) return List.of();
     List<Held> taken = new ArrayList<>();
-    for (Minute minute : toLoad) taken.add(new Held(minute, entries.get(minute).bar));
-    toLoad.clear();
+    for (Iterator<Minute> each = toLoad.iterator(); each.hasNext() && loading < MOST_LOADING; loading++) {
+      Minute minute = each.next();
+      taken.add(new Held(minute, entries.get(minute).bar, 0));
+      each.remove();
+    }
     return taken;
   }
 
   /** A minute was loaded into the bar that {@link #toLoad} gave. */
   public void loaded(Minute minute) {
     Entry entry = entries.get(minute);
-    boolean more = false;
-    size -= entry.waiting.size();
-    for (Trade trade : entry.waiting) more |= put(entry, trade);
+    loading--;
+    // a load of several pages is no snapshot: even trades that it has were perhaps stored after some of its pages
+    boolean more = !entry.waiting.isEmpty();
+    for (Trade trade : entry.waiting) {
+      size -= Bar.weight(trade.id());
+      put(entry, trade);
+    }
     entry.waiting = null;
-    size += entry.bar.size();
+    size += entry.bar.weight();
     entry.state = more ? State.CHANGED : State.SETTLED;
     if (entry.state == State.SETTLED) unsettled.remove(minute);
     dirty.add(minute); // even by no new trade: who stored them may have ended before it wrote the bar
@@ -157,10 +175,13 @@ public final class Bars {
       Entry entry = entries.get(minute);
       if (!all && entry.written && now - entry.writtenAt < intervalNs) continue;
       each.remove();
-      if (entry.bar.size() > 0) { // else its trades were deleted meanwhile
+      if (entry.bar.size() > 0 && !entry.bar.isSealed()) { // none: its trades were deleted meanwhile
+        long own = entry.bar.writeTime();
+        // it may have shrunk, by trades that were deleted: then it has to outbid its own row
+        entry.writeTime = own >= entry.writeTime ? own : entry.writeTime + 1;
         entry.written = true;
         entry.writtenAt = now;
-        taken.add(new Held(minute, entry.bar));
+        taken.add(new Held(minute, entry.bar, entry.writeTime));
       }
       sort(minute, entry);
     }
@@ -194,7 +215,7 @@ public final class Bars {
   }
 
   private void loadAgain(Minute minute, Entry entry) {
-    size -= entry.bar.size();
+    size -= entry.bar.weight();
     entry.bar = new Bar();
     entry.state = State.LOADING;
     entry.waiting = new ArrayList<>(1);
@@ -206,7 +227,7 @@ public final class Bars {
   /** Evicts settled minutes, of those first that were used longest ago, until there is room. */
   public void makeRoom() {
     for (Iterator<Minute> each = idle.iterator(); size > room && each.hasNext(); each.remove())
-      size -= entries.remove(each.next()).bar.size() + MINUTE_WEIGHS;
+      size -= entries.remove(each.next()).bar.weight() + MINUTE_WEIGHS;
   }
 
   /** Whether trades are held beyond the room, of more than one minute. */

@@ -19,6 +19,7 @@ public final class Batching<R> {
   private final ToIntFunction<R> weight;
   private final Map<Object, List<R>> waiting = new LinkedHashMap<>();
   private int queued, inFlight;
+  private long queuedWeight;
 
   /**
    * @param concurrent the requests in flight below which a row does not wait
@@ -39,6 +40,7 @@ public final class Batching<R> {
   public void add(Object partition, R row) {
     waiting.computeIfAbsent(partition, key -> new ArrayList<>()).add(row);
     queued++;
+    queuedWeight += weight.applyAsInt(row);
   }
 
   /**
@@ -55,7 +57,9 @@ public final class Batching<R> {
       int from = 0;
       while (from < rows.size() && batches.size() < count) {
         int until = end(rows, from);
-        batches.add(List.copyOf(rows.subList(from, until)));
+        List<R> batch = List.copyOf(rows.subList(from, until));
+        for (R row : batch) queuedWeight -= weight.applyAsInt(row);
+        batches.add(batch);
         from = until;
       }
       queued -= from;
@@ -101,6 +105,11 @@ public final class Batching<R> {
   /** Rows that wait. */
   public int queued() {
     return queued;
+  }
+
+  /** What they weigh, in bytes. */
+  public long queuedWeight() {
+    return queuedWeight;
   }
 
   /** Requests that are not answered yet. */

@@ -25,9 +25,11 @@ import java.util.concurrent.CompletionStage;
 public final class CassandraTables implements Tables {
   private static final Duration TIMEOUT = Duration.ofSeconds(10);
   private static final int PAGE = 5_000;
+  /** Rows of {@code trades_silver} live for 90 days after they were written, which is never before they happened. */
+  private static final Duration SILVER_KEPT = Duration.ofDays(89);
 
   private final CqlSession session;
-  private final PreparedStatement insert, setLatest, setBar, load, count;
+  private final PreparedStatement insert, setLatest, setBar, load, count, stored;
 
   /** Connects, and prepares the statements. */
   public static CassandraTables open(Connection to) {
@@ -48,6 +50,7 @@ public final class CassandraTables implements Tables {
     String minute = " FROM " + keyspace + "." + TRADES_SILVER + " WHERE symbol = ? AND bucket = ? AND ts >= ? AND ts < ?";
     load = session.prepare("SELECT ts, trade_id, price, volume, received_at" + minute);
     count = session.prepare("SELECT count(*)" + minute);
+    stored = session.prepare("SELECT trades FROM " + keyspace + "." + OHLCV_1M + " WHERE symbol = ? AND day = ? AND ts = ?");
   }
 
   static final String TRADES_SILVER = "trades_silver", LATEST_PRICES = "latest_prices", OHLCV_1M = "ohlcv_1m";
@@ -131,7 +134,7 @@ public final class CassandraTables implements Tables {
   }
 
   @Override
-  public CompletionStage<Void> setBar(Minute minute, Bar bar) {
+  public CompletionStage<Void> setBar(Minute minute, Bar bar, long writeTime) {
     return send(
         setBar
             .boundStatementBuilder()
@@ -145,12 +148,25 @@ public final class CassandraTables implements Tables {
             .setBigDecimal(7, plain(bar.volume()))
             .setBigDecimal(8, plain(bar.vwap()))
             .setLong(9, bar.trades())
-            .setLong(10, bar.writeTime())
+            .setLong(10, writeTime)
             .build());
   }
 
   @Override
   public CompletionStage<Void> load(Minute minute, Bar bar) {
+    if (minute.start() > System.currentTimeMillis() - SILVER_KEPT.toMillis()) return loadTrades(minute, bar);
+    // first the bar: what it is made of may be stored while it is asked for, and is in the trades then
+    return session
+        .executeAsync(stored.bind(minute.symbol(), minute.day(), Instant.ofEpochMilli(minute.start())))
+        .thenCompose(
+            rows -> {
+              Row row = rows.one();
+              long trades = row == null || row.isNull(0) ? 0 : row.getLong(0);
+              return loadTrades(minute, bar).thenAccept(done -> { if (trades > bar.trades()) bar.seal(); });
+            });
+  }
+
+  private CompletionStage<Void> loadTrades(Minute minute, Bar bar) {
     return session.executeAsync(slice(load, minute)).thenCompose(page -> fold(page, bar));
   }
 
@@ -176,6 +192,11 @@ public final class CassandraTables implements Tables {
         Instant.ofEpochMilli(minute.bucket()),
         Instant.ofEpochMilli(minute.start()),
         Instant.ofEpochMilli(minute.end()));
+  }
+
+  /** Ends the session. */
+  public void close() {
+    session.close();
   }
 
   private CompletionStage<Void> send(Statement<?> statement) {

@@ -54,7 +54,7 @@ public record Connection(
   /** The file itself, or on another machine the copy that Spark brought there ({@code spark.files}). */
   private static Path here(String file) {
     Path named = Path.of(file);
-    return Files.exists(named) ? named : Path.of(SparkFiles.get(named.getFileName().toString()));
+    return Files.isReadable(named) ? named : Path.of(SparkFiles.get(named.getFileName().toString()));
   }
 
   private static String value(Properties given, String file, String name) {

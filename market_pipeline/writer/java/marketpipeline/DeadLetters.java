@@ -1,11 +1,11 @@
 package marketpipeline;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.Future;
-import java.util.ArrayList;
+import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.Producer;
 import org.apache.kafka.clients.producer.ProducerConfig;
@@ -20,11 +20,13 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  */
 public final class DeadLetters {
   private static final int LARGEST_BYTES = 8 << 20;
+  private static final int LARGEST_VALUE = LARGEST_BYTES - (1 << 20);
   private static final String ORIGIN = "stream";
 
   private final Producer<byte[], byte[]> producer;
   private final String topic;
-  private final List<Future<?>> sent = new ArrayList<>();
+  private final AtomicReference<Exception> failure = new AtomicReference<>();
+  private boolean sent;
 
   public DeadLetters(Producer<byte[], byte[]> producer, String topic) {
     this.producer = producer;
@@ -43,15 +45,21 @@ public final class DeadLetters {
 
   /** Sends a record; {@link #flush} tells whether Kafka has it. */
   public void add(byte[] key, byte[] value, String reason, String detail, String from, int partition, long offset) {
-    List<Header> headers =
-        List.of(
-            header("reason", reason),
-            header("detail", detail),
-            header("origin", ORIGIN),
-            header("topic", from),
-            header("partition", Integer.toString(partition)),
-            header("offset", Long.toString(offset)));
-    sent.add(producer.send(new ProducerRecord<>(topic, null, null, key, value, headers)));
+    List<Header> headers = new ArrayList<>();
+    headers.add(header("reason", reason));
+    headers.add(header("detail", detail));
+    headers.add(header("origin", ORIGIN));
+    headers.add(header("topic", from));
+    headers.add(header("partition", Integer.toString(partition)));
+    headers.add(header("offset", Long.toString(offset)));
+    if (value != null && value.length > LARGEST_VALUE) { // one that came compressed; the whole of it is where it came from
+      headers.add(header("bytes", Integer.toString(value.length)));
+      value = Arrays.copyOf(value, LARGEST_VALUE);
+    }
+    sent = true;
+    producer.send(
+        new ProducerRecord<>(topic, null, null, key, value, headers),
+        (done, error) -> { if (error != null) failure.compareAndSet(null, error); });
   }
 
   private static Header header(String name, String value) {
@@ -63,15 +71,9 @@ public final class DeadLetters {
    *
    * @throws WriteFailed it did not
    */
-  public void flush() throws InterruptedException {
-    if (sent.isEmpty()) return;
+  public void flush() {
+    if (!sent) return;
     producer.flush();
-    try {
-      for (Future<?> each : sent) each.get();
-    } catch (ExecutionException error) {
-      throw new WriteFailed("Kafka did not take a dead letter", error.getCause());
-    } finally {
-      sent.clear();
-    }
+    if (failure.get() != null) throw new WriteFailed("Kafka did not take a dead letter", failure.get());
   }
 }

@@ -37,8 +37,8 @@ public final class LatestPrices {
     return taken;
   }
 
-  /** Whether none waits. */
-  public boolean isEmpty() {
-    return newest.isEmpty();
+  /** How many wait. */
+  public int size() {
+    return newest.size();
   }
 }

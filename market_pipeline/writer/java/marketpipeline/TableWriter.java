@@ -33,8 +33,11 @@ public final class TableWriter {
       int concurrent, int mostInFlight, int largestBatch, int mostQueued, int barRoom, int barIntervalMs)
       implements Serializable {}
 
-  /** Bytes: Cassandra refuses a mutation of 16 MiB. */
+  /** Bytes: Cassandra refuses a mutation of half of a segment of its commit log, which is 16 or 32 MiB. */
   private static final int HEAVIEST_BATCH = 1 << 20;
+
+  /** Bytes of trades that wait, beyond which {@link #add} does. */
+  private static final long HEAVIEST_QUEUE = 16 << 20;
 
   private final Tables tables;
   private final Limits limits;
@@ -63,8 +66,7 @@ public final class TableWriter {
    * @throws WriteFailed a statement was given up
    */
   public synchronized void add(Trade trade, boolean everywhere) throws InterruptedException {
-    while (failure == null && !hasRoomNow()) wait();
-    check();
+    while (!hasRoomNow()) wait();
     trades.add(List.of(trade.symbol(), trade.bucket()), trade);
     metrics.trade(trades.queued());
     if (everywhere) {
@@ -75,21 +77,26 @@ public final class TableWriter {
     if (!trades.isBusy()) send();
   }
 
-  boolean hasRoomNow() {
+  synchronized boolean hasRoomNow() {
+    check();
     if (!trades.isBusy()) send();
     if (bars.isFull()) {
       writeChanged();
       settle();
       bars.makeRoom();
     }
-    return trades.queued() < limits.mostQueued && trades.room() > 0 && !bars.isFull();
+    boolean queueHasRoom =
+        trades.queued() < limits.mostQueued
+            && trades.queuedWeight() < HEAVIEST_QUEUE
+            && latest.size() < limits.mostQueued;
+    return queueHasRoom && trades.room() > 0 && !bars.isFull();
   }
 
   /** Writes what is due by the clock alone; to be called several times in the interval of bars. */
   public synchronized void tick() {
     try {
       if (failure == null && !trades.isBusy()) send();
-    } catch (RuntimeException error) { // the clock and the driver tell nobody of what is thrown
+    } catch (Throwable error) { // the clock and the driver tell nobody of what is thrown
       fail(error);
       notifyAll();
     }
@@ -101,16 +108,16 @@ public final class TableWriter {
    * @throws WriteFailed a statement was given up
    */
   public synchronized void flush() throws InterruptedException {
-    while (failure == null && !finish()) wait();
-    check();
+    while (!finish()) wait();
   }
 
   /** Whether nothing is left to do; sends what may be sent now. */
   synchronized boolean finish() {
+    check();
     send();
     writeChanged();
     settle();
-    return trades.inFlight() == 0 && trades.queued() == 0 && latest.isEmpty() && bars.isSettled();
+    return trades.inFlight() == 0 && trades.queued() == 0 && latest.size() == 0 && bars.isSettled();
   }
 
   /** What was done since this was called last. */
@@ -140,7 +147,7 @@ public final class TableWriter {
 
   private void setBar(Bars.Held due) {
     metrics.barWritten();
-    request(tables.setBar(due.minute(), due.bar()), done -> {});
+    request(tables.setBar(due.minute(), due.bar(), due.writeTime()), done -> {});
   }
 
   private void load() {
@@ -180,7 +187,7 @@ public final class TableWriter {
         bars.makeRoom();
         if (failure == null && !trades.isBusy() && trades.queued() > 0) send();
       }
-    } catch (RuntimeException thrown) {
+    } catch (Throwable thrown) {
       fail(thrown);
     }
     notifyAll();

@@ -14,10 +14,13 @@ public interface Tables {
   /** Sets a symbol's row of {@code latest_prices}, unless it has a later one. */
   CompletionStage<Void> setLatest(Trade trade);
 
-  /** Sets a row of {@code ohlcv_1m}, unless it is made of more trades. The bar may change once this has returned. */
-  CompletionStage<Void> setBar(Minute minute, Bar bar);
+  /** Sets a row of {@code ohlcv_1m}, unless it has a later one. The bar may change once this has returned. */
+  CompletionStage<Void> setBar(Minute minute, Bar bar, long writeTime);
 
-  /** Adds to a bar what {@code trades_silver} has of its minute. Nobody else uses the bar until the stage completes. */
+  /**
+   * Adds to a bar what {@code trades_silver} has of its minute, and seals it where {@code ohlcv_1m} has a bar of more, for
+   * trades are kept for a shorter time than bars. Nobody else uses the bar until the stage completes.
+   */
   CompletionStage<Void> load(Minute minute, Bar bar);
 
   /** How many rows {@code trades_silver} has of a minute. */

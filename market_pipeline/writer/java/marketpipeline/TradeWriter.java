@@ -15,14 +15,15 @@ import org.apache.spark.sql.Row;
  * The sink of the stream's query: gives the rows of one Kafka partition to a {@link TableWriter}, or to {@link DeadLetters}.
  *
  * <p>An epoch ends when all of its rows are acknowledged; then Spark commits its offsets. The writer of a partition is kept
- * for its next epoch, if that comes here: so its bars need not be loaded again.
+ * for its next rows, if those come here: so its bars need not be loaded again.
  */
 public final class TradeWriter extends ForeachWriter<Row> {
   private static final long serialVersionUID = 1;
-  private static final Map<Long, Kept> KEPT = new ConcurrentHashMap<>();
+  private static final Map<Integer, Kept> KEPT = new ConcurrentHashMap<>();
   private static final Set<TableWriter> OPEN = ConcurrentHashMap.newKeySet();
 
-  private record Kept(TableWriter writer, long epoch) {}
+  /** The writer of a partition of Kafka's, and the offset of the next record after those that it has written. */
+  private record Kept(TableWriter writer, long next) {}
 
   /** The query's columns, in the order in which {@link #process} reads them. */
   public static final List<String> COLUMNS =
@@ -44,7 +45,8 @@ public final class TradeWriter extends ForeachWriter<Row> {
   private transient TableWriter writer;
   private transient WriterMetrics metrics;
   private transient DeadLetters letters;
-  private transient long partition, epoch;
+  private transient int partition;
+  private transient long next;
 
   /**
    * @param connectionFile see {@link Connection}
@@ -57,12 +59,31 @@ public final class TradeWriter extends ForeachWriter<Row> {
     this.accumulator = accumulator;
   }
 
+  /** Connects in the background, in the driver's JVM, where that is also the executor's: its first task finds it done. */
+  public void connectAhead() {
+    Thread thread = new Thread(this::connectOrLeaveIt, "market-pipeline-connect");
+    thread.setDaemon(true);
+    thread.start();
+  }
+
+  private void connectOrLeaveIt() {
+    try {
+      connect(connectionFile, limits.barIntervalMs());
+    } catch (RuntimeException error) { // the first task meets it too, and fails with it
+    }
+  }
+
   private static synchronized void connect(String file, int barIntervalMs) {
     if (tables != null) return;
     Connection to = Connection.read(file);
     // first what may fail: a task that is tried again must not leave a producer behind each time
     CassandraTables connected = CassandraTables.open(to);
-    producer = DeadLetters.connect(to);
+    try {
+      producer = DeadLetters.connect(to);
+    } catch (RuntimeException error) {
+      connected.close();
+      throw error;
+    }
     deadLetterTopic = to.deadLetterTopic();
     clock =
         Executors.newSingleThreadScheduledExecutor(
@@ -79,20 +100,26 @@ public final class TradeWriter extends ForeachWriter<Row> {
   @Override
   public boolean open(long partition, long epoch) {
     connect(connectionFile, limits.barIntervalMs());
-    this.partition = partition;
-    this.epoch = epoch;
-    Kept kept = KEPT.remove(partition);
-    // another executor may have written the epochs between
-    boolean next = kept != null && kept.epoch == epoch - 1;
-    writer = next ? kept.writer : new TableWriter(tables, limits, System::nanoTime);
+    writer = null;
     letters = new DeadLetters(producer, deadLetterTopic);
     metrics = new WriterMetrics();
-    OPEN.add(writer);
     return true;
+  }
+
+  /** Takes the writer of the first row's partition: Spark numbers its own anew where one of Kafka's has no records. */
+  private void begin(Row first) {
+    partition = first.getInt(14);
+    Kept kept = KEPT.remove(partition);
+    // where its rows are not the next, another executor has written some, or these are read again
+    boolean goesOn = kept != null && kept.next == first.getLong(15);
+    writer = goesOn ? kept.writer : new TableWriter(tables, limits, System::nanoTime);
+    OPEN.add(writer);
   }
 
   @Override
   public void process(Row row) {
+    if (writer == null) begin(row);
+    next = row.getLong(15) + 1;
     int place = row.getInt(8);
     try {
       if (place == DEAD_LETTER) addLetter(row);
@@ -133,7 +160,7 @@ public final class TradeWriter extends ForeachWriter<Row> {
     }
     metrics.add(writer.takeMetrics());
     accumulator.add(metrics);
-    KEPT.put(partition, new Kept(writer, epoch));
+    KEPT.put(partition, new Kept(writer, next));
   }
 
   private static RuntimeException interrupted(InterruptedException error) {
