@@ -113,15 +113,12 @@ class Application:
         """
         settings = self._settings
         with ThreadPoolExecutor(1, "servers") as pool:
-            servers = pool.submit(self._wait_for_servers)
+            place = pool.submit(self._find_place)
             self._session = open_session(settings, settings.paths.run / "spark-stream")
-            servers.result()
+            partitions = place.result()
         threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
         self._responsiveness = self._watch_responses(self._session)
-        checkpoints.forget_half_written(checkpoint(settings))
-        position.check(settings)
         spark = self._session.spark
-        partitions = len(end_offsets(settings, settings.topic))
         slots.check(settings, partitions, lambda: slots.granted_by(spark))
         sink = Sink(spark, settings, partitions)
 
@@ -182,9 +179,14 @@ class Application:
         """How the JVM died, or None while it lives or was not started."""
         return self._session.jvm.death(patience_s) if self._session is not None else None
 
-    def _wait_for_servers(self) -> None:
-        wait_for_kafka(self._settings, SERVERS_TIMEOUT_S)
-        wait_for_cql(self._settings, SERVERS_TIMEOUT_S)
+    def _find_place(self) -> int:
+        """Wait for the servers, and see that the stream can go on where it was; how many partitions the topic has."""
+        settings = self._settings
+        wait_for_kafka(settings, SERVERS_TIMEOUT_S)
+        wait_for_cql(settings, SERVERS_TIMEOUT_S)
+        checkpoints.forget_half_written(checkpoint(settings))
+        position.check(settings)
+        return len(end_offsets(settings, settings.topic))
 
     def _watch_responses(self, session: Session) -> Responsiveness:
         """End this process, and with it the JVM, when the JVM responds no more: the supervisor starts both anew."""
