@@ -7,13 +7,14 @@ tests   = $(addprefix market_pipeline_tests/,$(1))
 report  = --durations 25 --junit-xml build/reports/$@.xml
 STAMP  := $(VENV)/.installed
 DEPLOY := market_pipeline/deploy
+BENCH  := build/bench/venv
 STAGES := quick real-servers pipelines browser
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
 # or each of a thousand processes would compile anew all that it imports, which is most of a start
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run stop test test-compose test-nightly check unit install lock bench golden clean chromium class-archive \
+.PHONY: run stop test test-compose test-nightly check unit install lock bench soak golden clean chromium class-archive \
   real-servers pipelines quick browser coverage
 
 run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARGS="--feed replay --replay-file F"
@@ -70,8 +71,17 @@ unit: install ## the quick tests alone, four at a time: they wait for half of it
 golden: install ## after a change that is meant: the copies of help, screens, segments and messages that tests compare with
 	UPDATE_GOLDEN=yes $(BIN)/pytest -q market_pipeline_tests/unit/golden
 
-bench: install ## latency, catch-up and cost, beside what one would write instead
+bench: install $(BENCH)/.installed ## what the pipeline does on this machine, beside what one would write instead
 	$(BIN)/python -m market_pipeline_tests.bench $(ARGS)
+
+soak: install ## an hour of trades with a fault every minute, then every hop compared; ARGS="--minutes 10 --cluster"
+	$(BIN)/python -m market_pipeline_tests.soak $(ARGS)
+
+# Quix Streams wants an older client of Kafka than the pipeline has
+$(BENCH)/.installed: market_pipeline_tests/bench/bench.lock
+	@echo "making $(BENCH)"; $(BIN)/python -m venv --clear --without-pip $(BENCH)
+	@$(UV) pip install --python $(BENCH)/bin/python --build-constraints $(DEPLOY)/build.lock --require-hashes -r $<
+	@touch $@
 
 # what a package is built with has a hash too
 INSTALL = $(UV) pip install --python $(BIN)/python --build-constraints $(DEPLOY)/build.lock
@@ -101,6 +111,7 @@ lock: install ## after a change of dependencies in pyproject.toml
 	$(COMPILE) --group build --constraint requirements.lock --output-file $(DEPLOY)/build.lock
 	$(COMPILE) --no-strip-extras --extra containers --constraint requirements.lock pyproject.toml --output-file $(DEPLOY)/pipeline.lock
 	$(COMPILE) --group servers --constraint requirements.lock --output-file $(DEPLOY)/servers.lock
+	$(COMPILE) --group bench --output-file market_pipeline_tests/bench/bench.lock
 
 clean:
 	rm -rf $(VENV) build mutants .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

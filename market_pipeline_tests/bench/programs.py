@@ -1,96 +1,109 @@
-"""Starts the pipeline's own programs as they are, without a supervisor, and weighs them."""
+"""Starts programs without a supervisor, and weighs them: CPU seconds and resident memory, with all their children."""
 
 import contextlib
 import os
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
 from market_pipeline.local.logs import tail
 from market_pipeline.settings import Settings
+from market_pipeline_tests.conftest import die_with_parent
 
-SERVERS = {"kafka": "kafka", "cassandra": "cassandra"}
-MODULES = {
-    "feed-server": "market_pipeline.feed.server",
-    "producer": "market_pipeline.feed.producer",
-    "stream": "market_pipeline.stream.application",
-    "rows": "market_pipeline_tests.bench.baseline",
-    "batches": "market_pipeline_tests.bench.baseline",
-}
+
+@dataclass(frozen=True)
+class Weight:
+    """What a program took over some time: cores (CPU seconds a second), and resident MiB at the end of it."""
+
+    cores: float
+    mib: float
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """A process and all that it started."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        leader = psutil.Process(pid)
+        return [leader, *leader.children(recursive=True)]
+    return []
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds that a process and all that it started have used so far."""
+    total = 0.0
+    for process in family(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def rss_mib(pid: int) -> float:
+    total = 0
+    for process in family(pid):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += process.memory_info().rss
+    return total / 2**20
+
+
+@contextlib.contextmanager
+def weighed(pids: Mapping[str, int]) -> Iterator[dict[str, Weight]]:
+    """Fills in, at the end of the block, the weight of each of the processes by its name."""
+    weights: dict[str, Weight] = {}
+    before, began = {name: cpu_s(pid) for name, pid in pids.items()}, time.monotonic()
+    yield weights
+    took = time.monotonic() - began
+    weights |= {name: Weight((cpu_s(pid) - before[name]) / took, rss_mib(pid)) for name, pid in pids.items()}
 
 
 class Program:
-    """A running program and all that it started."""
+    """A running program. Its output goes to a log in the data dir."""
 
-    def __init__(self, name: str, settings: Settings, arguments: list[str], **variables: str) -> None:
+    def __init__(self, name: str, settings: Settings, command: Sequence[str | Path], **variables: str) -> None:
         self.name = name
         settings.paths.logs.mkdir(parents=True, exist_ok=True)
-        self.log: Path = settings.paths.log(name)
+        self.log = settings.paths.logs / f"{name.replace(' ', '-').replace(',', '')}.log"
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", *arguments],
+                list(command),
                 env=os.environ | dict(settings.environment()) | variables,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
+                preexec_fn=die_with_parent,
             )
 
-    def family(self) -> list[psutil.Process]:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            leader = psutil.Process(self.process.pid)
-            return [leader, *leader.children(recursive=True)]
-        return []
+    @property
+    def pid(self) -> int:
+        return self.process.pid
 
-    def cpu_s(self) -> float:
-        """CPU seconds used so far."""
-        total = 0.0
-        for process in self.family():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                times = process.cpu_times()
-                total += times.user + times.system
-        return total
-
-    def rss_mb(self) -> float:
-        total = 0
-        for process in self.family():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                total += process.memory_info().rss
-        return total / 2**20
-
-    def alive(self) -> None:
+    def check(self) -> None:
+        """Give up when it has ended, with the end of its log."""
         code = self.process.poll()
         if code is not None:
             raise SystemExit(f"{self.name} ended with {code}; the end of its log:\n{tail(self.log)}")
 
     def stop(self) -> None:
+        """SIGTERM, and SIGKILL for it and all that it started if that does not help."""
+        everything = family(self.pid)
         self.process.terminate()
         try:
             self.process.wait(30)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            for each in everything:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    each.kill()
             self.process.wait()
 
 
 @contextlib.contextmanager
-def program(name: str, settings: Settings, *arguments: str, **variables: str) -> Iterator[Program]:
+def program(name: str, settings: Settings, command: Sequence[str | Path], **variables: str) -> Iterator[Program]:
     """The program for as long as the block lasts."""
-    module = ["market_pipeline.local.launch", name] if name in SERVERS else [MODULES[name], *arguments]
-    running = Program(name, settings, module, **variables)
+    running = Program(name, settings, command, **variables)
     try:
         yield running
     finally:
         running.stop()
-
-
-@contextlib.contextmanager
-def weighed(programs: list[Program]) -> Iterator[dict[str, tuple[float, float]]]:
-    """Fills in, at the end of the block: by program, cores used (CPU seconds a second) and resident MiB."""
-    weights: dict[str, tuple[float, float]] = {}
-    before, began = {p.name: p.cpu_s() for p in programs}, time.monotonic()
-    yield weights
-    took = time.monotonic() - began
-    weights |= {p.name: ((p.cpu_s() - before[p.name]) / took, p.rss_mb()) for p in programs}

@@ -24,7 +24,8 @@ from market_pipeline.quality.columns import of_trades
 from market_pipeline.quality.latest import NewestTrades
 from market_pipeline.reconcile import reconcile
 from market_pipeline.settings import Settings
-from market_pipeline.store.trades import silver_key
+from market_pipeline.store.migrate import migrate
+from market_pipeline.store.trade_key import silver_key
 from market_pipeline.utc_day import day_start, instant
 
 SYMBOLS = 20
@@ -51,9 +52,13 @@ class Reconciled:
 
 def measure(settings: Settings, session: Session, trades: int, folder: Path) -> Reconciled:
     """Put so many trades of yesterday on every hop of a pipeline of its own, on servers that run, and compare them."""
-    topics = {"topic": "reconcile", "dead_letter_topic": "reconcile_dlq"}
-    own = Settings.load(data_dir=folder, port_base=settings.port_base, feed="simulator", **topics)
+    name = f"reconcile_{trades}"
+    own = Settings.load(
+        data_dir=folder, port_base=settings.port_base, feed="simulator", topic=name, dead_letter_topic=f"{name}_dlq",
+        keyspace=name,
+    )  # fmt: skip
     ensure_topics(own)
+    migrate(own)
     day = datetime.now(UTC).date() - timedelta(days=1)
     own.paths.journal.mkdir(parents=True)
     _receive(own.paths.journal, day, trades)

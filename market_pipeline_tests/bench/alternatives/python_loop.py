@@ -1,7 +1,6 @@
-"""What one would write instead of the stream: a confluent-kafka consumer that writes with cassandra-driver.
+"""A confluent-kafka consumer that writes with cassandra-driver: silver and latest prices, no bars.
 
-``rows``: a statement a row, as many at a time as the driver likes; ``batches``: unlogged batches of one partition. Both
-write the same two tables (silver and latest) in a keyspace of their own, and neither makes bars.
+``rows``: a statement a row, as many at a time as the driver likes; ``batches``: unlogged batches of one partition.
 """
 
 import signal
@@ -22,33 +21,19 @@ from market_pipeline.model import MAX_SEQ, Trade, decode
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 
-KEYSPACE = "bench"
-GROUP = "bench-baseline"
 CONCURRENCY = 128
 BATCH_ROWS = 100
 
 Write = Callable[[Sequence[Trade]], object]
 
 
-def create_tables(session: Session, settings: Settings) -> None:
-    """Empty copies of the two tables, with the very definition of the originals."""
-    session.execute(f"DROP KEYSPACE IF EXISTS {KEYSPACE}")
-    session.execute(
-        f"CREATE KEYSPACE {KEYSPACE} WITH replication = "
-        f"{{'class': 'NetworkTopologyStrategy', '{settings.cassandra_local_dc}': 1}}"
-    )
-    for table in ("trades_silver", "latest_prices"):
-        text = session.cluster.metadata.keyspaces[settings.keyspace].tables[table].as_cql_query()
-        session.execute(text.replace(f"{settings.keyspace}.{table}", f"{KEYSPACE}.{table}"))
-
-
-def statements(session: Session) -> tuple[Any, Any]:
+def statements(session: Session, keyspace: str) -> tuple[Any, Any]:
     silver = session.prepare(
-        f"INSERT INTO {KEYSPACE}.trades_silver (symbol, bucket, ts, trade_id, price, volume, conditions, received_at, "
+        f"INSERT INTO {keyspace}.trades_silver (symbol, bucket, ts, trade_id, price, volume, conditions, received_at, "
         "ingested_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
     )
     latest = session.prepare(
-        f"INSERT INTO {KEYSPACE}.latest_prices (symbol, ts, price, volume, trade_id) VALUES (?, ?, ?, ?, ?) "
+        f"INSERT INTO {keyspace}.latest_prices (symbol, ts, price, volume, trade_id) VALUES (?, ?, ?, ?, ?) "
         "USING TIMESTAMP ?"
     )
     return silver, latest
@@ -67,8 +52,8 @@ def latest_row(trade: Trade) -> tuple[Any, ...]:
     return trade.symbol, at, trade.price, trade.volume, trade.trade_id, trade.ts * 1000 + min(trade.seq, MAX_SEQ)
 
 
-def by_rows(session: Session) -> Write:
-    silver, latest = statements(session)
+def by_rows(session: Session, keyspace: str) -> Write:
+    silver, latest = statements(session, keyspace)
 
     def write(trades: Sequence[Trade]) -> None:
         pairs = [(silver, silver_row(t)) for t in trades] + [(latest, latest_row(t)) for t in trades]
@@ -77,8 +62,8 @@ def by_rows(session: Session) -> Write:
     return write
 
 
-def by_batches(session: Session) -> Write:
-    silver, latest = statements(session)
+def by_batches(session: Session, keyspace: str) -> Write:
+    silver, latest = statements(session, keyspace)
 
     def write(trades: Sequence[Trade]) -> None:
         partitions = defaultdict(list)
@@ -101,17 +86,17 @@ def by_batches(session: Session) -> Write:
     return write
 
 
-def main(way: str) -> int:
+def main(way: str, keyspace: str, group: str) -> int:
     settings = Settings.load()
     stopped: list[int] = []
     signal.signal(signal.SIGTERM, lambda number, _: stopped.append(number))
     consumer = Consumer(
         client_config(settings)
-        | {"group.id": GROUP, "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 5}
+        | {"group.id": group, "enable.auto.commit": False, "auto.offset.reset": "earliest", "fetch.wait.max.ms": 5}
     )
     consumer.subscribe([settings.topic])
     with connect(settings, timeout_s=60) as session:
-        write = {"rows": by_rows, "batches": by_batches}[way](session)
+        write = {"rows": by_rows, "batches": by_batches}[way](session, keyspace)
         committed, uncommitted = time.monotonic(), False
         while not stopped:
             messages = [m for m in consumer.consume(5_000, timeout=0.002) if not m.error()]
@@ -126,4 +111,4 @@ def main(way: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
