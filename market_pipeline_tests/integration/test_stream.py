@@ -478,10 +478,29 @@ def test_trades_of_any_age_make_and_correct_their_bars(stream: Stream, settings:
     """Late ones, and those of a day that is replayed."""
     market = Market(settings, "AGES")
     now = time.time_ns() // 1_000_000
-    ages = (0, 20 * MINUTE, 3 * 60 * MINUTE, 40 * 24 * 60 * MINUTE)
+    ages = (0, 20 * MINUTE, 3 * 60 * MINUTE, 40 * 24 * 60 * MINUTE, 400 * 24 * 60 * MINUTE)
     for price in ("5", "7"):
         market.send(*(market.trade(now - age, price) for age in ages))
         wait_for(lambda: bars_are_right(cassandra, market), "right bars")
+
+
+def test_a_trade_of_a_minute_whose_trades_have_expired_leaves_its_bar_alone(
+    stream: Stream, settings: Settings, cassandra: Session
+) -> None:
+    """Bars are kept for longer than trades, so what silver still has of an old minute may be less than its bar."""
+    market = Market(settings, "EXPIRED")
+    start = time.time_ns() // 1_000_000 // MINUTE * MINUTE - 200 * 24 * 60 * MINUTE
+    cassandra.execute(
+        "INSERT INTO market_data.ohlcv_1m (symbol, day, ts, open, high, low, close, volume, vwap, trades) "
+        "VALUES (%s, %s, %s, 1, 9, 1, 3, 50, 2, 50) USING TIMESTAMP %s",
+        (market.symbol, moment_of(start).date(), moment_of(start), start * 1000),
+    )
+    market.send(market.trade(start + 5, "7"))
+    wait_for(all_there(cassandra, market), "the late trade")
+    market.send(market.trade(time.time_ns() // 1_000_000, "5"))
+    wait_for(lambda: len(bars(cassandra, market)) == 2, "the bar of a trade that came later")
+    old = bars(cassandra, market)[start]
+    assert (old.high, old.close, old.trades) == (9, 3, 50)
 
 
 def test_sigterm_ends_it_well(stream: Stream) -> None:
