@@ -24,6 +24,9 @@ import java.util.concurrent.CompletionStage;
 /** The tables in Cassandra. */
 public final class CassandraTables implements Tables {
   private static final Duration TIMEOUT = Duration.ofSeconds(10);
+  /** A server that is gone without a word, as one whose network goes with it, is known for that within so long, twice. */
+  private static final Duration HEARTBEAT = Duration.ofSeconds(4);
+  private static final Duration RECONNECT_FIRST = Duration.ofMillis(500), RECONNECT_LAST = Duration.ofSeconds(2);
   private static final int PAGE = 5_000;
   /** Rows of {@code trades_silver} live for 90 days after they were written, which is never before they happened. */
   private static final Duration SILVER_KEPT = Duration.ofDays(89);
@@ -74,6 +77,10 @@ public final class CassandraTables implements Tables {
             .withDuration(DefaultDriverOption.REQUEST_TIMEOUT, TIMEOUT)
             .withString(DefaultDriverOption.REQUEST_CONSISTENCY, consistency.name())
             .withBoolean(DefaultDriverOption.REQUEST_DEFAULT_IDEMPOTENCE, true)
+            .withDuration(DefaultDriverOption.HEARTBEAT_INTERVAL, HEARTBEAT)
+            .withDuration(DefaultDriverOption.HEARTBEAT_TIMEOUT, HEARTBEAT)
+            .withDuration(DefaultDriverOption.RECONNECTION_BASE_DELAY, RECONNECT_FIRST)
+            .withDuration(DefaultDriverOption.RECONNECTION_MAX_DELAY, RECONNECT_LAST)
             .withInt(DefaultDriverOption.REQUEST_PAGE_SIZE, PAGE)
             .withInt(DefaultDriverOption.NETTY_IO_SIZE, 1)
             .withInt(DefaultDriverOption.NETTY_ADMIN_SIZE, 1)
