@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from playwright.sync_api import Browser, Page, expect
 from market_pipeline.local.webserver import url_with_token
 from market_pipeline.settings import Settings
 from market_pipeline_tests.dagster_page import webserver
+from market_pipeline_tests.waiting import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -224,9 +226,15 @@ def test_a_foreign_page_cannot_frame_dagster(browser: Browser, dagster_page: Set
                })""",
             dagster_page.page_url,
         )
-        (frame,) = (each for each in page.frames if each != page.main_frame)
-        assert frame.url.startswith("chrome-error://")
+        wait_for(partial(_url_of_frame, page), "Playwright to hear of the frame's page")
+        assert _url_of_frame(page).startswith("chrome-error://")
     context.close()
+
+
+def _url_of_frame(page: Page) -> str:
+    page.evaluate("0")  # with its answer come the events that were sent before it
+    (frame,) = (each for each in page.frames if each != page.main_frame)
+    return frame.url
 
 
 def test_a_link_on_another_site_leads_to_the_page_of_who_is_signed_in(
