@@ -25,9 +25,9 @@ from typing import Any
 
 import psutil
 
-from market_pipeline.local.ports import all_of, is_free
 from market_pipeline.local.supervisor_client import SupervisorClient
 from market_pipeline.store.cluster import STORE_ERRORS, connect
+from market_pipeline_tests.bench.servers import free_base, say
 from market_pipeline_tests.nightly.spark_cluster import SparkCluster, spark_cluster
 from market_pipeline_tests.running import RunningPipeline
 from market_pipeline_tests.waiting import wait_for
@@ -39,10 +39,6 @@ CATCHES_UP_WITHIN_S = 900.0
 CLUSTER_SLOTS = 8
 SOME = 5_000
 """Records that may wait while trades come."""
-
-
-def say(text: str) -> None:
-    sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
 
 
 @dataclass
@@ -193,12 +189,11 @@ def _days(pipeline: RunningPipeline) -> list[str]:
 @contextlib.contextmanager
 def running(folder: Path, rate: int, on_cluster: bool) -> Iterator[tuple[RunningPipeline, SparkCluster | None]]:
     """A pipeline fed by the simulator, on a cluster or not."""
-    bases = (base for base in range(10_000, 30_000, 100) if all(is_free(port) for port in all_of(base)))
     with contextlib.ExitStack() as stack:
         cluster = (
-            stack.enter_context(spark_cluster(folder / "cluster", next(bases), CLUSTER_SLOTS)) if on_cluster else None
+            stack.enter_context(spark_cluster(folder / "cluster", free_base(), CLUSTER_SLOTS)) if on_cluster else None
         )
-        pipeline = RunningPipeline(folder / "data", next(bases))
+        pipeline = RunningPipeline(folder / "data", free_base())
         if cluster is not None:
             pipeline.environment |= {
                 "SPARK_MASTER": cluster.url,

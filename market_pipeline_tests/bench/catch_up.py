@@ -13,6 +13,14 @@ from market_pipeline.local.java import java_home
 from market_pipeline.local.jvm import joined
 from market_pipeline.local.pyspark_jars import pyspark_jars
 from market_pipeline.model import Trade
+from market_pipeline.stream.query import (
+    BAR_INTERVAL_MS,
+    BAR_ROOM,
+    CONCURRENT,
+    LARGEST_BATCH,
+    MOST_IN_FLIGHT,
+    MOST_QUEUED,
+)
 from market_pipeline.writer.compiled import compiled, sources
 from market_pipeline.writer.connection_file import connection_file
 from market_pipeline_tests.bench.arms import Arm, ready, running
@@ -27,6 +35,7 @@ GIVE_UP_S = 90.0
 """After so long a slow one is not waited for: its rate is known."""
 
 JAVA = Path(__file__).parents[1] / "java"
+LIMITS = (CONCURRENT, MOST_IN_FLIGHT, LARGEST_BATCH, MOST_QUEUED, BAR_ROOM, BAR_INTERVAL_MS)
 CEILING = "the same writer, rows from memory"
 
 
@@ -97,7 +106,7 @@ def ceiling(servers: Servers, rows: int) -> float:
         jar = compiled(java, sources() | own, against, Path(scratch))
         done = subprocess.run(
             [java / "bin" / "java", "-cp", joined([jar, *against]), "marketpipeline.FromMemory",
-             str(connection_file(settings)), str(rows), str(SYMBOLS)],
+             str(connection_file(settings)), str(rows), str(SYMBOLS), *map(str, LIMITS)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
     if done.returncode:

@@ -10,15 +10,13 @@ from pathlib import Path
 
 from cassandra.cluster import Session
 from cassandra.concurrent import execute_concurrent_with_args
-from confluent_kafka import Producer
 
-from market_pipeline.broker.client import client_config
 from market_pipeline.broker.topics import ensure_topics
 from market_pipeline.feed.journal import read_frames
 from market_pipeline.feed.journal.frame import encode_frame, segment_header
 from market_pipeline.feed.journal.segment import segment_path
 from market_pipeline.feed.normalise import trades_of
-from market_pipeline.model import Trade, encode
+from market_pipeline.model import Trade
 from market_pipeline.quality.bar_sums import BarSums
 from market_pipeline.quality.columns import of_trades
 from market_pipeline.quality.latest import NewestTrades
@@ -27,6 +25,7 @@ from market_pipeline.settings import Settings
 from market_pipeline.store.migrate import migrate
 from market_pipeline.store.trade_key import silver_key
 from market_pipeline.utc_day import day_start, instant
+from market_pipeline_tests.bench.trades import produce
 
 SYMBOLS = 20
 HOURS = 6
@@ -101,16 +100,13 @@ def _receive(journal: Path, day: date, trades: int) -> None:
 
 def _pass_on(settings: Settings, session: Session) -> None:
     """What producer and stream would make of the journal."""
-    producer = Producer(client_config(settings) | {"partitioner": "murmur2_random", "linger.ms": 20})
     insert = session.prepare(
         f"INSERT INTO {settings.keyspace}.trades_silver (symbol, bucket, ts, trade_id, price, volume, received_at) "
         "VALUES (?, ?, ?, ?, ?, ?, ?)"
     )
     bars, newest = BarSums(), NewestTrades()
     for trades in _batches(settings):
-        for trade in trades:
-            producer.produce(settings.topic, key=trade.symbol, value=encode(trade))
-        producer.flush(60)
+        produce(settings, trades)
         rows = [(*silver_key(t), t.price, t.volume, instant(t.received_at // 1000)) for t in trades]
         execute_concurrent_with_args(session, insert, rows, concurrency=CONCURRENCY)
         columns = of_trades(trades)

@@ -2,6 +2,7 @@ package marketpipeline;
 
 import java.math.BigDecimal;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 
 /** The writer without Kafka and Spark: what it alone can do. Prints rows a second. */
@@ -12,7 +13,9 @@ public final class FromMemory {
     Connection to = Connection.read(arguments[0]);
     int rows = Integer.parseInt(arguments[1]), symbols = Integer.parseInt(arguments[2]);
     CassandraTables tables = CassandraTables.open(to);
-    TableWriter.Limits limits = new TableWriter.Limits(8, 2_048 / PARTITIONS, 200, 20_000, 1_000_000 / PARTITIONS, 150);
+    int[] given = Arrays.stream(arguments).skip(3).mapToInt(Integer::parseInt).toArray(); // those of the stream
+    TableWriter.Limits limits =
+        new TableWriter.Limits(given[0], given[1] / PARTITIONS, given[2], given[3], given[4] / PARTITIONS, given[5]);
     long nowMs = System.currentTimeMillis(), began = System.nanoTime();
     List<Thread> threads = new ArrayList<>();
     for (int partition = 0; partition < PARTITIONS; partition++) {

@@ -16,9 +16,9 @@ def test_quiet_is_not_stalled() -> None:
 
 def test_records_that_wait_for_too_long() -> None:
     assert verdict(START + 1 + DEADLINE_S) is None
-    told = verdict(START + 2 + DEADLINE_S)
-    assert told is not None
-    assert "5 records wait" in told
+    why = verdict(START + 2 + DEADLINE_S)
+    assert why is not None
+    assert "5 records wait" in why
 
 
 def test_the_first_rows_after_a_start_may_take_longer() -> None:
@@ -30,9 +30,9 @@ def test_a_query_that_is_silent_beyond_its_commit_interval() -> None:
     now = START + 5_000
     silent = now - COMMIT - PATIENCE_S
     assert verdict(now, lag=0, advanced_at=now, reported_at=silent) is None
-    told = verdict(now, lag=0, advanced_at=now, reported_at=silent - 1)
-    assert told is not None
-    assert "Spark has not reported" in told
+    why = verdict(now, lag=0, advanced_at=now, reported_at=silent - 1)
+    assert why is not None
+    assert "Spark has not reported" in why
 
 
 def test_the_deadline_starts_again_when_kafka_and_cassandra_are_back() -> None:
