@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from weakref import WeakKeyDictionary
 
 from cassandra import DriverException
@@ -95,20 +95,34 @@ def prepared(session: Session, cql: str) -> PreparedStatement:
 _PREPARED: WeakKeyDictionary[Session, dict[str, PreparedStatement]] = WeakKeyDictionary()
 
 
+@contextmanager
+def connect_when_up(settings: Settings, within_s: float) -> Iterator[Session]:
+    """A session as ``connect`` gives it, once Cassandra answers a query.
+
+    Raises:
+        StoreUnreachableError: it did not within ``within_s``.
+    """
+    deadline = time.monotonic() + within_s
+    with ExitStack() as connection:
+        while True:
+            try:
+                session = connection.enter_context(connect(settings))
+                session.execute("SELECT release_version FROM system.local")
+            except STORE_ERRORS:
+                connection.close()
+                if time.monotonic() > deadline:
+                    raise StoreUnreachableError(settings, f"waited {within_s:.0f} s") from None
+                time.sleep(0.2)
+            else:
+                break
+        yield session
+
+
 def wait_for_cql(settings: Settings, timeout_s: float) -> None:
     """Return when Cassandra answers a query.
 
     Raises:
         StoreUnreachableError: it did not within ``timeout_s``.
     """
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            with connect(settings) as session:
-                session.execute("SELECT release_version FROM system.local")
-        except STORE_ERRORS:
-            if time.monotonic() > deadline:
-                raise StoreUnreachableError(settings, f"waited {timeout_s:.0f} s") from None
-            time.sleep(0.2)
-        else:
-            return
+    with connect_when_up(settings, timeout_s):
+        pass

@@ -25,12 +25,12 @@ from market_pipeline.local.java import NoJava
 from market_pipeline.local.unix_sockets import UnsafeFolder
 from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError
-from market_pipeline.store.cluster import StoreUnreachableError, connect, wait_for_cql
+from market_pipeline.store.cluster import StoreUnreachableError, connect_when_up, wait_for_cql
 from market_pipeline.stream import checkpoints, class_archive, position, slots
 from market_pipeline.stream.failure import StreamError, one_line
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.progress import Epoch, Progress, ProgressListener
-from market_pipeline.stream.query import Sink, checkpoint, start, start_over_gap
+from market_pipeline.stream.query import Sink, checkpoint, query_for_good, query_over_gap
 from market_pipeline.stream.queryable import View
 from market_pipeline.stream.responsiveness import Responsiveness, Unresponsive
 from market_pipeline.stream.session import SecretError, Session, open_session
@@ -119,8 +119,8 @@ class Application:
         threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
         self._responsiveness = self._watch_responses(self._session)
         spark = self._session.spark
-        slots.check(settings, partitions, lambda: slots.granted_by(spark))
         sink = Sink(spark, settings, partitions)
+        for_good = query_for_good(spark, settings, sink)  # analysed while a cluster starts its executors
 
         def changed() -> None:
             self._figures = json.loads(sink.metrics())
@@ -128,13 +128,14 @@ class Application:
 
         ProgressListener(self._progress, changed).listen(spark)
         with (
-            connect(settings) as cassandra,
+            connect_when_up(settings, SERVERS_TIMEOUT_S) as cassandra,
             Visibility(settings, cassandra, lambda: self._progress.offsets) as self._visibility,
         ):
+            slots.check(settings, partitions, lambda: slots.granted_by(spark))
             watch = Watch(settings, self._session.jvm, self._progress, self._visibility, self._wake)
             if position.out_of_reach(settings):
-                watch.over(start_over_gap(spark, settings, sink))
-            query = start(spark, settings, sink)
+                watch.over(query_over_gap(spark, settings, sink).start())
+            query = for_good.start()
             self._phase = "running"
             logger.info("running in %s mode", settings.stream_mode)
             if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere

@@ -8,7 +8,6 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from market_pipeline.model import CANARY, PROBE, PROBE_AWAITED_MS
@@ -56,8 +55,6 @@ class Sink:
         in_flight, room = max(CONCURRENT, MOST_IN_FLIGHT // partitions), max(1, BAR_ROOM // partitions)
         limits = java.TableWriter.Limits(CONCURRENT, in_flight, LARGEST_BATCH, MOST_QUEUED, room, BAR_INTERVAL_MS)
         self._writer = java.TradeWriter(str(connection_file(settings)), limits, self._metrics)
-        if settings.local_spark:
-            self._writer.connectAhead()
 
     def metrics(self) -> str:
         """What all its tasks did since the stream started, up to the newest epoch that ended, as a JSON object."""
@@ -101,19 +98,19 @@ def to_writer(records: DataFrame) -> DataFrame:
     )
 
 
-def start(spark: SparkSession, settings: Settings, sink: Sink) -> StreamingQuery:
-    """Start the query for good, in the mode that the settings name."""
+def query_for_good(spark: SparkSession, settings: Settings, sink: Sink) -> DataStreamWriter:
+    """The query to start for good, in the mode that the settings name."""
     real_time = settings.stream_mode == "real-time"
     writer = _writer(spark, settings, sink, bounded=not real_time)
     if real_time:
         every = f"{settings.commit_interval_s} seconds"
-        return writer.trigger(realTime=every).start()  # type: ignore[call-overload, no-any-return]
-    return writer.trigger(processingTime=MICRO_BATCH).start()
+        return writer.trigger(realTime=every)  # type: ignore[call-overload, no-any-return]
+    return writer.trigger(processingTime=MICRO_BATCH)
 
 
-def start_over_gap(spark: SparkSession, settings: Settings, sink: Sink) -> StreamingQuery:
-    """Start the query on what is in Kafka now; it then ends. Real-time mode can't pass over offsets that are gone."""
-    return _writer(spark, settings, sink, bounded=True).trigger(availableNow=True).start()
+def query_over_gap(spark: SparkSession, settings: Settings, sink: Sink) -> DataStreamWriter:
+    """The query on what is in Kafka now; it then ends. Real-time mode can't pass over offsets that are gone."""
+    return _writer(spark, settings, sink, bounded=True).trigger(availableNow=True)
 
 
 def checkpoint(settings: Settings) -> Path:

@@ -81,6 +81,7 @@ def open_session(settings: Settings, scratch: Path) -> Session:
     jars = [*archived, writer_jar(java)]
     given = configuration(settings) | private_sockets(settings, "s")
     connection = write_connection_file(settings)
+    given |= {"spark.plugins": "marketpipeline.ConnectAhead", "spark.marketpipeline.connectionFile": str(connection)}
     if not settings.local_spark:
         given["spark.jars"] = ",".join(map(str, jars))
         given["spark.files"] = str(connection)

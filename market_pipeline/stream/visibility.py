@@ -23,7 +23,7 @@ from market_pipeline.broker.offsets import begin_offsets, end_offsets, group_off
 from market_pipeline.broker.topics import TopicError
 from market_pipeline.model import Trade
 from market_pipeline.settings import Settings
-from market_pipeline.store.cluster import STORE_ERRORS
+from market_pipeline.store.cluster import STORE_ERRORS, prepared
 from market_pipeline.store.failure import one_line
 from market_pipeline.store.trade_key import BY_KEY, silver_key
 from market_pipeline.stream.queryable import Awaited, Queryable, View, first_of, newest_of
@@ -64,7 +64,7 @@ class Visibility:
             },
             logger=logging.getLogger("market_pipeline.stream.librdkafka"),
         )
-        self._query = session.prepare(f"SELECT received_at FROM {settings.keyspace}.trades_silver WHERE {BY_KEY}")
+        self._query = f"SELECT received_at FROM {settings.keyspace}.trades_silver WHERE {BY_KEY}"
         self.view = View()
 
     def __enter__(self) -> Self:
@@ -177,7 +177,7 @@ class Visibility:
         return records
 
     def _is_queryable(self, trade: Trade) -> bool:
-        row = self._session.execute(self._query, silver_key(trade)).one()
+        row = self._session.execute(prepared(self._session, self._query), silver_key(trade)).one()
         return row is not None and is_row_of(trade, row.received_at)
 
 

@@ -26,6 +26,16 @@ def test_a_statement_that_is_given_up_fails_the_task(program: Program) -> None:
     assert said == "failed, failed\n"
 
 
+def test_a_request_is_sent_again_while_cassandra_is_away_or_overloaded(program: Program) -> None:
+    said, _ = program("RetryCheck").communicate(timeout=60)
+    assert said.splitlines() == [
+        "outage: answered after 5",
+        "wrong: InvalidQueryException after 1",
+        "closed: IllegalStateException after 2",
+        "for good: NoNodeAvailableException after several",
+    ]
+
+
 def test_a_minute_is_counted_once_at_a_time_and_again_after_a_trade(program: Program) -> None:
     """Of two counts in flight the older may be answered last, and equal a bar that lacks another writer's trade."""
     said, _ = program("CountOrder").communicate(timeout=60)

@@ -4,6 +4,7 @@ import java.math.BigDecimal;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.concurrent.Executors;
 
 /** The writer without Kafka and Spark: what it alone can do. Prints rows a second. */
 public final class FromMemory {
@@ -12,7 +13,7 @@ public final class FromMemory {
   public static void main(String[] arguments) throws Exception {
     Connection to = Connection.read(arguments[0]);
     int rows = Integer.parseInt(arguments[1]), symbols = Integer.parseInt(arguments[2]);
-    CassandraTables tables = CassandraTables.open(to);
+    CassandraTables tables = CassandraTables.open(to, Executors.newSingleThreadScheduledExecutor());
     int[] given = Arrays.stream(arguments).skip(3).mapToInt(Integer::parseInt).toArray(); // those of the stream
     TableWriter.Limits limits =
         new TableWriter.Limits(given[0], given[1] / PARTITIONS, given[2], given[3], given[4] / PARTITIONS, given[5]);

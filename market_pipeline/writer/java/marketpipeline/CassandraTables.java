@@ -20,6 +20,7 @@ import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionStage;
+import java.util.concurrent.ScheduledExecutorService;
 
 /** The tables in Cassandra. */
 public final class CassandraTables implements Tables {
@@ -27,26 +28,35 @@ public final class CassandraTables implements Tables {
   /** A server that is gone without a word, as one whose network goes with it, is known for that within so long, twice. */
   private static final Duration HEARTBEAT = Duration.ofSeconds(4);
   private static final Duration RECONNECT_FIRST = Duration.ofMillis(500), RECONNECT_LAST = Duration.ofSeconds(2);
+  private static final Duration RETRY_FIRST = Duration.ofMillis(100), RETRY_LAST = Duration.ofSeconds(1);
+  /** How long an outage of Cassandra may last until the task fails, and the stream ends with the reason. */
+  private static final Duration PATIENCE = Duration.ofMinutes(2);
   private static final int PAGE = 5_000;
   /** Rows of {@code trades_silver} live for 90 days after they were written, which is never before they happened. */
   private static final Duration SILVER_KEPT = Duration.ofDays(89);
 
   private final CqlSession session;
+  private final Retries retries;
   private final PreparedStatement insert, setLatest, setBar, load, count, stored;
 
-  /** Connects, and prepares the statements. */
-  public static CassandraTables open(Connection to) {
+  /**
+   * Connects, which waits for Cassandra where it is away, and prepares the statements.
+   *
+   * @param clock sends requests again that failed
+   */
+  public static CassandraTables open(Connection to, ScheduledExecutorService clock) {
     CqlSession session = connect(to);
     try {
-      return new CassandraTables(session, to.keyspace());
+      return new CassandraTables(session, to.keyspace(), new Retries(clock, RETRY_FIRST, RETRY_LAST, PATIENCE));
     } catch (RuntimeException error) { // a task that is tried again must not leave a session behind each time
       session.close();
       throw error;
     }
   }
 
-  private CassandraTables(CqlSession session, String keyspace) {
+  private CassandraTables(CqlSession session, String keyspace, Retries retries) {
     this.session = session;
+    this.retries = retries;
     insert = session.prepare(insertInto(keyspace, TRADES_SILVER, TRADES_SILVER_COLUMNS));
     setLatest = session.prepare(insertInto(keyspace, LATEST_PRICES, LATEST_PRICES_COLUMNS) + " USING TIMESTAMP ?");
     setBar = session.prepare(insertInto(keyspace, OHLCV_1M, OHLCV_1M_COLUMNS) + " USING TIMESTAMP ?");
@@ -79,6 +89,7 @@ public final class CassandraTables implements Tables {
             .withBoolean(DefaultDriverOption.REQUEST_DEFAULT_IDEMPOTENCE, true)
             .withDuration(DefaultDriverOption.HEARTBEAT_INTERVAL, HEARTBEAT)
             .withDuration(DefaultDriverOption.HEARTBEAT_TIMEOUT, HEARTBEAT)
+            .withBoolean(DefaultDriverOption.RECONNECT_ON_INIT, true)
             .withDuration(DefaultDriverOption.RECONNECTION_BASE_DELAY, RECONNECT_FIRST)
             .withDuration(DefaultDriverOption.RECONNECTION_MAX_DELAY, RECONNECT_LAST)
             .withInt(DefaultDriverOption.REQUEST_PAGE_SIZE, PAGE)
@@ -161,7 +172,12 @@ public final class CassandraTables implements Tables {
 
   @Override
   public CompletionStage<Void> load(Minute minute, Bar bar) {
-    if (minute.start() > System.currentTimeMillis() - SILVER_KEPT.toMillis()) return loadTrades(minute, bar);
+    // a page that comes again changes nothing
+    boolean kept = minute.start() > System.currentTimeMillis() - SILVER_KEPT.toMillis();
+    return retries.of(() -> kept ? loadTrades(minute, bar) : loadExpired(minute, bar));
+  }
+
+  private CompletionStage<Void> loadExpired(Minute minute, Bar bar) {
     // first the bar: what it is made of may be stored while it is asked for, and is in the trades then
     return session
         .executeAsync(stored.bind(minute.symbol(), minute.day(), Instant.ofEpochMilli(minute.start())))
@@ -190,7 +206,7 @@ public final class CassandraTables implements Tables {
 
   @Override
   public CompletionStage<Long> count(Minute minute) {
-    return session.executeAsync(slice(count, minute)).thenApply(rows -> rows.one().getLong(0));
+    return retries.of(() -> session.executeAsync(slice(count, minute))).thenApply(rows -> rows.one().getLong(0));
   }
 
   private static Statement<?> slice(PreparedStatement statement, Minute minute) {
@@ -207,7 +223,7 @@ public final class CassandraTables implements Tables {
   }
 
   private CompletionStage<Void> send(Statement<?> statement) {
-    return session.executeAsync(statement).thenApply(done -> null);
+    return retries.of(() -> session.executeAsync(statement)).thenApply(done -> null);
   }
 
   /** A number with the digits that it has and no more: Cassandra's decimal keeps those that it is given. */

@@ -34,10 +34,12 @@ public final class TradeWriter extends ForeachWriter<Row> {
   /** The place of a row. */
   public static final int EVERYWHERE = 0, SILVER_ALONE = 1, DEAD_LETTER = 2;
 
+  /** How often is looked for bars that are due. */
+  private static final int TICK_MS = 40;
+
   private static CassandraTables tables;
   private static Producer<byte[], byte[]> producer;
   private static String deadLetterTopic;
-  private static ScheduledExecutorService clock;
 
   private final String connectionFile;
   private final TableWriter.Limits limits;
@@ -59,47 +61,37 @@ public final class TradeWriter extends ForeachWriter<Row> {
     this.accumulator = accumulator;
   }
 
-  /** Connects in the background, in the driver's JVM, where that is also the executor's: its first task finds it done. */
-  public void connectAhead() {
-    Thread thread = new Thread(this::connectOrLeaveIt, "market-pipeline-connect");
-    thread.setDaemon(true);
-    thread.start();
-  }
-
-  private void connectOrLeaveIt() {
-    try {
-      connect(connectionFile, limits.barIntervalMs());
-    } catch (RuntimeException error) { // the first task meets it too, and fails with it
-    }
-  }
-
-  private static synchronized void connect(String file, int barIntervalMs) {
+  /** Connects this JVM for all of its tasks, once; waits while Cassandra is away. */
+  static synchronized void connect(String file) {
     if (tables != null) return;
     Connection to = Connection.read(file);
-    // first what may fail: a task that is tried again must not leave a producer behind each time
-    CassandraTables connected = CassandraTables.open(to);
+    ScheduledExecutorService clock = clock();
+    CassandraTables connected = null;
     try {
+      connected = CassandraTables.open(to, clock);
       producer = DeadLetters.connect(to);
-    } catch (RuntimeException error) {
-      connected.close();
+    } catch (RuntimeException error) { // a task that is tried again must leave neither a thread nor a session behind
+      clock.shutdown();
+      if (connected != null) connected.close();
       throw error;
     }
     deadLetterTopic = to.deadLetterTopic();
-    clock =
-        Executors.newSingleThreadScheduledExecutor(
-            task -> {
-              Thread thread = new Thread(task, "market-pipeline-bars");
-              thread.setDaemon(true);
-              return thread;
-            });
-    long everyMs = Math.max(1, barIntervalMs / 4);
-    clock.scheduleWithFixedDelay(() -> OPEN.forEach(TableWriter::tick), everyMs, everyMs, TimeUnit.MILLISECONDS);
+    clock.scheduleWithFixedDelay(() -> OPEN.forEach(TableWriter::tick), TICK_MS, TICK_MS, TimeUnit.MILLISECONDS);
     tables = connected;
+  }
+
+  private static ScheduledExecutorService clock() {
+    return Executors.newSingleThreadScheduledExecutor(
+        task -> {
+          Thread thread = new Thread(task, "market-pipeline-clock");
+          thread.setDaemon(true);
+          return thread;
+        });
   }
 
   @Override
   public boolean open(long partition, long epoch) {
-    connect(connectionFile, limits.barIntervalMs());
+    connect(connectionFile);
     writer = null;
     letters = new DeadLetters(producer, deadLetterTopic);
     metrics = new WriterMetrics();
