@@ -83,6 +83,7 @@ PROGRAMS = (
 )
 """What is started as ``python -m market_pipeline.…``, and ends at once with a wrong setting or without arguments."""
 OTHERS = {
+    "deploy.executor_options": "prints a class path while an image is built",
     "local.jars": "a developer's, who downloads public files",
     "local.supervise": "started by launch alone",
     "runbook.page": "a developer's, who writes a page of the repository",
