@@ -6,7 +6,7 @@ received before the comparison began is compared, so that it can run beside the 
 a second source never were in the journal: they are counted apart, and compared from Kafka on.
 """
 
-from market_pipeline.reconcile.comparison import bars_behind, days_with_trades, newest_day, reconcile, settled
+from market_pipeline.reconcile.comparison import days_with_trades, newest_day, reconcile, settled, stream_behind
 from market_pipeline.reconcile.report import DayExpired, Report
 
-__all__ = ["DayExpired", "Report", "bars_behind", "days_with_trades", "newest_day", "reconcile", "settled"]
+__all__ = ["DayExpired", "Report", "days_with_trades", "newest_day", "reconcile", "settled", "stream_behind"]

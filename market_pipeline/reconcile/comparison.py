@@ -28,7 +28,8 @@ from market_pipeline.store.trades import bars_day, latest_prices
 from market_pipeline.stream.position import next_offsets
 
 SETTLE_S = 30.0
-"""What differs is compared again until nothing has changed for so long: it may be on its way through the stream."""
+"""What differs is compared again until nothing has changed for so long, unless the stream's checkpoints say sooner that
+nothing is on its way."""
 
 STREAM_STARTS_S = 120.0
 """The same while the stream's bars are known to be behind: one that was just started says nothing for a while."""
@@ -51,11 +52,11 @@ def reconcile(settings: Settings, day: date, *, progress: Progress = lambda _: N
     """
     began = time.monotonic()
     cut, span = cut_now(settings), Span(day)
-    ends = end_offsets(settings, settings.topic)
     with SilverReader(settings) as reader, connect(settings, timeout_s=60) as session:
         report = settled(
             _Comparison(settings, session, reader, span, cut, progress).run,
-            lambda: bars_behind(settings, ends),
+            lambda: end_offsets(settings, settings.topic),
+            lambda ends: stream_behind(settings, ends),
             lambda: may_have_expired(settings, day, datetime.now(UTC)),
             progress,
         )
@@ -86,15 +87,17 @@ def days_with_trades(settings: Settings) -> Iterator[date]:
             yield day
 
 
-def bars_behind(settings: Settings, ends: Mapping[int, int]) -> int:
-    """Records below ``ends`` that the stream's bars have not taken yet; 0 where it keeps its checkpoints elsewhere."""
+def stream_behind(settings: Settings, ends: Mapping[int, int]) -> int | None:
+    """Records below ``ends`` of which the stream has not committed yet that they are in every table; None where it
+    keeps its checkpoints elsewhere."""
     done = next_offsets(settings)
-    return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items()) if done else 0
+    return sum(max(0, end - done.get(partition, 0)) for partition, end in ends.items()) if done else None
 
 
 def settled(
     compare_once: Callable[[], Report],
-    behind: Callable[[], int],
+    ends: Callable[[], Mapping[int, int]],
+    behind: Callable[[Mapping[int, int]], int | None],
     expired: Callable[[], bool],
     progress: Progress = lambda _: None,
     *,
@@ -105,7 +108,8 @@ def settled(
 
     Args:
         compare_once: reads and compares everything.
-        behind: how many records the stream's bars have not taken yet.
+        ends: Kafka's ends by partition.
+        behind: how many records below such ends the stream has not committed yet, if that is known.
         expired: whether rows of the day may have left silver.
         progress: what is waited for.
         clock: monotonic seconds.
@@ -114,24 +118,36 @@ def settled(
     Raises:
         DayExpired: what silver lacks was there, and its time to live is over.
     """
+    first_ends = ends()
+    seen_ends: Mapping[int, int] = {}  # after the report that showed the differences first: what it compared lies below
+    shown: object = None
     last: object = None
     changed_at = 0.0
     while True:
-        records = behind()
+        records = behind(first_ends) or 0
+        written = bool(seen_ends) and behind(seen_ends) == 0
         report = compare_once()
         if report.clean:
             return report
         if _silver_lacks_some(report) and expired():
             raise DayExpired(report.day)
-        found = (report.differences, report.unsettled, report.bars, report.prices, records)
+        before, shown = shown, (report.differences, report.unsettled, report.bars, report.prices)
+        if shown != before:
+            seen_ends = ends()
+        elif written and _in_tables_alone(report):
+            return report
+        found = (shown, records)
         if found != last:
             last, changed_at = found, clock()
         elif clock() > changed_at + (STREAM_STARTS_S if records else SETTLE_S):
             return report
-        progress(
-            f"the stream's bars are {records:,} records behind" if records else "some trades are still on their way"
-        )
+        progress(f"the stream is {records:,} records behind" if records else "some trades are still on their way")
         sleep(AGAIN_AFTER_S)
+
+
+def _in_tables_alone(report: Report) -> bool:
+    """Whether what differs is what the stream writes: nothing else brings trades from Kafka into the tables."""
+    return not report.unsettled and all(each.hop == "silver" for each in report.differences)
 
 
 def _silver_lacks_some(report: Report) -> bool:

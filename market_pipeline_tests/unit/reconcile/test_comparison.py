@@ -43,19 +43,19 @@ def finished(settings: Settings, offsets: str) -> None:
     (checkpoint / "commits" / "0").write_text("v1\n{}", encoding="utf-8")
 
 
-def test_bars_are_behind_by_what_their_last_batch_did_not_take(settings: Settings) -> None:
+def test_the_stream_is_behind_by_what_its_last_batch_did_not_take(settings: Settings) -> None:
     finished(settings, '{"0":90,"1":250}')
-    assert reconcile.bars_behind(settings, {0: 100, 1: 200}) == 10
-    assert reconcile.bars_behind(settings, {0: 90, 1: 250}) == 0
+    assert reconcile.stream_behind(settings, {0: 100, 1: 200}) == 10
+    assert reconcile.stream_behind(settings, {0: 90, 1: 250}) == 0
 
 
 def test_a_partition_that_is_new_was_not_taken_at_all(settings: Settings) -> None:
     finished(settings, '{"0":90}')
-    assert reconcile.bars_behind(settings, {0: 90, 1: 7}) == 7
+    assert reconcile.stream_behind(settings, {0: 90, 1: 7}) == 7
 
 
 def test_a_stream_whose_checkpoints_are_elsewhere_says_nothing(settings: Settings) -> None:
-    assert reconcile.bars_behind(settings, {0: 100}) == 0
+    assert reconcile.stream_behind(settings, {0: 100}) is None
 
 
 DAY = date(2025, 11, 28)
@@ -75,12 +75,13 @@ class Time:
         self.now += seconds
 
 
-def after(*reports: Report, behind: int = 0, expired: bool = False) -> tuple[Report, float]:
+def after(*reports: Report, behind: int | None = None, expired: bool = False) -> tuple[Report, float]:
     """What comes out when the hops show these, one a time, and the last one from then on; and after how long."""
     left, time = list(reports), Time()
     found = settled(
         lambda: left.pop(0) if len(left) > 1 else left[0],
-        lambda: behind,
+        lambda: {0: 100},
+        lambda ends: behind,
         lambda: expired,
         clock=time.clock,
         sleep=time.sleep,
@@ -101,6 +102,36 @@ def test_what_stays_lost_is_lost() -> None:
     found, seconds = after(Report(DAY, differences=[LOST]))
     assert found.lost == 1
     assert SETTLE_S < seconds < SETTLE_S + 3
+
+
+def test_what_the_stream_has_committed_and_silver_lacks_is_lost_at_once() -> None:
+    found, seconds = after(Report(DAY, differences=[LOST]), behind=0)
+    assert (found.lost, seconds) == (1, 1.0)
+
+
+def test_what_kafka_lacks_may_still_be_on_its_way_whatever_the_stream_has_committed() -> None:
+    lost = Difference("produced", missing=("a",), extra=(), changed=())
+    found, seconds = after(Report(DAY, differences=[lost]), behind=0)
+    assert found.lost == 1
+    assert seconds > SETTLE_S
+
+
+def test_a_trade_that_came_to_kafka_during_the_comparison_is_waited_for() -> None:
+    """The stream has committed what Kafka had at first, and not what the comparison saw."""
+    time, kafka_ends = Time(), [{0: 100}, {0: 101}]
+
+    def compare() -> Report:
+        return Report(DAY, differences=[LOST] if time.now < 20 else [])
+
+    found = settled(
+        compare,
+        lambda: kafka_ends.pop(0),
+        lambda ends: max(0, ends[0] - (100 if time.now < 20 else 101)),
+        lambda: False,
+        clock=time.clock,
+        sleep=time.sleep,
+    )
+    assert (found.clean, time.now) == (True, 20.0)
 
 
 def test_bars_that_are_known_to_be_behind_are_waited_for_longer() -> None:
