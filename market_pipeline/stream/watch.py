@@ -55,6 +55,7 @@ class Watch:
         self.until(query, lambda: not query.isActive)
         if query.exception() is not None:
             raise self._ended(query)
+        query.awaitTermination()  # only then may another start with its name and its checkpoint
 
     def _check_parts(self) -> None:
         dead = self.jvm.death()
