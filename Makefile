@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 tests   = $(addprefix market_pipeline_tests/,$(1))
+# they wait for half of the time, some for long: a worker without work takes another's
+workers = --numprocesses 4 --dist worksteal
 report  = --durations 25 --junit-xml build/reports/$@.xml
 STAMP  := $(VENV)/.installed
 DEPLOY := market_pipeline/deploy
@@ -15,7 +17,7 @@ export DAGSTER_DISABLE_TELEMETRY := yes
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run stop test test-compose test-nightly check unit install lock bench soak golden clean chromium class-archive \
-  real-servers pipelines quick browser coverage
+  real-servers pipelines quick browser beside coverage
 
 run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARGS="--feed replay --replay-file F"
 	@$(BIN)/market-pipeline up $(ARGS)
@@ -26,19 +28,25 @@ stop: install ## what `make run` started; the same ARGS="--data-dir D"
 test: install ## every test, against real servers; reports in build/reports
 	@rm -f build/reports/*.xml; failed=; make="$(MAKE) --no-print-directory --keep-going"; \
 	$$make --jobs 2 check class-archive chromium || failed=yes; \
-	$$make $(STAGES) || failed=yes; \
+	$$make --jobs 2 real-servers beside || failed=yes; \
+	$$make pipelines || failed=yes; \
 	for each in $(STAGES); do sed -n "s|.*testsuite name=\"pytest\" \(errors.*\) timestamp.*|$$each: \1|p" build/reports/$$each.xml; echo; done; \
 	test -z "$$failed" || { echo "failed: the lines above that end in 'Error' name the stage"; exit 1; }
 
-# one after the other: a pipeline uses a core for as long as its tests last, and they last longer beside others
+# tests against servers leave a core to those without; their output comes when they are through, or it would mix
+beside: | build/reports
+	@$(MAKE) --no-print-directory --keep-going quick browser >build/reports/beside.log 2>&1; status=$$?; \
+	cat build/reports/beside.log; exit $$status
+
 real-servers: install class-archive | build/reports
 	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,spark writer integration) $(ARGS)
 
+# alone: a pipeline uses a core for as long as its tests last, and they last longer beside others
 pipelines: install class-archive | build/reports
 	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,pipelines) $(ARGS)
 
 quick: install class-archive | build/reports
-	@$(BIN)/pytest --numprocesses 4 $(report) $(call tests,unit defs) $(ARGS)
+	@$(BIN)/pytest $(workers) $(report) $(call tests,unit defs) $(ARGS)
 
 browser: install chromium | build/reports
 	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,browser) $(ARGS)
@@ -62,11 +70,11 @@ test-nightly: install coverage ## what is too slow for every change
 	$(BIN)/pytest -m "nightly or compose" $(report) $(call tests,integration pipelines nightly compose) $(ARGS)
 
 coverage: install | build/reports ## which lines the quick tests reach: nightly, for it costs more than a tenth of their time
-	@$(BIN)/pytest --numprocesses 4 --cov --cov-report=term:skip-covered --cov-report=html:build/reports/coverage \
+	@$(BIN)/pytest $(workers) --cov --cov-report=term:skip-covered --cov-report=html:build/reports/coverage \
 	  $(call tests,unit defs) $(ARGS)
 
-unit: install ## the quick tests alone, four at a time: they wait for half of it
-	$(BIN)/pytest --numprocesses 4 $(call tests,unit defs) $(ARGS)
+unit: install ## the quick tests alone
+	$(BIN)/pytest $(workers) $(call tests,unit defs) $(ARGS)
 
 golden: install ## after a change that is meant: the copies of help, screens, segments and messages that tests compare with
 	UPDATE_GOLDEN=yes $(BIN)/pytest -q market_pipeline_tests/unit/golden
