@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from market_pipeline.model import schema
+from market_pipeline.stream.stall import DEADLINE_S
 from market_pipeline.writer import compiled
 from market_pipeline.writer.compiled import CompileError, writer_jar
 from market_pipeline_tests.writer.conftest import Program
@@ -49,11 +50,22 @@ def test_a_folder_that_can_not_be_written_is_named(java: Path, tmp_path: Path, m
         writer_jar(java)
 
 
-def test_the_columns_that_it_binds_are_those_of_the_model(program: Program) -> None:
+@pytest.fixture(scope="module")
+def constants(program: Program) -> dict[str, list[str]]:
+    """Columns by table, and in seconds after how long a statement is given up."""
     said, _ = program("Columns").communicate(timeout=60)
-    bound = {table: columns for table, *columns in map(str.split, said.splitlines())}
-    assert bound == {
+    return {name: values for name, *values in map(str.split, said.splitlines())}
+
+
+def test_the_columns_that_it_binds_are_those_of_the_model(constants: dict[str, list[str]]) -> None:
+    assert {name: constants[name] for name in ("trades_silver", "latest_prices", "ohlcv_1m")} == {
         "trades_silver": [column.name for column in schema.TRADES_SILVER],
         "latest_prices": [column.name for column in schema.LATEST_PRICES],
         "ohlcv_1m": [column.name for column in schema.OHLCV_1M if column != schema.COMPLETE],
     }
+
+
+def test_a_statement_is_given_up_before_the_stream_counts_as_stalled(constants: dict[str, list[str]]) -> None:
+    """Or the stream would end without Cassandra's own reason."""
+    (given_up_after_s,) = constants["given_up_after"]
+    assert int(given_up_after_s) < DEADLINE_S

@@ -33,9 +33,9 @@ public final class RetryCheck {
   }
 
   public static void main(String[] arguments) {
-    ScheduledExecutorService clock = Executors.newSingleThreadScheduledExecutor();
-    Retries patient = new Retries(clock, Duration.ofMillis(1), Duration.ofMillis(4), Duration.ofMinutes(1));
-    Retries impatient = new Retries(clock, Duration.ofMillis(1), Duration.ofMillis(4), Duration.ofMillis(50));
+    ScheduledExecutorService timer = Executors.newSingleThreadScheduledExecutor();
+    Retries patient = new Retries(timer, Duration.ofMillis(1), Duration.ofMillis(4), Duration.ofMinutes(1));
+    Retries impatient = new Retries(timer, Duration.ofMillis(1), Duration.ofMillis(4), Duration.ofMillis(50));
     RuntimeException away = new NoNodeAvailableException(), late = new DriverTimeoutException("late");
     RuntimeException busy = new OverloadedException(null), refused = new InvalidQueryException(null, "no such table");
 

@@ -19,18 +19,23 @@ import java.time.Duration;
 import java.time.Instant;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ScheduledExecutorService;
+import java.util.function.Supplier;
 
 /** The tables in Cassandra. */
 public final class CassandraTables implements Tables {
-  private static final Duration TIMEOUT = Duration.ofSeconds(10);
+  static final Duration TIMEOUT = Duration.ofSeconds(10);
   /** A server that is gone without a word, as one whose network goes with it, is known for that within so long, twice. */
   private static final Duration HEARTBEAT = Duration.ofSeconds(4);
   private static final Duration RECONNECT_FIRST = Duration.ofMillis(500), RECONNECT_LAST = Duration.ofSeconds(2);
   private static final Duration RETRY_FIRST = Duration.ofMillis(100), RETRY_LAST = Duration.ofSeconds(1);
-  /** How long an outage of Cassandra may last until the task fails, and the stream ends with the reason. */
-  private static final Duration PATIENCE = Duration.ofMinutes(2);
+  /**
+   * How long an outage of Cassandra may last until the task fails, and with it the stream: with one more timeout, less than
+   * until the stream ends itself as stalled, so that the reason is Cassandra's.
+   */
+  static final Duration PATIENCE = Duration.ofSeconds(75);
   private static final int PAGE = 5_000;
   /** Rows of {@code trades_silver} live for 90 days after they were written, which is never before they happened. */
   private static final Duration SILVER_KEPT = Duration.ofDays(89);
@@ -40,15 +45,24 @@ public final class CassandraTables implements Tables {
   private final PreparedStatement insert, setLatest, setBar, load, count, stored;
 
   /**
-   * Connects, which waits for Cassandra where it is away, and prepares the statements.
+   * Connects, and prepares the statements; tries again where Cassandra is away.
    *
-   * @param clock sends requests again that failed
+   * @param timer sends requests again that failed
    */
-  public static CassandraTables open(Connection to, ScheduledExecutorService clock) {
+  public static CassandraTables open(Connection to, ScheduledExecutorService timer) {
+    Retries retries = new Retries(timer, RETRY_FIRST, RETRY_LAST, PATIENCE);
+    try {
+      return retries.of(() -> CompletableFuture.completedFuture(open(to, retries))).toCompletableFuture().join();
+    } catch (CompletionException error) {
+      throw new IllegalStateException("no connection to Cassandra: " + error.getCause().getMessage(), error.getCause());
+    }
+  }
+
+  private static CassandraTables open(Connection to, Retries retries) {
     CqlSession session = connect(to);
     try {
-      return new CassandraTables(session, to.keyspace(), new Retries(clock, RETRY_FIRST, RETRY_LAST, PATIENCE));
-    } catch (RuntimeException error) { // a task that is tried again must not leave a session behind each time
+      return new CassandraTables(session, to.keyspace(), retries);
+    } catch (RuntimeException error) { // an attempt must not leave a session behind
       session.close();
       throw error;
     }
@@ -89,7 +103,6 @@ public final class CassandraTables implements Tables {
             .withBoolean(DefaultDriverOption.REQUEST_DEFAULT_IDEMPOTENCE, true)
             .withDuration(DefaultDriverOption.HEARTBEAT_INTERVAL, HEARTBEAT)
             .withDuration(DefaultDriverOption.HEARTBEAT_TIMEOUT, HEARTBEAT)
-            .withBoolean(DefaultDriverOption.RECONNECT_ON_INIT, true)
             .withDuration(DefaultDriverOption.RECONNECTION_BASE_DELAY, RECONNECT_FIRST)
             .withDuration(DefaultDriverOption.RECONNECTION_MAX_DELAY, RECONNECT_LAST)
             .withInt(DefaultDriverOption.REQUEST_PAGE_SIZE, PAGE)
@@ -104,21 +117,25 @@ public final class CassandraTables implements Tables {
     return builder.build();
   }
 
+  /** Not resolved: the driver does it for each connection, and a server may come back under another address. */
   private static InetSocketAddress address(String point, int port) {
     int colon = point.lastIndexOf(':');
     boolean named = colon > 0 && point.indexOf(':') == colon;
     return named
-        ? new InetSocketAddress(point.substring(0, colon), Integer.parseInt(point.substring(colon + 1)))
-        : new InetSocketAddress(point, port);
+        ? InetSocketAddress.createUnresolved(point.substring(0, colon), Integer.parseInt(point.substring(colon + 1)))
+        : InetSocketAddress.createUnresolved(point, port);
   }
 
   @Override
   public CompletionStage<Void> insert(List<Trade> trades) {
-    Instant now = Instant.now();
-    if (trades.size() == 1) return send(inserted(trades.get(0), now).build());
+    return send(() -> statement(trades, Instant.now())); // of the attempt that Cassandra takes
+  }
+
+  private Statement<?> statement(List<Trade> trades, Instant now) {
+    if (trades.size() == 1) return inserted(trades.get(0), now).build();
     BatchStatementBuilder batch = BatchStatement.builder(BatchType.UNLOGGED);
     for (Trade trade : trades) batch.addStatement(inserted(trade, now).build());
-    return send(batch.build());
+    return batch.build();
   }
 
   private BoundStatementBuilder inserted(Trade trade, Instant now) {
@@ -139,7 +156,7 @@ public final class CassandraTables implements Tables {
 
   @Override
   public CompletionStage<Void> setLatest(Trade trade) {
-    return send(
+    Statement<?> statement =
         setLatest
             .boundStatementBuilder()
             .setString(0, trade.symbol())
@@ -148,12 +165,13 @@ public final class CassandraTables implements Tables {
             .setBigDecimal(3, plain(trade.volume()))
             .setString(4, trade.id())
             .setLong(5, LatestPrices.writeTime(trade))
-            .build());
+            .build();
+    return send(() -> statement);
   }
 
   @Override
   public CompletionStage<Void> setBar(Minute minute, Bar bar, long writeTime) {
-    return send(
+    Statement<?> statement =
         setBar
             .boundStatementBuilder()
             .setString(0, minute.symbol())
@@ -167,7 +185,8 @@ public final class CassandraTables implements Tables {
             .setBigDecimal(8, plain(bar.vwap()))
             .setLong(9, bar.trades())
             .setLong(10, writeTime)
-            .build());
+            .build();
+    return send(() -> statement);
   }
 
   @Override
@@ -222,8 +241,8 @@ public final class CassandraTables implements Tables {
     session.close();
   }
 
-  private CompletionStage<Void> send(Statement<?> statement) {
-    return retries.of(() -> session.executeAsync(statement)).thenApply(done -> null);
+  private CompletionStage<Void> send(Supplier<Statement<?>> statement) {
+    return retries.of(() -> session.executeAsync(statement.get())).thenApply(done -> null);
   }
 
   /** A number with the digits that it has and no more: Cassandra's decimal keeps those that it is given. */

@@ -5,6 +5,7 @@ import org.apache.spark.api.plugin.DriverPlugin;
 import org.apache.spark.api.plugin.ExecutorPlugin;
 import org.apache.spark.api.plugin.PluginContext;
 import org.apache.spark.api.plugin.SparkPlugin;
+import org.slf4j.LoggerFactory;
 
 /**
  * Connects an executor as soon as it is started, while the driver still plans the query: the first task finds it done.
@@ -26,17 +27,18 @@ public final class ConnectAhead implements SparkPlugin {
       @Override
       public void init(PluginContext context, Map<String, String> given) {
         String file = context.conf().get(CONNECTION_FILE);
-        Thread thread = new Thread(() -> connectOrLeaveIt(file), "market-pipeline-connect");
+        Thread thread = new Thread(() -> tryToConnect(file), "market-pipeline-connect");
         thread.setDaemon(true);
         thread.start();
       }
     };
   }
 
-  private static void connectOrLeaveIt(String file) {
+  private static void tryToConnect(String file) {
     try {
       TradeWriter.connect(file);
-    } catch (RuntimeException error) { // the first task meets it too, and fails with it
+    } catch (Throwable error) { // the first task tries again and fails with it; thrown here it would end the executor
+      LoggerFactory.getLogger(ConnectAhead.class).warn("not connected ahead: {}", error.toString());
     }
   }
 }

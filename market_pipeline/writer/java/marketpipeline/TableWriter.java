@@ -2,7 +2,6 @@ package marketpipeline;
 
 import java.io.Serializable;
 import java.util.List;
-import java.util.concurrent.CompletionException;
 import java.util.concurrent.CompletionStage;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
@@ -14,8 +13,8 @@ import java.util.function.LongSupplier;
  * {@link #flush} returns when all that was added is acknowledged; only then may the trades' offsets be committed. Every
  * statement may be sent again, so that trades that come again after a crash change nothing.
  *
- * <p>Two threads use it, its lock in turn: the task's, which adds, and the driver's, which hands in answers. Nothing is
- * waited for while the lock is held but the lock's own condition.
+ * <p>Three threads use it, its lock in turn: the task's, which adds, and the driver's and the timer's, which hand in answers.
+ * Nothing is waited for while the lock is held but the lock's own condition.
  */
 public final class TableWriter {
 
@@ -96,7 +95,7 @@ public final class TableWriter {
   public synchronized void tick() {
     try {
       if (failure == null && !trades.isBusy()) send();
-    } catch (Throwable error) { // the clock and the driver tell nobody of what is thrown
+    } catch (Throwable error) { // the timer and the driver tell nobody of what is thrown
       fail(error);
       notifyAll();
     }
@@ -194,6 +193,6 @@ public final class TableWriter {
   }
 
   private void fail(Throwable error) {
-    if (failure == null) failure = error instanceof CompletionException && error.getCause() != null ? error.getCause() : error;
+    if (failure == null) failure = Retries.causeOf(error);
   }
 }

@@ -34,7 +34,7 @@ public final class TradeWriter extends ForeachWriter<Row> {
   /** The place of a row. */
   public static final int EVERYWHERE = 0, SILVER_ALONE = 1, DEAD_LETTER = 2;
 
-  /** How often is looked for bars that are due. */
+  /** How often due bars are looked for. */
   private static final int TICK_MS = 40;
 
   private static CassandraTables tables;
@@ -61,29 +61,29 @@ public final class TradeWriter extends ForeachWriter<Row> {
     this.accumulator = accumulator;
   }
 
-  /** Connects this JVM for all of its tasks, once; waits while Cassandra is away. */
+  /** Connects this JVM for all of its tasks, once; tries again where Cassandra is away. */
   static synchronized void connect(String file) {
     if (tables != null) return;
     Connection to = Connection.read(file);
-    ScheduledExecutorService clock = clock();
+    ScheduledExecutorService timer = timer();
     CassandraTables connected = null;
     try {
-      connected = CassandraTables.open(to, clock);
+      connected = CassandraTables.open(to, timer);
       producer = DeadLetters.connect(to);
     } catch (RuntimeException error) { // a task that is tried again must leave neither a thread nor a session behind
-      clock.shutdown();
+      timer.shutdown();
       if (connected != null) connected.close();
       throw error;
     }
     deadLetterTopic = to.deadLetterTopic();
-    clock.scheduleWithFixedDelay(() -> OPEN.forEach(TableWriter::tick), TICK_MS, TICK_MS, TimeUnit.MILLISECONDS);
+    timer.scheduleWithFixedDelay(() -> OPEN.forEach(TableWriter::tick), TICK_MS, TICK_MS, TimeUnit.MILLISECONDS);
     tables = connected;
   }
 
-  private static ScheduledExecutorService clock() {
+  private static ScheduledExecutorService timer() {
     return Executors.newSingleThreadScheduledExecutor(
         task -> {
-          Thread thread = new Thread(task, "market-pipeline-clock");
+          Thread thread = new Thread(task, "market-pipeline-timer");
           thread.setDaemon(true);
           return thread;
         });
