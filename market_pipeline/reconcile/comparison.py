@@ -31,6 +31,9 @@ SETTLE_S = 30.0
 """What differs is compared again until nothing has changed for so long, unless the stream's checkpoints say sooner that
 nothing is on its way."""
 
+COMMITTED_SETTLE_S = 5.0
+"""The same of what the stream has committed: a rebuild may be under way."""
+
 STREAM_STARTS_S = 120.0
 """The same while the stream's bars are known to be behind: one that was just started says nothing for a while."""
 
@@ -119,13 +122,13 @@ def settled(
         DayExpired: what silver lacks was there, and its time to live is over.
     """
     first_ends = ends()
-    seen_ends: Mapping[int, int] = {}  # after the report that showed the differences first: what it compared lies below
+    seen_ends: Mapping[int, int] = {}  # Kafka's, once the differences had been seen: every trade of theirs lies below
     shown: object = None
     last: object = None
-    changed_at = 0.0
+    shown_at = changed_at = 0.0
     while True:
         records = behind(first_ends) or 0
-        written = bool(seen_ends) and behind(seen_ends) == 0
+        committed = bool(seen_ends) and behind(seen_ends) == 0
         report = compare_once()
         if report.clean:
             return report
@@ -133,8 +136,8 @@ def settled(
             raise DayExpired(report.day)
         before, shown = shown, (report.differences, report.unsettled, report.bars, report.prices)
         if shown != before:
-            seen_ends = ends()
-        elif written and _in_tables_alone(report):
+            seen_ends, shown_at = ends(), clock()
+        elif committed and _in_tables_alone(report) and clock() >= shown_at + COMMITTED_SETTLE_S:
             return report
         found = (shown, records)
         if found != last:

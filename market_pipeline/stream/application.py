@@ -30,7 +30,7 @@ from market_pipeline.stream import checkpoints, class_archive, position, slots
 from market_pipeline.stream.failure import StreamError, one_line
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.progress import Epoch, Progress, ProgressListener
-from market_pipeline.stream.query import Sink, checkpoint, query_for_good, query_over_gap
+from market_pipeline.stream.query import Sink, checkpoint, continuous_query, query_over_gap
 from market_pipeline.stream.queryable import View
 from market_pipeline.stream.responsiveness import Responsiveness, Unresponsive
 from market_pipeline.stream.session import SecretError, Session, open_session
@@ -120,7 +120,7 @@ class Application:
         self._responsiveness = self._watch_responses(self._session)
         spark = self._session.spark
         sink = Sink(spark, settings, partitions)
-        for_good = query_for_good(spark, settings, sink)  # analysed while a cluster starts its executors
+        continuous = continuous_query(spark, settings, sink)  # analysed while a cluster starts its executors
 
         def changed() -> None:
             self._figures = json.loads(sink.metrics())
@@ -135,7 +135,7 @@ class Application:
             watch = Watch(settings, self._session.jvm, self._progress, self._visibility, self._wake)
             if position.out_of_reach(settings):
                 watch.over(query_over_gap(spark, settings, sink).start())
-            query = for_good.start()
+            query = continuous.start()
             self._phase = "running"
             logger.info("running in %s mode", settings.stream_mode)
             if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere

@@ -98,7 +98,7 @@ def to_writer(records: DataFrame) -> DataFrame:
     )
 
 
-def query_for_good(spark: SparkSession, settings: Settings, sink: Sink) -> DataStreamWriter:
+def continuous_query(spark: SparkSession, settings: Settings, sink: Sink) -> DataStreamWriter:
     """The query to start for good, in the mode that the settings name."""
     real_time = settings.stream_mode == "real-time"
     writer = _writer(spark, settings, sink, bounded=not real_time)

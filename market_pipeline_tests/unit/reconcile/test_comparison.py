@@ -18,6 +18,7 @@ from market_pipeline.quality.digest import Difference, HopDigest
 from market_pipeline.quality.latest import PriceMismatch
 from market_pipeline.reconcile import DayExpired, Report, settled
 from market_pipeline.reconcile.comparison import (
+    COMMITTED_SETTLE_S,
     SETTLE_S,
     STREAM_STARTS_S,
     _Comparison,
@@ -104,9 +105,9 @@ def test_what_stays_lost_is_lost() -> None:
     assert SETTLE_S < seconds < SETTLE_S + 3
 
 
-def test_what_the_stream_has_committed_and_silver_lacks_is_lost_at_once() -> None:
+def test_what_the_stream_has_committed_and_silver_lacks_is_lost_soon() -> None:
     found, seconds = after(Report(DAY, differences=[LOST]), behind=0)
-    assert (found.lost, seconds) == (1, 1.0)
+    assert (found.lost, seconds) == (1, COMMITTED_SETTLE_S)
 
 
 def test_what_kafka_lacks_may_still_be_on_its_way_whatever_the_stream_has_committed() -> None:

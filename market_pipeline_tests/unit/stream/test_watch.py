@@ -22,9 +22,13 @@ class Query:
         self.name = name
         self.isActive = active
         self._error = error
+        self.forgotten = False
 
     def exception(self) -> Exception | None:
         return self._error
+
+    def awaitTermination(self) -> None:  # noqa: N802 - Spark's
+        self.forgotten = True
 
 
 def watch(*, death: str | None = None, view: View | None = None, alive: bool = True, **settings: object) -> Watch:
@@ -40,7 +44,9 @@ def never() -> bool:
 
 
 def test_a_query_that_has_passed_over_what_is_there_is_over() -> None:
-    watch().over(Query("trades"))
+    query = Query("trades")
+    watch().over(query)
+    assert query.forgotten  # else the next one could not have its name
 
 
 def test_a_query_is_watched_until_something_is_done() -> None:
