@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 UV     := $(BIN)/uv
 tests   = $(addprefix market_pipeline_tests/,$(1))
-# they wait for half of the time, some for long: a worker without work takes another's
+# of the quick tests, which wait for half of the time, some for long: a worker without work takes another's
 workers = --numprocesses 4 --dist worksteal
 report  = --durations 25 --junit-xml build/reports/$@.xml
 STAMP  := $(VENV)/.installed

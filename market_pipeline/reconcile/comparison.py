@@ -35,7 +35,7 @@ COMMITTED_SETTLE_S = 5.0
 """The same of what the stream has committed: a rebuild may be under way."""
 
 STREAM_STARTS_S = 120.0
-"""The same while the stream's bars are known to be behind: one that was just started says nothing for a while."""
+"""The same while the stream is known to be behind: one that was just started says nothing for a while."""
 
 BARS_FOLLOW_S = 0.5
 """The stream writes a bar five times a second at most."""
@@ -123,9 +123,9 @@ def settled(
     """
     first_ends = ends()
     seen_ends: Mapping[int, int] = {}  # Kafka's, once the differences had been seen: every trade of theirs lies below
-    shown: object = None
-    last: object = None
-    shown_at = changed_at = 0.0
+    last_shown: object = None
+    last_records = 0
+    changed_at = 0.0
     while True:
         records = behind(first_ends) or 0
         committed = bool(seen_ends) and behind(seen_ends) == 0
@@ -134,15 +134,14 @@ def settled(
             return report
         if _silver_lacks_some(report) and expired():
             raise DayExpired(report.day)
-        before, shown = shown, (report.differences, report.unsettled, report.bars, report.prices)
-        if shown != before:
-            seen_ends, shown_at = ends(), clock()
-        elif committed and _in_tables_alone(report) and clock() >= shown_at + COMMITTED_SETTLE_S:
-            return report
-        found = (shown, records)
-        if found != last:
-            last, changed_at = found, clock()
-        elif clock() > changed_at + (STREAM_STARTS_S if records else SETTLE_S):
+        shown = (report.differences, report.unsettled, report.bars, report.prices)
+        if shown != last_shown:
+            seen_ends = ends()
+        if (shown, records) != (last_shown, last_records):
+            last_shown, last_records, changed_at = shown, records, clock()
+        waited = clock() - changed_at
+        written = committed and _in_tables_alone(report) and waited >= COMMITTED_SETTLE_S
+        if written or waited > (STREAM_STARTS_S if records else SETTLE_S):
             return report
         progress(f"the stream is {records:,} records behind" if records else "some trades are still on their way")
         sleep(AGAIN_AFTER_S)

@@ -22,6 +22,8 @@ SEED = (ROOT / "market_pipeline_tests" / "unit" / "runbook" / "seed.md").read_te
 DOCS = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
 QUERYABLE_WITHIN_S = 300
 INCIDENT_WITHIN_S = 240
+STREAM, CASSANDRA = "market_pipeline.stream.application", "CassandraDaemon"
+"""What the command lines of main processes contain."""
 
 INSTEAD = {
     "exec zookeeper zkCli.sh": "exec kafka kafka-metadata-quorum --bootstrap-server localhost:9092 describe --status",
@@ -96,10 +98,6 @@ def follow(stack: Stack, arguments: list[str]) -> None:
 def test_the_tables_hold_the_symbols_that_are_subscribed(stack: Stack) -> None:
     prices = stack.rows("SELECT symbol, price FROM market_data.latest_prices")
     assert {"AAPL", "BINANCE:BTCUSDT"} <= {row["symbol"] for row in prices}
-
-
-STREAM, CASSANDRA = "market_pipeline.stream.application", "CassandraDaemon"
-"""What the command lines of main processes contain."""
 
 
 def queryable_again_after_kill_s(stack: Stack, service: str, process: str) -> float:

@@ -12,7 +12,6 @@ import java.util.concurrent.CompletionStage;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import org.slf4j.Logger;
@@ -28,7 +27,6 @@ final class Retries {
 
   private final ScheduledExecutorService timer;
   private final Duration firstDelay, longestDelay, patience;
-  private final AtomicInteger retrying = new AtomicInteger();
   private final AtomicLong logAgainAt = new AtomicLong(System.nanoTime());
 
   /**
@@ -68,9 +66,7 @@ final class Retries {
     return error instanceof CompletionException && error.getCause() != null ? error.getCause() : error;
   }
 
-  /** What is retried at once is logged once, and at most once a minute. */
-  private void began(Throwable cause) {
-    if (retrying.getAndIncrement() > 0) return;
+  private void logOnceAMinute(Throwable cause) {
     long now = System.nanoTime(), due = logAgainAt.get();
     if (now - due < 0 || !logAgainAt.compareAndSet(due, now + LOG_INTERVAL_NS)) return;
     logger.warn("Cassandra fails, requests are sent again for {} s: {}", patience.toSeconds(), cause.toString());
@@ -81,7 +77,6 @@ final class Retries {
     private final Supplier<CompletionStage<T>> request;
     private final long until = System.nanoTime() + patience.toNanos();
     private long delayMs = firstDelay.toMillis();
-    private boolean failed;
 
     Attempts(Supplier<CompletionStage<T>> request) {
       this.request = request;
@@ -101,8 +96,7 @@ final class Retries {
       Throwable cause = causeOf(error);
       try {
         if (cause != null && isTransient(cause) && System.nanoTime() - until < 0) {
-          if (!failed) began(cause);
-          failed = true;
+          logOnceAMinute(cause);
           long delay = delayMs / 2 + ThreadLocalRandom.current().nextLong(delayMs / 2 + 1); // or all would come at once
           delayMs = Math.min(2 * delayMs, longestDelay.toMillis());
           timer.schedule(this::next, delay, TimeUnit.MILLISECONDS);
@@ -111,7 +105,6 @@ final class Retries {
       } catch (Throwable thrown) { // the timer was shut down
         cause = thrown;
       }
-      if (failed) retrying.decrementAndGet();
       if (cause == null) answer.complete(found);
       else answer.completeExceptionally(cause);
     }
