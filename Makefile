@@ -10,14 +10,14 @@ report  = --durations 25 --junit-xml build/reports/$@.xml
 STAMP  := $(VENV)/.installed
 DEPLOY := market_pipeline/deploy
 BENCH  := build/bench/venv
-STAGES := quick real-servers pipelines browser
+STAGES := quick spark browser integration pipelines
 export UV_LINK_MODE ?= copy
 export DAGSTER_DISABLE_TELEMETRY := yes
 # or each of a thousand processes would compile anew all that it imports, which is most of a start
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run stop test test-compose test-nightly check unit install lock bench soak golden clean chromium class-archive \
-  real-servers pipelines quick browser light coverage
+  integration pipelines quick spark browser light coverage
 
 run: install ## start the whole pipeline; Ctrl-C stops it. Options: make run ARGS="--feed replay --replay-file F"
 	@$(BIN)/market-pipeline up $(ARGS)
@@ -28,18 +28,18 @@ stop: install ## what `make run` started; the same ARGS="--data-dir D"
 test: install ## every test, against real servers; reports in build/reports
 	@rm -f build/reports/*.xml; failed=; make="$(MAKE) --no-print-directory --keep-going"; \
 	$$make --jobs 2 check class-archive chromium || failed=yes; \
-	$$make --jobs 2 real-servers light || failed=yes; \
+	$$make --jobs 2 integration light || failed=yes; \
 	$$make pipelines || failed=yes; \
 	for each in $(STAGES); do sed -n "s|.*testsuite name=\"pytest\" \(errors.*\) timestamp.*|$$each: \1|p" build/reports/$$each.xml; echo; done; \
 	test -z "$$failed" || { echo "failed: the lines above that end in 'Error' name the stage"; exit 1; }
 
 # tests against servers leave a core to those without; the output of these comes when they are through, or both would mix
 light: | build/reports
-	@failed=; for stage in quick browser; do $(MAKE) --no-print-directory $$stage || failed=yes; done >build/reports/light.log 2>&1; \
+	@failed=; for stage in quick spark browser; do $(MAKE) --no-print-directory $$stage || failed=yes; done >build/reports/light.log 2>&1; \
 	cat build/reports/light.log; test -z "$$failed"
 
-real-servers: install class-archive | build/reports
-	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,spark writer integration) $(ARGS)
+integration: install class-archive | build/reports
+	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,integration) $(ARGS)
 
 # alone: a pipeline uses a core for as long as its tests last, and they last longer beside others
 pipelines: install class-archive | build/reports
@@ -47,6 +47,9 @@ pipelines: install class-archive | build/reports
 
 quick: install class-archive | build/reports
 	@$(BIN)/pytest $(workers) $(report) $(call tests,unit defs) $(ARGS)
+
+spark: install class-archive | build/reports
+	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,spark writer) $(ARGS)
 
 browser: install chromium | build/reports
 	@$(BIN)/pytest -m "not nightly" $(report) $(call tests,browser) $(ARGS)

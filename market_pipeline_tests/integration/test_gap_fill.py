@@ -37,7 +37,7 @@ FIRST_GAP = (120.0, 175.0)
 SECOND_GAP = (300.0, 340.0)
 """In this one the other was silent for longer than anybody is who listens."""
 SILENT = (310.0, 325.0)
-DAYS_TABLES = "trades_silver,ohlcv_1m,ohlcv_1d,symbol_daily_stats"
+REBUILT = "trades_silver,ohlcv_1m"
 
 
 def frames(seconds: list[float], later_us: int) -> list[Frame]:
@@ -129,7 +129,7 @@ def test_a_gap_is_filled_once_and_its_minutes_are_complete(
         for start, end in (FIRST_GAP, SECOND_GAP)
     ]
     write_gaps(settings, gaps)
-    materialize(dagster, settings, f"trades_raw,latest_prices,{DAYS_TABLES}")
+    materialize(dagster, settings, f"trades_raw,latest_prices,{REBUILT}")
     assert flags(session, settings)[2] == (10, False)
     assert compared(settings).filled == {}
     monkeypatch.setattr(gap_fill, "STREAM_WITHIN_S", 0.0)
@@ -150,7 +150,7 @@ def test_a_gap_is_filled_once_and_its_minutes_are_complete(
     filled = [trade for trade in records if is_filled(trade.trade_id)]
     assert len({trade.trade_id for trade in filled}) == len(filled) == 2 * len(lacking)
     assert {trade.received_at - trade.ts * 1000 for trade in filled} == {90_000}
-    materialize(dagster, settings, DAYS_TABLES)
+    materialize(dagster, settings, REBUILT)
     caught_up(settings)
 
     again = fill(settings, DAY, really=True)

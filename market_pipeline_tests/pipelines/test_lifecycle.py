@@ -30,6 +30,7 @@ from market_pipeline.settings import LOOPBACK
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.stream.query import QUERY
 from market_pipeline.supervision.lock import holder
+from market_pipeline_tests.key_exposure import KEY, assert_only_in, files_with
 from market_pipeline_tests.running import RunningPipeline
 from market_pipeline_tests.waiting import wait_for
 
@@ -270,19 +271,6 @@ def test_logs_show_each_service(pipeline: RunningPipeline) -> None:
     assert pipeline.run("logs", "-n", "3").stdout.count("|") > 5
 
 
-def test_down_leaves_nothing_and_a_warm_start_goes_on(pipeline: RunningPipeline) -> None:
-    count = pipeline.count("trades_silver")
-    pids = [each["pid"] for each in pipeline.status()["processes"].values()]
-    said = pipeline.run("down", timeout_s=120).stdout
-    killed = [line for line in said.splitlines() if "killed" in line and "dagster" not in line]
-    assert killed == []
-    assert_nothing_left(pipeline, pids)
-
-    del pipeline.environment["MARKET_PIPELINE_PORT_BASE"]  # the data dir knows it
-    pipeline.up()
-    assert pipeline.count("trades_silver") > count
-
-
 def test_down_ends_what_a_dead_supervisor_and_a_hung_program_left(pipeline: RunningPipeline) -> None:
     told = pipeline.status()
     pids = [each["pid"] for each in told["processes"].values()]
@@ -298,6 +286,27 @@ def test_down_ends_what_a_dead_supervisor_and_a_hung_program_left(pipeline: Runn
     )
     assert_nothing_left(pipeline, pids)
     assert pipeline.run("status", check=False).returncode == 3
+
+
+def test_a_warm_start_on_another_feed_goes_on_and_keeps_its_key_to_itself(pipeline: RunningPipeline) -> None:
+    started_at = datetime.now(UTC).isoformat()
+    del pipeline.environment["MARKET_PIPELINE_PORT_BASE"]  # the data dir knows it
+    folder = pipeline.settings.data_dir.parent
+    pipeline.environment |= {"FINNHUB_API_KEY": KEY, "XDG_STATE_HOME": str(folder / "state")}
+    copy = pipeline.settings.paths.run / "producer" / ".env"
+    assert_only_in({copy}, folder, pipeline)
+    assert copy.stat().st_mode & 0o077 == 0
+    (kept,) = pipeline.rows("SELECT min(received_at) AS first, max(received_at) AS last FROM market_data.trades_silver")
+    assert kept["first"] < started_at < kept["last"]
+
+
+def test_down_leaves_no_process_no_port_and_no_key(pipeline: RunningPipeline) -> None:
+    pids = [each["pid"] for each in pipeline.status()["processes"].values()]
+    said = pipeline.run("down", timeout_s=120).stdout
+    killed = [line for line in said.splitlines() if "killed" in line and "dagster" not in line]
+    assert killed == []
+    assert_nothing_left(pipeline, pids)
+    assert files_with(KEY, pipeline.settings.data_dir.parent) == set()
 
 
 def assert_nothing_left(pipeline: RunningPipeline, pids: list[int]) -> None:
