@@ -57,8 +57,8 @@ browser: install chromium | build/reports
 build/reports:
 	@mkdir -p $@
 
-class-archive: install ## makes each start of Spark cheaper; without it tests are only slower
-	@$(BIN)/python -m market_pipeline.stream.class_archive || true
+class-archive: install ## makes each start of Spark, Cassandra and Kafka cheaper; without it tests are only slower
+	@$(BIN)/python -m market_pipeline.local.class_archive || true
 
 check: install ## format, lint, types, and who may import whom
 	$(BIN)/ruff format --check .

@@ -140,7 +140,7 @@ class Settings(BaseSettings):
         None, validation_alias=AliasChoices("kafka_bootstrap_servers", "KAFKA_BOOTSTRAP_SERVERS")
     )
     kafka_partitions: int = Field(
-        2, ge=1, le=1000, description="Partitions of a new trades_raw; each holds two task slots"
+        2, ge=1, le=1000, description="Partitions of a new trades_raw; each holds a task slot of the stream"
     )
     kafka_replication: int = Field(1, ge=1)
     kafka_retention_hours: int = Field(72, ge=1)

@@ -162,11 +162,20 @@ def _refused(session: Session, cql: str, error: Exception) -> str:
     said = _what_it_says(error)
     named = table_of(cql)
     if named is not None and needs_key(said):
-        keyspaces = session.cluster.metadata.keyspaces
-        tables = keyspaces[space].tables if (space := named[0] or session.keyspace) in keyspaces else {}
-        if named[1] in tables:
-            return key_hint(named[1], (column.name for column in tables[named[1]].partition_key), said)
+        key = _partition_key(session, named[0] or session.keyspace, named[1])
+        if key:
+            return key_hint(named[1], key, said)
     return f"Cassandra refuses the statement: {said}"
+
+
+def _partition_key(session: Session, keyspace: str | None, table: str) -> list[str]:
+    """Its columns in their order; none where there is no such table."""
+    columns = session.execute(
+        "SELECT column_name, kind, position FROM system_schema.columns WHERE keyspace_name = %s AND table_name = %s",
+        (keyspace or "", table),
+    )
+    key = sorted((column.position, column.column_name) for column in columns if column.kind == "partition_key")
+    return [name for _, name in key]
 
 
 def _what_it_says(error: Exception) -> str:

@@ -135,10 +135,8 @@ def _differences(report: Report) -> Iterator[str]:
         yield f"  bars: rebuild them from bronze: `{REBUILD.format(table='ohlcv_1m', day=report.day)}`"
     yield from _some([_price_line(price) for price in report.prices[:NAMED]], len(report.prices), "prices")
     if report.prices:
-        yield (
-            "  latest prices: where they stay behind a running stream, it lacks task slots (`market-pipeline status`); "
-            f"rebuild them from bronze: `{REBUILD.format(table='latest_prices', day=report.day)}`"
-        )
+        rebuild = REBUILD.format(table="latest_prices", day=report.day)
+        yield f"  latest prices: rebuild them from bronze: `{rebuild}`"
 
 
 def _some(lines: list[str], of: int, what: str) -> list[str]:

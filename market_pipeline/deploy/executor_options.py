@@ -8,40 +8,33 @@ that the archive was made with, and Spark's own begins with a folder: so the exe
 
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
-from market_pipeline.local.jars import JarError, classpath
+from market_pipeline.local.class_archive import SPARK, ClassArchive, class_archive
+from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava, java_home
-from market_pipeline.local.jvm import LATE_OPTIMISATION
+from market_pipeline.local.jvm import LATE_OPTIMISATION, joined
 from market_pipeline.settings import Settings, SettingsError
-from market_pipeline.stream import class_archive
-from market_pipeline.stream.gateway import class_path
 from market_pipeline.supervision.log_lines import write_error
 
 
-def executor_options(java: Path, jars: list[Path]) -> Mapping[str, str]:
-    """The properties of Spark, by name.
-
-    Args:
-        java: the home of the executors' Java.
-        jars: besides Spark's own.
-    """
+def executor_options(archive: ClassArchive) -> Mapping[str, str]:
+    """The properties of Spark, by name."""
     return {
-        "spark.executor.extraClassPath": class_path(jars),
-        "spark.executor.extraJavaOptions": " ".join([*LATE_OPTIMISATION, *class_archive.options(java, jars)]),
+        "spark.executor.extraClassPath": joined(archive.class_path),
+        "spark.executor.extraJavaOptions": " ".join([*LATE_OPTIMISATION, *archive.options()]),
     }
 
 
 def main() -> int:
     try:
-        java, jars = java_home(Settings.load()), classpath("spark")
+        archive = class_archive(SPARK, java_home(Settings.load()))
     except (JarError, NoJava, SettingsError) as error:
         write_error(str(error))
         return 1
-    if not class_archive.archive(java, jars).exists():
-        write_error("there is no class archive: python -m market_pipeline.stream.class_archive makes it")
+    if not archive.file.exists():
+        write_error("there is no class archive: python -m market_pipeline.local.class_archive spark makes it")
         return 1
-    sys.stdout.writelines(f"{name} {value}\n" for name, value in executor_options(java, jars).items())
+    sys.stdout.writelines(f"{name} {value}\n" for name, value in executor_options(archive).items())
     return 0
 
 

@@ -5,7 +5,9 @@ from importlib import resources
 from pathlib import Path
 
 from market_pipeline.local import jmx
+from market_pipeline.local.class_archive import CASSANDRA, class_archive
 from market_pipeline.local.jars import classpath
+from market_pipeline.local.java import java_home
 from market_pipeline.local.jvm import LATE_OPTIMISATION, check_path, command, joined, write_if_changed
 from market_pipeline.settings import LOOPBACK, Settings
 from market_pipeline.store.cluster import wait_for_cql
@@ -158,6 +160,7 @@ def start_command(settings: Settings) -> list[str]:
         "-XX:+UseSerialGC",
         "-XX:+ExitOnOutOfMemoryError",
         *LATE_OPTIMISATION,
+        *class_archive(CASSANDRA, java_home(settings)).options(),
         *module_flags(),
         "-Djava.net.preferIPv4Stack=true",
         "-Djava.awt.headless=true",
@@ -171,9 +174,10 @@ def start_command(settings: Settings) -> list[str]:
         "-Dcassandra.skip_wait_for_gossip_to_settle=0",
         "-Dcassandra.ring_delay_ms=1",
         "-Dcassandra.superuser_setup_delay_ms=0",
+        "-Dcassandra.shutdown_announce_in_ms=0",
         *jmx.server_options(settings),
         "-cp",
-        joined([config, *classpath("cassandra")]),
+        joined(classpath("cassandra")),
     ]
     return command(settings, config / "cassandra.args", arguments, ["org.apache.cassandra.service.CassandraDaemon"])
 

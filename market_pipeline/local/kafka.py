@@ -9,7 +9,9 @@ from pathlib import Path
 
 from market_pipeline.broker.topics import wait_for_kafka
 from market_pipeline.endpoints import is_loopback
+from market_pipeline.local.class_archive import KAFKA, class_archive
 from market_pipeline.local.jars import classpath
+from market_pipeline.local.java import java_home
 from market_pipeline.local.jvm import LATE_OPTIMISATION, check_path, command, joined, properties, write_if_changed
 from market_pipeline.private_process import in_container
 from market_pipeline.settings import LOOPBACK, Settings
@@ -131,6 +133,7 @@ def prepare(settings: Settings) -> None:
 def start_command(settings: Settings) -> list[str]:
     """The command of the server, to be run by a supervisor as it is."""
     flags = [f"-Xmx{HEAP_MB}m", "-Xms128m", "-XX:+ExitOnOutOfMemoryError", *LATE_OPTIMISATION]
+    flags += class_archive(KAFKA, java_home(settings)).options()
     return _java(settings, "kafka.args", flags, ["kafka.Kafka", str(_server_properties(settings))])
 
 

@@ -14,7 +14,7 @@ from cassandra.cluster import (
     Session,
 )
 from cassandra.connection import ConnectionException
-from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy, TokenAwarePolicy
+from cassandra.policies import DCAwareRoundRobinPolicy, ExponentialReconnectionPolicy
 from cassandra.query import PreparedStatement
 
 from market_pipeline.mendable import Mendable
@@ -59,7 +59,7 @@ def connect(settings: Settings, *, timeout_s: float = 10.0) -> Iterator[Session]
         StoreUnreachableError: no node answers.
     """
     profile = ExecutionProfile(
-        load_balancing_policy=TokenAwarePolicy(DCAwareRoundRobinPolicy(settings.cassandra_local_dc)),
+        load_balancing_policy=DCAwareRoundRobinPolicy(settings.cassandra_local_dc),
         request_timeout=timeout_s,
     )
     try:
@@ -71,6 +71,9 @@ def connect(settings: Settings, *, timeout_s: float = 10.0) -> Iterator[Session]
             connect_timeout=CONNECT_TIMEOUT_S,
             control_connection_timeout=CONNECT_TIMEOUT_S,
             protocol_version=5,
+            # read at each connection, by a dozen queries, and used by nobody
+            schema_metadata_enabled=False,
+            token_metadata_enabled=False,
         )
     except (*STORE_ERRORS, OSError) as error:  # a name that can't be resolved is told here
         raise StoreUnreachableError(settings, type(error).__name__) from None

@@ -14,19 +14,23 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import Any, NoReturn
+
+from cassandra.cluster import Session as Cassandra
 
 from market_pipeline.broker.client import BrokerUnreachableError
 from market_pipeline.broker.offsets import end_offsets
 from market_pipeline.broker.topics import TopicError, wait_for_kafka
+from market_pipeline.local import class_archive
 from market_pipeline.local.jars import JarError
 from market_pipeline.local.java import NoJava
 from market_pipeline.local.unix_sockets import UnsafeFolder
 from market_pipeline.private_process import keep_private
 from market_pipeline.settings import Settings, SettingsError
-from market_pipeline.store.cluster import StoreUnreachableError, connect_when_up, wait_for_cql
-from market_pipeline.stream import checkpoints, class_archive, position, slots
+from market_pipeline.store.cluster import StoreUnreachableError, connect_when_up
+from market_pipeline.stream import checkpoints, position, slots
 from market_pipeline.stream.failure import StreamError, one_line
 from market_pipeline.stream.gateway import GatewayError
 from market_pipeline.stream.progress import Epoch, Progress, ProgressListener
@@ -112,10 +116,26 @@ class Application:
             any of ``MENDABLE``: something that it needs isn't there.
         """
         settings = self._settings
-        with ThreadPoolExecutor(1, "servers") as pool:
-            place = pool.submit(self._find_place)
-            self._session = open_session(settings, settings.paths.run / "spark-stream")
-            partitions = place.result()
+        with ExitStack() as connection:
+            with ThreadPoolExecutor(2, "servers") as pool:
+                place = pool.submit(self._find_place)
+                opened = pool.submit(connection.enter_context, connect_when_up(settings, SERVERS_TIMEOUT_S))
+                self._session = open_session(settings, settings.paths.run / "spark-stream")
+                partitions, lost = place.result()
+                cassandra = opened.result()
+            self._keep_running(partitions, lost, cassandra)
+        raise AssertionError("it runs for good")
+
+    def _keep_running(self, partitions: int, lost: bool, cassandra: Cassandra) -> None:
+        """Start the query and watch it.
+
+        Args:
+            partitions: that the topic has.
+            lost: whether Kafka lacks some of what the query wants next, which the settings accept.
+            cassandra: a session for what is queryable.
+        """
+        settings = self._settings
+        assert self._session is not None
         threading.Thread(target=self._watch_jvm, name="jvm", daemon=True).start()
         self._responsiveness = self._watch_responses(self._session)
         spark = self._session.spark
@@ -127,22 +147,18 @@ class Application:
             self._wake.set()
 
         ProgressListener(self._progress, changed).listen(spark)
-        with (
-            connect_when_up(settings, SERVERS_TIMEOUT_S) as cassandra,
-            Visibility(settings, cassandra, lambda: self._progress.offsets) as self._visibility,
-        ):
+        with Visibility(settings, cassandra, lambda: self._progress.offsets) as self._visibility:
             slots.check(settings, partitions, lambda: slots.granted_by(spark))
             watch = Watch(settings, self._session.jvm, self._progress, self._visibility, self._wake)
-            if position.out_of_reach(settings):
+            if lost:
                 watch.over(query_over_gap(spark, settings, sink).start())
             query = continuous.start()
             self._phase = "running"
             logger.info("running in %s mode", settings.stream_mode)
             if settings.local_spark:  # a container forgets an archive, and has its drivers elsewhere
                 watch.until(query, self._trades_flow)
-                class_archive.make_in_background(self._session.java)
+                class_archive.make_in_background(settings, self._session.java)
             watch.until(query, lambda: False)
-        raise AssertionError("it runs for good")
 
     def detail(self) -> dict[str, Any]:
         """The figures of the heartbeat."""
@@ -180,14 +196,17 @@ class Application:
         """How the JVM died, or None while it lives or was not started."""
         return self._session.jvm.death(patience_s) if self._session is not None else None
 
-    def _find_place(self) -> int:
-        """Wait for the servers, and see that the stream can go on where it was; how many partitions the topic has."""
+    def _find_place(self) -> tuple[int, bool]:
+        """Wait for Kafka, and see that the stream can go on where it was.
+
+        Returns:
+            how many partitions the topic has, and whether it lacks some of what the query wants next.
+        """
         settings = self._settings
         wait_for_kafka(settings, SERVERS_TIMEOUT_S)
-        wait_for_cql(settings, SERVERS_TIMEOUT_S)
         checkpoints.forget_half_written(checkpoint(settings))
-        position.check(settings)
-        return len(end_offsets(settings, settings.topic))
+        lost = position.check(settings)
+        return len(end_offsets(settings, settings.topic)), bool(lost)
 
     def _watch_responses(self, session: Session) -> Responsiveness:
         """End this process, and with it the JVM, when the JVM responds no more: the supervisor starts both anew."""

@@ -9,13 +9,13 @@ from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from market_pipeline.layout import SparkPorts
+from market_pipeline.local.class_archive import SPARK, class_archive
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
 from market_pipeline.local.jvm import LATE_OPTIMISATION
 from market_pipeline.local.ports import is_free
 from market_pipeline.mendable import Mendable
 from market_pipeline.settings import LOOPBACK, Settings
-from market_pipeline.stream import class_archive
 from market_pipeline.stream.gateway import Jvm, start_jvm
 from market_pipeline.stream.session import configuration, private_sockets, session_in
 from market_pipeline.supervision.lock import AlreadyRunning, ProcessLock
@@ -84,7 +84,7 @@ def open_batch_session(settings: Settings, changes: Mapping[str, str]) -> BatchS
     try:
         jars, java, name = classpath("spark"), java_home(settings), f"b{ports.driver - settings.ports.base}"
         given = {**batch_configuration(settings), **private_sockets(settings, name), **changes}
-        options = [f"-Xmx{settings.spark_driver_memory_mb}m", *_java_options(), *class_archive.options(java, jars)]
+        options = [f"-Xmx{settings.spark_driver_memory_mb}m", *_java_options(), *class_archive(SPARK, java).options()]
         jvm = start_jvm(java, options, jars, given, ports, settings.paths.run / f"spark-{name}.properties")
         return BatchSession(session_in(jvm), jvm, lock)
     except BaseException:

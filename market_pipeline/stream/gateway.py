@@ -11,9 +11,7 @@ second one, which has both ports and the token from the first, and is closed.
 """
 
 import contextlib
-import ctypes
 import os
-import signal
 import subprocess
 import tempfile
 import time
@@ -30,9 +28,9 @@ from market_pipeline.local.jvm import joined, properties
 from market_pipeline.local.ports import taken
 from market_pipeline.local.private_files import write_private
 from market_pipeline.local.pyspark_jars import PYSPARK_JARS
+from market_pipeline.supervision.parent_death import die_with
 
 START_TIMEOUT_S = 120.0
-PR_SET_PDEATHSIG = 1
 PROPERTIES_FILE = "--properties-file"
 
 MODULE_OPTIONS = (
@@ -203,16 +201,3 @@ def _wait_for(told: Path, process: "subprocess.Popen[bytes]") -> None:
             process.kill()
             raise GatewayError(f"Spark's JVM was not up after {START_TIMEOUT_S:.0f} s")
         time.sleep(0.05)
-
-
-def die_with(parent: int) -> Callable[[], None]:
-    """For ``preexec_fn``: the child is killed when the thread of ``parent`` that started it ends (Linux)."""
-    libc = ctypes.CDLL(None, use_errno=True)
-
-    def in_child() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return in_child

@@ -28,11 +28,14 @@ def out_of_reach(settings: Settings) -> list[OutOfReach]:
     return checkpoints.out_of_reach(settings.topic, wanted, oldest, ends)
 
 
-def check(settings: Settings) -> None:
+def check(settings: Settings) -> list[OutOfReach]:
     """See that Kafka's topic is the one that the query has read, and has what it wants next; what not is logged.
 
+    Returns:
+        what is lost and was accepted as lost (``settings.accept_lost_offsets``).
+
     Raises:
-        StreamError: it has not, and going on would be wrong or was not accepted (``settings.accept_lost_offsets``).
+        StreamError: it has not, and going on would be wrong or was not accepted.
     """
     now = topic_id(settings, settings.topic)
     another = checkpoints.of_another_topic(checkpoint(settings), now)
@@ -47,6 +50,7 @@ def check(settings: Settings) -> None:
     if found and not settings.accept_lost_offsets:
         raise StreamError(f"{found[0]}; {checkpoints.CURE}")
     checkpoints.keep_topic_id(checkpoint(settings), now)
+    return found
 
 
 def made_anew(settings: Settings, what: str) -> StreamError:

@@ -10,12 +10,12 @@ from pyspark import SparkConf, SparkContext
 from pyspark.sql import SparkSession
 
 from market_pipeline.local import unix_sockets
+from market_pipeline.local.class_archive import SPARK, class_archive
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
 from market_pipeline.local.jvm import LATE_OPTIMISATION
 from market_pipeline.mendable import Mendable
 from market_pipeline.settings import Settings
-from market_pipeline.stream import class_archive
 from market_pipeline.stream.gateway import Jvm, start_jvm
 from market_pipeline.writer.compiled import writer_jar
 from market_pipeline.writer.connection_file import write_connection_file
@@ -77,15 +77,15 @@ def open_session(settings: Settings, scratch: Path) -> Session:
         JarError, NoJava: a jar or a Java 17 is missing.
         CompileError: the writer could not be compiled.
     """
-    archived, java = classpath("spark"), java_home(settings)
-    jars = [*archived, writer_jar(java)]
+    java = java_home(settings)
+    jars = [*classpath("spark"), writer_jar(java)]
     given = configuration(settings) | private_sockets(settings, "s")
     connection = write_connection_file(settings)
     given |= {"spark.plugins": "marketpipeline.ConnectAhead", "spark.marketpipeline.connectionFile": str(connection)}
     if not settings.local_spark:
         given["spark.jars"] = ",".join(map(str, jars))
         given["spark.files"] = str(connection)
-    options = [*_java_options(settings, scratch), *class_archive.options(java, archived)]
+    options = [*_java_options(settings, scratch), *class_archive(SPARK, java).options()]
     jvm = start_jvm(java, options, jars, given, settings.ports.stream, settings.paths.run / "spark-stream.properties")
     return Session(session_in(jvm), jvm, java)
 

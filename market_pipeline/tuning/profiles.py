@@ -47,7 +47,7 @@ def _parameter(
 PARAMETERS = (
     _parameter(
         "num.partitions", "kafka", "partitions of trades_raw", 6, 12, 2,
-        why="more parallelism; each partition holds two task slots of the stream, so that two cores are busy with two",
+        why="more parallelism; each partition holds a task slot of the stream, and two cores are busy with two",
         change=f"{_APPLY}; only upwards, and symbols move; restarts",
     ),
     _parameter(

@@ -78,6 +78,7 @@ def prepare(arm: Arm, servers: Servers) -> None:
         f"CREATE KEYSPACE {KEYSPACE} WITH replication = "
         f"{{'class': 'NetworkTopologyStrategy', '{settings.cassandra_local_dc}': 1}}"
     )
+    session.cluster.refresh_schema_metadata()
     for table in ("trades_silver", "latest_prices"):
         text = session.cluster.metadata.keyspaces[settings.keyspace].tables[table].as_cql_query()
         session.execute(text.replace(f"{settings.keyspace}.{table}", f"{KEYSPACE}.{table}"))

@@ -25,6 +25,7 @@ class Prober:
             f"SELECT trade_id FROM {keyspace}.trades_silver WHERE symbol = ? AND bucket = ? AND ts = ? AND trade_id = ?"
         )
         self._bar = None
+        session.cluster.refresh_schema_metadata()
         if "ohlcv_1m" in session.cluster.metadata.keyspaces[keyspace].tables:
             self._bar = session.prepare(
                 f"SELECT trades, WRITETIME(close) AS us FROM {keyspace}.ohlcv_1m "

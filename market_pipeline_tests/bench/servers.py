@@ -11,13 +11,13 @@ from cassandra.cluster import Session
 
 from market_pipeline.broker.offsets import end_offsets
 from market_pipeline.broker.topics import ensure_topics, wait_for_kafka
+from market_pipeline.local.class_archive import NAMES, class_archive
 from market_pipeline.local.jars import classpath
 from market_pipeline.local.java import java_home
 from market_pipeline.local.ports import all_of, is_free
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect, wait_for_cql
 from market_pipeline.store.migrate import migrate
-from market_pipeline.stream import class_archive
 from market_pipeline_tests.bench.programs import Program, program
 
 SERVER_WITHIN_S = 120
@@ -74,8 +74,9 @@ def running_servers(folder: Path) -> Iterator[Servers]:
     settings.paths.logs.mkdir(parents=True)
     for name in ("kafka", "cassandra", "spark", "ecj"):
         classpath(name)
-    say("making the archive of Spark's classes, where there is none: else a stream does it while it is measured")
-    class_archive.make(java_home(settings), classpath("spark"))
+    say("making the archives of classes, where there are none: else a stream does it while it is measured")
+    for name in NAMES:
+        class_archive(name, java_home(settings)).make()
     say("starting Kafka and Cassandra")
     with ExitStack() as stack:
         launch = [sys.executable, "-m", "market_pipeline.local.launch"]

@@ -444,12 +444,19 @@ import market_pipeline.cli, market_pipeline.cli.query, market_pipeline.cli.nodet
     assert done.returncode == 0, done.stderr
 
 
-def test_the_image_has_the_writer_and_the_class_archive_where_a_stream_looks_for_them() -> None:
-    stage = stages()["pipeline"]
-    made = stage.index(
-        "RUN python -m market_pipeline.writer.compiled && python -m market_pipeline.stream.class_archive"
-    )
-    assert stage.index("XDG_CACHE_HOME=") < stage.index("USER 10001") < made
+def test_the_images_have_the_writer_and_the_class_archives_where_their_programs_look_for_them() -> None:
+    assert "XDG_CACHE_HOME=" in stages()["runtime"]
+    for name, command in (
+        (
+            "pipeline",
+            "python -m market_pipeline.writer.compiled && python -m market_pipeline.local.class_archive spark",
+        ),
+        ("cassandra", "python -m market_pipeline.local.class_archive cassandra"),
+        ("kafka", "python -m market_pipeline.local.class_archive kafka"),
+    ):
+        stage = stages()[name]
+        assert "XDG_CACHE_HOME=" not in stage
+        assert stage.index("USER 10001") < stage.index(f"RUN {command}")
 
 
 def test_hadolint_is_asked_to_leave_out_one_rule_only() -> None:

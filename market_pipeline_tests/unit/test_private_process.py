@@ -87,7 +87,7 @@ OTHERS = {
     "local.jars": "a developer's, who downloads public files",
     "local.supervise": "started by launch alone",
     "runbook.page": "a developer's, who writes a page of the repository",
-    "stream.class_archive": "makes a file of public classes, which other users of an image may read",
+    "local.class_archive": "makes a file of public classes, which other users of an image may read",
     "writer.compiled": "makes a jar of public sources, which other users of an image may read",
 }
 WAYS_IN = {
