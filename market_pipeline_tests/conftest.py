@@ -131,7 +131,7 @@ def _first_ephemeral_port() -> int:
 
 @pytest.fixture(scope="session")
 def class_archive() -> Iterator[None]:
-    """Streams are started by the dozen: what makes a start cheaper is made first, while other tests run."""
+    """Streams and servers are started by the dozen: what makes a start cheaper is made first, while other tests run."""
     making = subprocess.Popen([sys.executable, "-m", "market_pipeline.local.class_archive"], preexec_fn=die_with_parent)
     yield
     _end(making)

@@ -18,9 +18,9 @@ KEY = "canary0key0of0finnhub0that0nobody0may0see"
 
 
 @contextmanager
-def vendor() -> Iterator[str]:
+def vendor(port: int = 0) -> Iterator[str]:
     """A feed that takes any key, and as the vendor's does, a connection with an Origin header; its address."""
-    with serve(FeedServer(SimulatorPlayer(40, 17)).handle, LOOPBACK, 0) as server:
+    with serve(FeedServer(SimulatorPlayer(40, 17)).handle, LOOPBACK, port) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -30,17 +30,19 @@ def vendor() -> Iterator[str]:
             thread.join(10)
 
 
-def assert_only_in(allowed: set[Path], folder: Path, pipeline: RunningPipeline, *arguments: str) -> None:
+def assert_only_in(allowed: set[Path], folder: Path, pipeline: RunningPipeline) -> str:
     """Start the pipeline on Finnhub's feed, lose the feed, and look for the key wherever others could see it.
 
     Args:
-        allowed: the files that may have it, while the pipeline runs.
+        allowed: the files that have it while the pipeline runs.
         folder: with all files of the pipeline and of the user that starts it.
         pipeline: one that is down, with the key where it finds it.
-        *arguments: of its start.
+
+    Returns:
+        the address at which the pipeline looks for the feed.
     """
     with vendor() as url:
-        pipeline.up("--feed", "finnhub", *arguments, FINNHUB_WS_URL=url)
+        pipeline.up("--feed", "finnhub", FINNHUB_WS_URL=url)
         assert pipeline.status()["feed"]["name"] == "finnhub"
         wait_for(lambda: set(pipeline.states().values()) == {"RUNNING"}, "every program to run", within_s=240)
         assert processes_that_show(KEY) == []
@@ -53,6 +55,7 @@ def assert_only_in(allowed: set[Path], folder: Path, pipeline: RunningPipeline, 
     assert files_with(KEY, folder) == allowed
     assert KEY not in pipeline.run("logs", "-n", "5000").stdout
     assert KEY not in pipeline.run("status", "--json").stdout
+    return url
 
 
 def processes_that_show(key: str) -> list[str]:

@@ -1,8 +1,10 @@
 """``query``: one CQL statement, as a table that shows every digit or as exact JSON."""
 
+import contextlib
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import click
 from cassandra import InvalidRequest, OperationTimedOut, ReadTimeout
@@ -170,10 +172,10 @@ def _refused(session: Session, cql: str, error: Exception) -> str:
 
 def _partition_key(session: Session, keyspace: str | None, table: str) -> list[str]:
     """Its columns in their order; none where there is no such table."""
-    columns = session.execute(
-        "SELECT column_name, kind, position FROM system_schema.columns WHERE keyspace_name = %s AND table_name = %s",
-        (keyspace or "", table),
-    )
+    ask = "SELECT column_name, kind, position FROM system_schema.columns WHERE keyspace_name = %s AND table_name = %s"
+    columns: list[Any] = []
+    with contextlib.suppress(*STORE_ERRORS):  # without a hint the refusal itself is shown
+        columns = list(session.execute(ask, (keyspace or "", table)))
     key = sorted((column.position, column.column_name) for column in columns if column.kind == "partition_key")
     return [name for _, name in key]
 

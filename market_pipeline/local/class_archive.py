@@ -24,7 +24,7 @@ from importlib import resources
 from pathlib import Path
 
 from market_pipeline.interpreter import PYTHON
-from market_pipeline.local.jars import JarError, classpath
+from market_pipeline.local.jars import JarError, classpath, locked, repository
 from market_pipeline.local.java import NoJava, java_home
 from market_pipeline.local.jvm import joined
 from market_pipeline.local.user_cache import cache_folder
@@ -55,7 +55,7 @@ class ClassArchive:
     Attributes:
         name: of the program, one of ``NAMES``.
         java: the home of the Java that reads it.
-        class_path: with which the program's own begins; ``folder/*`` are all jars of a folder.
+        class_path: what the program's class path begins with; ``folder/*`` stands for all jars of a folder.
     """
 
     name: str
@@ -71,9 +71,9 @@ class ClassArchive:
         return cache_folder() / f"{self.name}-{hashlib.sha256(chr(10).join(known).encode()).hexdigest()[:16]}.jsa"
 
     def options(self) -> list[str]:
-        """What makes a JVM use it; nothing while it is missing."""
+        """What makes a JVM use it; nothing while it is missing or can't be read."""
         found = self.file
-        return [f"-XX:SharedArchiveFile={found}", "-Xshare:auto"] if found.exists() else []
+        return [f"-XX:SharedArchiveFile={found}", "-Xshare:auto"] if os.access(found, os.R_OK) else []
 
     def make(self) -> Path | None:
         """Make it where it is missing; None when another process makes one.
@@ -120,16 +120,13 @@ class ClassArchive:
 
 
 def class_archive(name: str, java: Path) -> ClassArchive:
-    """The archive of a program, one of ``NAMES``, for this Java.
-
-    Raises:
-        JarError: one of its jars is missing and can't be downloaded.
-    """
+    """The archive of a program, one of ``NAMES``, for this Java; none of its jars is downloaded."""
+    jars = tuple(repository() / jar.relative_path for jar in locked(name))
     if name != SPARK:
-        return ClassArchive(name, java, tuple(classpath(name)))
+        return ClassArchive(name, java, jars)
     from market_pipeline.local.pyspark_jars import PYSPARK_JARS  # the servers' images have no PySpark
 
-    return ClassArchive(name, java, (PYSPARK_JARS / "*", *classpath(name)))
+    return ClassArchive(name, java, (PYSPARK_JARS / "*", *jars))
 
 
 def class_list(name: str) -> bytes:
@@ -156,7 +153,7 @@ def make_in_background(settings: Settings, java: Path) -> None:
     """Make the archives that this pipeline's programs lack, while this process lives. Call it from the main thread."""
     embedded = {CASSANDRA: settings.embedded_cassandra, KAFKA: settings.embedded_kafka}
     names = [name for name in NAMES if embedded.get(name, True)]
-    missing = [name for name in names if not class_archive(name, java).file.exists()]
+    missing = [name for name in names if not class_archive(name, java).options()]
     if missing:
         maker = subprocess.Popen(
             [*PYTHON, "-m", "market_pipeline.local.class_archive", *missing],
@@ -183,15 +180,18 @@ def main(names: list[str]) -> int:
     if unknown := set(names) - set(NAMES):
         write_error(f"no class archive is called {', '.join(sorted(unknown))}: there are {', '.join(NAMES)}")
         return 2
-    try:
-        java = java_home(Settings.load())
-        for name in names or NAMES:
-            if (made := class_archive(name, java).make()) is not None:
-                logger.info("the next start takes the classes of %s from %s", name, made)
-    except (ArchiveError, JarError, NoJava, SettingsError, OSError) as error:
-        logger.warning("the next start will be no faster: %s", error)
-        return 1
-    return 0
+    failed = False
+    for name in names or NAMES:
+        try:
+            classpath(name)
+            made = class_archive(name, java_home(Settings.load())).make()
+        except (ArchiveError, JarError, NoJava, SettingsError, OSError) as error:
+            logger.warning("the next start of %s will be no faster: %s", name, error)
+            failed = True
+        else:
+            if made is not None:
+                logger.info("the next start of %s takes its classes from %s", name, made)
+    return int(failed)
 
 
 if __name__ == "__main__":

@@ -117,12 +117,13 @@ class Application:
         """
         settings = self._settings
         with ExitStack() as connection:
-            with ThreadPoolExecutor(2, "servers") as pool:
-                place = pool.submit(self._find_place)
-                opened = pool.submit(connection.enter_context, connect_when_up(settings, SERVERS_TIMEOUT_S))
-                self._session = open_session(settings, settings.paths.run / "spark-stream")
-                partitions, lost = place.result()
-                cassandra = opened.result()
+            pool = ThreadPoolExecutor(2, "servers")
+            place = pool.submit(self._find_place)
+            opened = pool.submit(connection.enter_context, connect_when_up(settings, SERVERS_TIMEOUT_S))
+            pool.shutdown(wait=False)  # what fails first is reported at once, and ends the process
+            self._session = open_session(settings, settings.paths.run / "spark-stream")
+            partitions, lost = place.result()
+            cassandra = opened.result()
             self._keep_running(partitions, lost, cassandra)
         raise AssertionError("it runs for good")
 

@@ -135,7 +135,7 @@ def starts(figures: Figures) -> list[Part]:
         ["SIGKILL of the stream → a later trade", f"{again[0]:.1f}", str(len(recovered))],
         ["from then until less than a second of trades waits", f"{again[1]:.1f}", str(len(recovered))],
     ]
-    about = f"Seconds, medians, at {figures['rate']:,} trades/s; the jars and Spark's class archive are there."
+    about = f"Seconds, medians, at {figures['rate']:,} trades/s; the jars and the class archives are there."
     return [Part("Starts and recovery", about, ["", "seconds", "times"], rows)]
 
 

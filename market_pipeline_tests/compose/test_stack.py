@@ -63,6 +63,11 @@ def test_trades_reach_cassandra_after_up(stack: Stack) -> None:
     wait_for_trades_received_after(stack, time.time())
 
 
+@pytest.mark.parametrize("service", ["kafka", "cassandra"])
+def test_a_server_maps_its_classes_from_the_archive_of_the_image(stack: Stack, service: str) -> None:
+    stack.run("exec", "-T", service, "bash", "-c", "grep -q 'market-pipeline/.*[.]jsa' /proc/$(pgrep -o java)/maps")
+
+
 @pytest.mark.parametrize("line", sorted(set(runbook_lines())))
 def test_each_docker_compose_line_of_the_runbook_works(stack: Stack, line: str) -> None:
     command = as_documented(line)

@@ -1,13 +1,18 @@
 """The fixture itself: the servers of the session are the real ones, ready to use."""
 
+import subprocess
 import time
 import uuid
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 from confluent_kafka import Producer
 
 from market_pipeline.broker.client import client_config
 from market_pipeline.broker.topics import TopicSpec, create_topic, delete_topic, list_topics
+from market_pipeline.local import cassandra, class_archive, kafka
+from market_pipeline.local.java import java_home
 from market_pipeline.settings import Settings
 from market_pipeline.store.cluster import connect
 from market_pipeline.supervision.lock import holder
@@ -27,6 +32,25 @@ def test_cassandra_has_the_pipelines_tables(servers: Settings) -> None:
         )
         names = {row.table_name for row in rows}
     assert names >= {"trades_silver", "latest_prices", "ohlcv_1m", "ohlcv_1d", "feed_gaps"}
+
+
+@pytest.mark.parametrize(
+    ("server", "main"), [(kafka, "kafka/Kafka"), (cassandra, "org/apache/cassandra/service/CassandraDaemon")]
+)
+def test_the_class_path_of_a_server_is_that_of_its_archive(
+    server: ModuleType, main: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(class_archive, "class_list", lambda name: f"java/lang/Object\n{main}\n".encode())
+    settings = Settings.load(data_dir=tmp_path / "data")
+    made = class_archive.class_archive(server.__name__.rpartition(".")[2], java_home(settings)).make()
+    java, arguments, *_ = server.start_command(settings)
+    assert f"-XX:SharedArchiveFile={made}" in Path(arguments.removeprefix("@")).read_text()
+    # Java says what does not fit where it may not go on without the archive
+    done = subprocess.run(
+        [java, arguments, "-Xshare:on", "-version"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("server", ["kafka", "cassandra"])

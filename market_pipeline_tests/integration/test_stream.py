@@ -122,7 +122,7 @@ class Stream:
     def running_with(self, settings: Settings) -> None:
         """Start it anew, unless it runs with these settings already."""
         if self.settings != settings or self.process is None or self.process.poll() is not None:
-            self.end()
+            assert self.end() == 0
             self.settings = settings
             self.running()
 

@@ -30,7 +30,7 @@ from market_pipeline.settings import LOOPBACK
 from market_pipeline.store.cluster import STORE_ERRORS
 from market_pipeline.stream.query import QUERY
 from market_pipeline.supervision.lock import holder
-from market_pipeline_tests.key_exposure import KEY, assert_only_in, files_with
+from market_pipeline_tests.key_exposure import KEY, assert_only_in, files_with, vendor
 from market_pipeline_tests.running import RunningPipeline
 from market_pipeline_tests.waiting import wait_for
 
@@ -39,13 +39,38 @@ pytestmark = [pytest.mark.real_servers, pytest.mark.timeout(600)]
 
 @pytest.fixture(scope="module")
 def pipeline(tmp_path_factory: pytest.TempPathFactory, free_port_base: Callable[[], int]) -> Iterator[RunningPipeline]:
+    """On Finnhub's feed at first, then, from the third test on, on the simulator."""
     found = RunningPipeline(tmp_path_factory.mktemp("life") / "a data dir", free_port_base())
-    found.settings.data_dir.parent.mkdir(parents=True, exist_ok=True)
+    folder = found.settings.data_dir.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    found.environment |= {"FINNHUB_API_KEY": KEY, "XDG_STATE_HOME": str(folder / "state")}
     try:
-        found.up("--feed", "simulator", "--rate", "40")
         yield found
     finally:
         found.stop()
+
+
+def test_an_exported_key_is_seen_by_no_process_and_in_no_file(pipeline: RunningPipeline) -> None:
+    copy = pipeline.settings.paths.run / "producer" / ".env"
+    url = assert_only_in({copy}, pipeline.settings.data_dir.parent, pipeline)
+    assert copy.stat().st_mode & 0o077 == 0
+    with vendor(int(url.rpartition(":")[2])):
+        wait_for(lambda: pipeline.status()["feed"]["connected"], "the feed to be connected again")
+        pids = [each["pid"] for each in pipeline.status()["processes"].values()]
+        said = pipeline.run("down", timeout_s=120).stdout
+    killed = [line for line in said.splitlines() if "killed" in line and "dagster" not in line]
+    assert killed == []
+    assert_nothing_left(pipeline, pids)
+    assert files_with(KEY, pipeline.settings.data_dir.parent) == set()
+
+
+def test_a_warm_start_on_another_feed_goes_on(pipeline: RunningPipeline) -> None:
+    for name in ("FINNHUB_API_KEY", "MARKET_PIPELINE_PORT_BASE"):  # the data dir knows its ports
+        del pipeline.environment[name]
+    started_at = datetime.now(UTC).isoformat()
+    pipeline.up("--feed", "simulator", "--rate", "40")
+    (kept,) = pipeline.rows("SELECT min(received_at) AS first, max(received_at) AS last FROM market_data.trades_silver")
+    assert kept["first"] < started_at < kept["last"]
 
 
 def test_up_returns_when_trades_can_be_queried(pipeline: RunningPipeline) -> None:
@@ -286,27 +311,6 @@ def test_down_ends_what_a_dead_supervisor_and_a_hung_program_left(pipeline: Runn
     )
     assert_nothing_left(pipeline, pids)
     assert pipeline.run("status", check=False).returncode == 3
-
-
-def test_a_warm_start_on_another_feed_goes_on_and_keeps_its_key_to_itself(pipeline: RunningPipeline) -> None:
-    started_at = datetime.now(UTC).isoformat()
-    del pipeline.environment["MARKET_PIPELINE_PORT_BASE"]  # the data dir knows it
-    folder = pipeline.settings.data_dir.parent
-    pipeline.environment |= {"FINNHUB_API_KEY": KEY, "XDG_STATE_HOME": str(folder / "state")}
-    copy = pipeline.settings.paths.run / "producer" / ".env"
-    assert_only_in({copy}, folder, pipeline)
-    assert copy.stat().st_mode & 0o077 == 0
-    (kept,) = pipeline.rows("SELECT min(received_at) AS first, max(received_at) AS last FROM market_data.trades_silver")
-    assert kept["first"] < started_at < kept["last"]
-
-
-def test_down_leaves_no_process_no_port_and_no_key(pipeline: RunningPipeline) -> None:
-    pids = [each["pid"] for each in pipeline.status()["processes"].values()]
-    said = pipeline.run("down", timeout_s=120).stdout
-    killed = [line for line in said.splitlines() if "killed" in line and "dagster" not in line]
-    assert killed == []
-    assert_nothing_left(pipeline, pids)
-    assert files_with(KEY, pipeline.settings.data_dir.parent) == set()
 
 
 def assert_nothing_left(pipeline: RunningPipeline, pids: list[int]) -> None:

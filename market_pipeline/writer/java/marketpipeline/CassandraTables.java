@@ -101,7 +101,7 @@ public final class CassandraTables implements Tables {
             .withDuration(DefaultDriverOption.REQUEST_TIMEOUT, TIMEOUT)
             .withString(DefaultDriverOption.REQUEST_CONSISTENCY, consistency.name())
             .withBoolean(DefaultDriverOption.REQUEST_DEFAULT_IDEMPOTENCE, true)
-            // for its replicas; the tables of the server's own take longer to read
+            // token-aware routing needs the replication of this keyspace; the server's own take longer to read
             .withStringList(DefaultDriverOption.METADATA_SCHEMA_REFRESHED_KEYSPACES, List.of(to.keyspace()))
             .withDuration(DefaultDriverOption.HEARTBEAT_INTERVAL, HEARTBEAT)
             .withDuration(DefaultDriverOption.HEARTBEAT_TIMEOUT, HEARTBEAT)
