@@ -1,6 +1,7 @@
 """The migrations say what the model says, and refuse what they can't bring up to date."""
 
 import re
+from datetime import timedelta
 
 import pytest
 
@@ -8,6 +9,7 @@ from market_pipeline import model
 from market_pipeline.settings import Settings
 from market_pipeline.store.migrate import Migration, MigrationError, all_migrations, pending
 from market_pipeline.store.trades import SILVER_KEPT
+from market_pipeline.writer.compiled import sources
 
 STATEMENTS = [s for m in all_migrations() for s in m.statements(Settings.load())]
 
@@ -39,6 +41,13 @@ def test_rows_of_silver_are_kept_for_as_long_as_is_reckoned_with() -> None:
     (create,) = (s for s in STATEMENTS if s.startswith("CREATE TABLE IF NOT EXISTS market_data.trades_silver "))
     assert f"default_time_to_live = {SILVER_KEPT.total_seconds():.0f}\n" in create
     assert not any("default_time_to_live" in s for s in STATEMENTS if s.startswith("ALTER TABLE market_data.trades_s"))
+
+
+def test_the_writer_reads_a_minute_of_silver_only_before_its_trades_expire() -> None:
+    text = sources()["marketpipeline/CassandraTables.java"].decode()
+    days = re.search(r"SILVER_KEPT = Duration\.ofDays\((\d+)\)", text)
+    assert days is not None
+    assert timedelta() < SILVER_KEPT - timedelta(days=int(days[1])) <= timedelta(days=1)
 
 
 def test_versions_are_consecutive_and_statements_may_run_twice() -> None:
