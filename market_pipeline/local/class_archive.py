@@ -24,7 +24,7 @@ from importlib import resources
 from pathlib import Path
 
 from market_pipeline.interpreter import PYTHON
-from market_pipeline.local.jars import JarError, classpath, locked, repository
+from market_pipeline.local.jars import JarError, classpath, locked, paths
 from market_pipeline.local.java import NoJava, java_home
 from market_pipeline.local.jvm import joined
 from market_pipeline.local.user_cache import cache_folder
@@ -121,12 +121,12 @@ class ClassArchive:
 
 def class_archive(name: str, java: Path) -> ClassArchive:
     """The archive of a program, one of ``NAMES``, for this Java; none of its jars is downloaded."""
-    jars = tuple(repository() / jar.relative_path for jar in locked(name))
+    jars = paths(locked(name))
     if name != SPARK:
-        return ClassArchive(name, java, jars)
-    from market_pipeline.local.pyspark_jars import PYSPARK_JARS  # the servers' images have no PySpark
+        return ClassArchive(name, java, tuple(jars))
+    from market_pipeline.local.pyspark_jars import spark_class_path  # the servers' images have no PySpark
 
-    return ClassArchive(name, java, (PYSPARK_JARS / "*", *jars))
+    return ClassArchive(name, java, spark_class_path(jars))
 
 
 def class_list(name: str) -> bytes:

@@ -14,7 +14,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib import resources
@@ -143,7 +143,13 @@ def classpath(name: str, progress: Progress | None = None) -> list[Path]:
     """
     jars = locked(name)
     fetch(jars, progress)
-    return [repository() / jar.relative_path for jar in jars]
+    return paths(jars)
+
+
+def paths(jars: Iterable[Jar]) -> list[Path]:
+    """Where the files are, or will be once they are fetched."""
+    root = repository()
+    return [root / jar.relative_path for jar in jars]
 
 
 def fetch(jars: list[Jar], progress: Progress | None = None) -> None:

@@ -27,7 +27,7 @@ from market_pipeline.layout import SparkPorts
 from market_pipeline.local.jvm import joined, properties
 from market_pipeline.local.ports import taken
 from market_pipeline.local.private_files import write_private
-from market_pipeline.local.pyspark_jars import PYSPARK_JARS
+from market_pipeline.local.pyspark_jars import spark_class_path
 from market_pipeline.supervision.parent_death import die_with
 
 START_TIMEOUT_S = 120.0
@@ -90,11 +90,6 @@ class Jvm:
         self.process.wait()
 
 
-def class_path(jars: list[Path]) -> str:
-    """Spark's own jars, then these."""
-    return joined([PYSPARK_JARS / "*", *jars])
-
-
 def start_jvm(
     java_home: Path,
     options: list[str],
@@ -118,7 +113,7 @@ def start_jvm(
     """
     _check(ports)
     write_private(properties_at, properties({**configuration, **_ports(ports)}.items()))
-    command = [str(java_home / "bin" / "java"), *options, *MODULE_OPTIONS, "-cp", class_path(classpath)]
+    command = [str(java_home / "bin" / "java"), *options, *MODULE_OPTIONS, "-cp", joined(spark_class_path(classpath))]
     command += ["org.apache.spark.deploy.SparkSubmit", PROPERTIES_FILE, str(properties_at), "--load-spark-defaults"]
     with tempfile.TemporaryDirectory(prefix="market-pipeline-") as folder:
         told = Path(folder) / "gateway"
